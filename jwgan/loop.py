@@ -1,0 +1,78 @@
+"""train: the only Python loop. Compiled chunks of steps, one host crossing a chunk."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from jwgan.check import require
+from jwgan.sources import Source
+from jwgan.types import Algorithm
+
+
+def _nothing(*args: Any) -> None:
+    del args
+
+
+def chunk_program(algorithm: Algorithm, source: Source) -> Callable[[Any, Any, int], Any]:
+    """The compiled `(state, operand, length) -> (state, info [length])`; donates the state."""
+
+    def chunk(state: Any, operand: Any, length: int) -> tuple[Any, Any]:
+        xs, take = source.batches(operand, state.key, length)
+
+        def body(state: Any, x: Any) -> tuple[Any, Any]:
+            return algorithm.step(state, take(x))
+
+        return jax.lax.scan(body, state, xs, length=length)
+
+    return jax.jit(chunk, static_argnums=2, donate_argnums=0)
+
+
+def train(
+    algorithm: Algorithm,
+    state: Any,
+    source: Source,
+    *,
+    steps: int,
+    chunk_steps: int = 50,
+    observe: Callable[[int, Any], bool | None] = _nothing,
+    record: Callable[[int, Any], Any] = _nothing,
+) -> Any:
+    """Trains until the state's step counter reaches `steps`.
+
+    The next chunk is dispatched before the last one's figures are fetched, so the device does not
+    wait for the host.
+
+    Args:
+      algorithm: the member; its state has a `key` and a `step`.
+      state: from `algorithm.init` or a checkpoint. It is donated: keep no reference to it.
+      source: batches; see `sources`.
+      steps: total number of steps, those already in the state included.
+      chunk_steps: steps in one compiled program; the last chunk may be shorter.
+      observe: `(step, state)`, called at every chunk boundary, the first and the last included,
+        while the state is still alive; it may save or sample from it. Returning True stops.
+      record: `(first_step, info)`, called with a chunk's figures as NumPy arrays [length].
+
+    Returns:
+      The final state.
+
+    Raises:
+      ValueError: if chunk_steps is below 1.
+    """
+    require(chunk_steps >= 1, "chunk_steps", chunk_steps, "give at least one step a chunk")
+    run_chunk = chunk_program(algorithm, source)
+    step = int(np.ravel(np.asarray(state.step))[0])
+    pending = None
+    stop = observe(step, state)
+    while step < steps and not stop:
+        length = min(chunk_steps, steps - step)
+        state, info = run_chunk(state, source.fetch(step, length), length)
+        if pending:
+            record(pending[0], jax.device_get(pending[1]))
+        pending = (step, info)
+        step += length
+        stop = observe(step, state)
+    if pending:
+        record(pending[0], jax.device_get(pending[1]))
+    return state

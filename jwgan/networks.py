@@ -1,0 +1,159 @@
+"""Networks of any library as pure functions, and wrappers Network -> Network.
+
+The framework arrives with the caller's module: this file imports flax only inside `from_nnx`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+
+from jwgan.types import Array, Key, ModelState, Network, Params
+
+
+def from_fn(init: Callable[[Key, Array], Params], apply: Callable[[Params, Array], Any]) -> Network:
+    """A network from two plain functions, without model state.
+
+    Args:
+      init: `(key, x [B, *D]) -> params`.
+      apply: `(params, x [B, *D]) -> y`.
+    """
+
+    def init_network(key: Key, x: Array) -> tuple[Params, ModelState]:
+        return init(key, x), {}
+
+    def apply_network(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
+        return apply(params, x), state
+
+    def evaluate(params: Params, state: ModelState, x: Array) -> Any:
+        del state
+        return apply(params, x)
+
+    return Network(init_network, apply_network, evaluate)
+
+
+def from_linen(
+    module: Any,
+    train: Mapping[str, Any] | None = None,
+    evaluate: Mapping[str, Any] | None = None,
+) -> Network:
+    """A network from a flax.linen module.
+
+    Every collection but "params" is model state. Collections that need a random key in `apply`
+    (dropout) are not supported: a player's only noise is its input.
+
+    Args:
+      module: the Linen module; it is called as `module(x, **kwargs)`.
+      train: keyword arguments of the call in training, for example `{"train": True}`.
+      evaluate: keyword arguments of the call after training, for example `{"train": False}`.
+    """
+    train, evaluate = dict(train or {}), dict(evaluate or {})
+
+    def init(key: Key, x: Array) -> tuple[Params, ModelState]:
+        variables = dict(module.init(key, x, **train))
+        params = variables.pop("params", {})
+        return params, variables
+
+    def apply(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
+        variables = {"params": params, **state}
+        if not state:  # asking for mutable collections where there are none changes nothing
+            return module.apply(variables, x, **train), state
+        y, moved = module.apply(variables, x, **train, mutable=list(state))
+        return y, dict(moved)
+
+    def evaluate_network(params: Params, state: ModelState, x: Array) -> Any:
+        return module.apply({"params": params, **state}, x, **evaluate)
+
+    return Network(init, apply, evaluate_network)
+
+
+def from_nnx(make: Callable[[Any], Any]) -> Network:
+    """A network from a flax.nnx module.
+
+    Everything that is not an `nnx.Param` (batch statistics, random streams) is model state; the
+    module is put into `train()` and `eval()` mode for `apply` and `evaluate`.
+
+    Args:
+      make: `(rngs: nnx.Rngs) -> nnx.Module`, for example `lambda rngs: Critic(rngs=rngs)`.
+    """
+    from flax import nnx
+
+    def graph(mode: str) -> Any:
+        abstract = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
+        getattr(abstract, mode)()
+        return nnx.split(abstract, nnx.Param, ...)[0]
+
+    training, evaluation = graph("train"), graph("eval")
+
+    def init(key: Key, x: Array) -> tuple[Params, ModelState]:
+        del x  # nnx modules know their shapes
+        _, params, state = nnx.split(make(nnx.Rngs(key)), nnx.Param, ...)
+        return params, state
+
+    def apply(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
+        # copy: under scan and grad the variables must belong to the innermost trace
+        module = nnx.merge(training, params, state, copy=True)
+        y = module(x)
+        return y, nnx.split(module, nnx.Param, ...)[2]
+
+    def evaluate(params: Params, state: ModelState, x: Array) -> Any:
+        return nnx.merge(evaluation, params, state, copy=True)(x)
+
+    return Network(init, apply, evaluate)
+
+
+def map_init(network: Network, transform: Callable[[Params], Params]) -> Network:
+    """The same network with `transform` applied to its initial parameters.
+
+    For example `map_init(critic, lambda p: constraints.project_box(p, c))`: training with
+    `clip_weights(c)` then starts inside the box.
+    """
+
+    def init(key: Key, x: Array) -> tuple[Params, ModelState]:
+        params, state = network.init(key, x)
+        return transform(params), state
+
+    return network._replace(init=init)
+
+
+def map_output(network: Network, transform: Callable[[Array, Any], Any]) -> Network:
+    """The same network with output `transform(x, y)`.
+
+    For example `map_output(autoencoder, lambda x, y: abs(x - y).mean((1, 2, 3)))` makes an
+    auto-encoder into an energy critic, and `map_output(net, lambda x, y: y[:, 0])` turns [B, 1]
+    into scores [B].
+    """
+
+    def apply(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
+        y, state = network.apply(params, state, x)
+        return transform(x, y), state
+
+    def evaluate(params: Params, state: ModelState, x: Array) -> Any:
+        return transform(x, network.evaluate(params, state, x))
+
+    return network._replace(apply=apply, evaluate=evaluate)
+
+
+def in_dtype(network: Network, dtype: Any) -> Network:
+    """The same network computing in `dtype` (for example bfloat16) over float32 parameters.
+
+    Parameters and inputs are cast on the way in, the output back to float32 on the way out, so
+    losses, penalties and optimizers stay in float32.
+    """
+
+    def cast(tree: Any, to: Any) -> Any:
+        def one(leaf: Array) -> Array:
+            return leaf.astype(to) if jax.numpy.issubdtype(leaf.dtype, jax.numpy.floating) else leaf
+
+        return jax.tree.map(one, tree)
+
+    def apply(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
+        y, moved = network.apply(cast(params, dtype), state, cast(x, dtype))
+        # model state keeps the precision it came in with
+        moved = jax.tree.map(lambda new, old: new.astype(old.dtype), moved, state)
+        return cast(y, jax.numpy.float32), moved
+
+    def evaluate(params: Params, state: ModelState, x: Array) -> Any:
+        return cast(network.evaluate(cast(params, dtype), state, cast(x, dtype)), jax.numpy.float32)
+
+    return network._replace(apply=apply, evaluate=evaluate)

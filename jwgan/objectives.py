@@ -1,0 +1,202 @@
+"""What critic and generator minimise: -> Objective.  D is the critic's output, a logit or score.
+
+All losses are means over the batch, on raw scores: no sigmoid at the critic's end.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jwgan.check import require
+from jwgan.types import Array, Info, Objective, Output, Scored, score_of
+
+softplus = jax.nn.softplus  # log(1 + e^x), stable; -log sigmoid(x) = softplus(-x)
+
+
+def _stateless(
+    critic_loss: Callable[[Any, Any], Array], generator_loss: Callable[[Any, Any], Array]
+) -> Objective:
+    def update(state: Any, real: Output, fake: Output) -> tuple[Any, Info]:
+        del real, fake
+        return state, {}
+
+    return Objective(
+        init=lambda: (),
+        critic_loss=lambda state, real, fake: critic_loss(real, fake),
+        generator_loss=lambda state, real, fake: generator_loss(real, fake),
+        update=update,
+    )
+
+
+def wasserstein() -> Objective:
+    r"""Critic $E D(g) - E D(x)$, generator $-E D(g)$.
+
+    Reference: Arjovsky, Chintala and Bottou, 2017, Wasserstein GAN, equations 2 and 3.
+    """
+    return _stateless(
+        lambda real, fake: fake.mean() - real.mean(),
+        lambda real, fake: -fake.mean(),
+    )
+
+
+def _cross_entropy(real: Array, fake: Array) -> Array:
+    """-E log s(D(x)) - E log(1 - s(D(g))), the discriminator's loss in every classical GAN."""
+    return softplus(-real).mean() + softplus(fake).mean()
+
+
+def minimax() -> Objective:
+    r"""Critic $-E\log s(D(x)) - E\log(1 - s(D(g)))$, generator $E\log(1 - s(D(g)))$; saturates.
+
+    Reference: Goodfellow et al., 2014, Generative Adversarial Nets, equation 1.
+    """
+    return _stateless(_cross_entropy, lambda real, fake: -softplus(fake).mean())
+
+
+def non_saturating() -> Objective:
+    r"""Critic as `minimax`, generator $-E\log s(D(g))$.
+
+    Reference: Goodfellow et al., 2014, Generative Adversarial Nets, section 3 (last paragraph).
+    """
+    return _stateless(_cross_entropy, lambda real, fake: softplus(-fake).mean())
+
+
+def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0) -> Objective:
+    r"""Critic $\frac12 E(D(x)-b)^2 + \frac12 E(D(g)-a)^2$, generator $\frac12 E(D(g)-c)^2$.
+
+    Args:
+      a: the critic's target on generated data.
+      b: the critic's target on real data.
+      c: the generator's target; (0, 1, 1) is the practical choice, (-1, 1, 0) minimises the Pearson
+        chi-square divergence.
+
+    Reference: Mao et al., 2017, Least Squares GANs, equations 2, 8 and 9.
+    """
+    require(a != b, "a, b", (a, b), "give two different targets, for example a=0, b=1")
+    return _stateless(
+        lambda real, fake: ((real - b) ** 2).mean() / 2 + ((fake - a) ** 2).mean() / 2,
+        lambda real, fake: ((fake - c) ** 2).mean() / 2,
+    )
+
+
+def hinge() -> Objective:
+    r"""Critic $E\max(0, 1 - D(x)) + E\max(0, 1 + D(g))$, generator $-E D(g)$.
+
+    Reference: Miyato et al., 2018, Spectral Normalization for GANs, equations 16 and 17.
+    """
+    return _stateless(
+        lambda real, fake: jax.nn.relu(1 - real).mean() + jax.nn.relu(1 + fake).mean(),
+        lambda real, fake: -fake.mean(),
+    )
+
+
+def relativistic() -> Objective:
+    r"""Pairs each generated sample with a real one: critic $E\,f(D(g) - D(x))$, generator
+    $E\,f(D(x) - D(g))$ with $f = $ softplus.
+
+    Reference: Jolicoeur-Martineau, 2019, The relativistic discriminator (RpGAN); Huang et al.,
+    2024, The GAN is dead; long live the GAN!, equation 2.
+    """
+    return _stateless(
+        lambda real, fake: softplus(fake - real).mean(),
+        lambda real, fake: softplus(real - fake).mean(),
+    )
+
+
+def _energy_separation(real: Output, fake: Output) -> Array:
+    """E D(g) - E D(x): energies are low on real data."""
+    return score_of(fake).mean() - score_of(real).mean()
+
+
+def pulling_away(code: Array) -> Array:  # [B, H] -> []
+    r"""$\frac{1}{B(B-1)}\sum_{i\ne j}\cos^2(s_i, s_j)$: 0 for orthogonal codes, 1 for equal ones.
+
+    Reference: Zhao, Mathieu and LeCun, 2017, Energy-based GAN, equation 5.
+    """
+    num = code.shape[0]
+    square = jnp.sum(code**2, axis=1, keepdims=True)
+    unit = code * jax.lax.rsqrt(jnp.maximum(square, 1e-12))
+    cosine = unit @ unit.T
+    off_diagonal = jnp.sum(cosine**2) - jnp.sum(jnp.diagonal(cosine) ** 2)
+    return off_diagonal / (num * (num - 1))
+
+
+def ebgan(margin: float | Array = 10.0, pulling_away_weight: float | Array = 0.0) -> Objective:
+    r"""Critic $E\,E(x) + E\max(0, m - E(g))$, generator $E\,E(g) + w\,\mathrm{PT}$.
+
+    The critic returns an energy [B], and with a pulling-away weight a `types.Scored` with the
+    auto-encoder's code.
+
+    Args:
+      margin: m > 0, in units of the energy.
+      pulling_away_weight: w of the pulling-away term on the codes of the generated batch.
+
+    Reference: Zhao, Mathieu and LeCun, 2017, Energy-based GAN, equations 1, 2 and 5.
+    """
+    require(margin > 0, "margin", margin, "give a margin > 0 (MNIST in the paper: 10)")
+    require(pulling_away_weight >= 0, "pulling_away_weight", pulling_away_weight, "give >= 0")
+    # A traced weight is always used; a plain 0 needs no codes.
+    with_codes = not isinstance(pulling_away_weight, (int, float)) or pulling_away_weight > 0
+
+    def critic_loss(real: Output, fake: Output) -> Array:
+        return score_of(real).mean() + jax.nn.relu(margin - score_of(fake)).mean()
+
+    def generator_loss(real: Output, fake: Output) -> Array:
+        del real
+        energy = score_of(fake).mean()
+        if not with_codes:
+            return energy
+        if not isinstance(fake, Scored):
+            raise ValueError(
+                "pulling_away_weight > 0 needs the critic's codes: return "
+                "jwgan.types.Scored(energy, code), or set the weight to 0"
+            )
+        return energy + pulling_away_weight * pulling_away(fake.code)
+
+    return _stateless(critic_loss, generator_loss)._replace(separation=_energy_separation)
+
+
+class BEGANState(NamedTuple):
+    """What BEGAN carries from step to step."""
+
+    k: Array  # [], in [0, 1], weight of the generated batch in the critic's loss
+    convergence: Array  # [], the measure M of the last step; infinity before the first
+
+
+def began(gamma: float | Array = 0.5, lambda_k: float | Array = 1e-3) -> Objective:
+    r"""Critic $L(x) - k_t L(g)$, generator $L(g)$, and
+    $k_{t+1} = \mathrm{clip}(k_t + \lambda_k(\gamma L(x) - L(g)), 0, 1)$ with $k_0 = 0$.
+
+    $L$ is the auto-encoder's mean absolute reconstruction error. Info: `k` (used in this step) and
+    `convergence`, $M = L(x) + |\gamma L(x) - L(g)|$.
+
+    Args:
+      gamma: diversity ratio in (0, 1].
+      lambda_k: proportional gain of k.
+
+    Reference: Berthelot, Schumm and Metz, 2017, BEGAN, section 3.4 and 3.4.1.
+    """
+    require((gamma > 0) & (gamma <= 1), "gamma", gamma, "give a diversity ratio in (0, 1]")
+    require(lambda_k > 0, "lambda_k", lambda_k, "give a gain > 0 (the paper's is 0.001)")
+
+    def critic_loss(state: BEGANState, real: Array, fake: Array) -> Array:
+        return real.mean() - state.k * fake.mean()
+
+    def generator_loss(state: BEGANState, real: Array, fake: Array) -> Array:
+        del state, real
+        return fake.mean()
+
+    def update(state: BEGANState, real: Array, fake: Array) -> tuple[BEGANState, Info]:
+        balance = gamma * real.mean() - fake.mean()
+        k = jnp.clip(state.k + lambda_k * balance, min=0.0, max=1.0)
+        convergence = real.mean() + jnp.abs(balance)
+        return BEGANState(k, convergence), {"k": state.k, "convergence": convergence}
+
+    return Objective(
+        init=lambda: BEGANState(jnp.zeros(()), jnp.full((), jnp.inf)),
+        critic_loss=critic_loss,
+        generator_loss=generator_loss,
+        update=update,
+        separation=_energy_separation,
+    )

@@ -1,0 +1,95 @@
+"""The shapes of the parts: Network, Objective, Algorithm, and the aliases they are written in.
+
+Letters used in every shape comment: B batch, D data dimensions (one or several axes), Z latent
+dimensions, K seeds.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+Array = jax.Array
+Key = jax.Array  # a typed PRNG key, []
+Params = Any  # pytree of arrays
+ModelState = (
+    Any  # pytree of arrays that move without a gradient (batch statistics, ...); {} if none
+)
+Info = dict[str, Array]  # named scalars
+
+Prior = Callable[[Key, int], Array]  # (key, num) -> z [num, *Z]
+CriticFn = Callable[[Array], Array]  # x [B, *D] -> score [B]
+Penalty = Callable[[Key, CriticFn, Array, Array], Array]  # (key, critic_fn, real, fake) -> []
+
+
+class Scored(NamedTuple):
+    """Output of a critic that says more than its score (EBGAN's pulling-away term needs codes)."""
+
+    score: Array  # [B]
+    code: Array  # [B, H]
+
+
+Output = Array | Scored  # what a critic returns
+
+
+def score_of(output: Output) -> Array:
+    """The score [B] in a critic's output."""
+    return output.score if isinstance(output, Scored) else output
+
+
+class Network(NamedTuple):
+    """A player's network as pure functions; made by `networks.from_fn`, `from_linen`, `from_nnx`.
+
+    Attributes:
+      init: `(key, x [B, *D]) -> (params, model_state)`.
+      apply: `(params, model_state, x) -> (y, model_state)`, as used in training (batch norm uses
+        the batch's own statistics and moves its averages).
+      evaluate: `(params, model_state, x) -> y`, as used after training (stored averages).
+    """
+
+    init: Callable[[Key, Array], tuple[Params, ModelState]]
+    apply: Callable[[Params, ModelState, Array], tuple[Any, ModelState]]
+    evaluate: Callable[[Params, ModelState, Array], Any]
+
+
+def score_gap(real: Output, fake: Output) -> Array:
+    """E D(real) - E D(fake): positive when the critic scores real data higher.  -> []"""
+    return score_of(real).mean() - score_of(fake).mean()
+
+
+class Objective(NamedTuple):
+    """What the two players minimise.  `real`, `fake` are critic outputs, scores [B] as a rule.
+
+    Attributes:
+      init: `() -> state`; `()` for a stateless objective.
+      critic_loss: `(state, real, fake) -> []`.
+      generator_loss: `(state, real, fake) -> []`; objectives that do not look at `real` cost
+        nothing for it, the compiler removes that forward pass.
+      update: `(state, real, fake) -> (state, info)`, once a step, with the last critic update's
+        `real` and the generator update's `fake`.
+      separation: `(real, fake) -> []`, the reported Wasserstein estimate; positive when the critic
+        tells real from fake (energies are low on real data, so their sign is turned).
+    """
+
+    init: Callable[[], Any]
+    critic_loss: Callable[[Any, Any, Any], Array]
+    generator_loss: Callable[[Any, Any, Any], Array]
+    update: Callable[[Any, Any, Any], tuple[Any, Info]]
+    separation: Callable[[Any, Any], Array] = score_gap
+
+
+class Algorithm(NamedTuple):
+    """One member of the family, everything bound.
+
+    Attributes:
+      init: `(key, batch [n_critic, B, *D]) -> state`; only the batch's shape and dtype matter.
+      step: `(state, batch [n_critic, B, *D]) -> (state, info)`: n_critic critic updates, then one
+        generator update. It has the shape of a `lax.scan` body.
+      sample: `(key, state, num) -> x [num, *D]` from the generator.
+      score: `(state, x [B, *D]) -> [B]` from the critic.
+    """
+
+    init: Callable[[Key, Any], Any]
+    step: Callable[[Any, Array], tuple[Any, Any]]
+    sample: Callable[[Key, Any, int], Array]
+    score: Callable[[Any, Array], Array]

@@ -1,0 +1,76 @@
+"""Behaviour around any member: Algorithm -> Algorithm."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jwgan.types import Algorithm, Array, Key, Params
+
+
+class EMAState(NamedTuple):
+    """A member's state and the running average of its generator's parameters.
+
+    What the loop and other wrappers read of a state is passed through.
+    """
+
+    inner: Any
+    average: Params
+
+    @property
+    def key(self) -> Key:
+        return self.inner.key
+
+    @property
+    def step(self) -> Array:
+        return self.inner.step
+
+    @property
+    def critic(self) -> Any:
+        return self.inner.critic
+
+    @property
+    def generator(self) -> Any:
+        """The player with averaged parameters: what is sampled from."""
+        return self.inner.generator._replace(params=self.average)
+
+
+def with_ema(algorithm: Algorithm, decay: float) -> Algorithm:
+    r"""Samples from an exponential moving average of the generator's parameters.
+
+    $\bar\theta_t = d_t \bar\theta_{t-1} + (1 - d_t)\theta_t$ with
+    $d_t = \min(d, (1 + t)/(10 + t))$, so the average forgets the initial parameters quickly.
+    Training is untouched.
+
+    Args:
+      algorithm: any member with a `generator.params` in its state.
+      decay: d in [0, 1); 0 is the current generator.
+
+    Reference: Yazici et al., 2019, The Unusual Effectiveness of Averaging in GAN Training.
+    """
+    if not 0 <= decay < 1:
+        raise ValueError(f"decay is {decay!r}: give a number in [0, 1), for example 0.999")
+
+    def init(key: Key, batch: Any) -> EMAState:
+        inner = algorithm.init(key, batch)
+        # A copy: the loop donates the state, and two leaves must not share one buffer.
+        return EMAState(inner, jax.tree.map(jnp.copy, inner.generator.params))
+
+    def step(state: EMAState, batch: Array) -> tuple[EMAState, Any]:
+        inner, info = algorithm.step(state.inner, batch)
+        t = inner.step.astype(jnp.float32)
+        d = jnp.minimum(decay, (1 + t) / (10 + t))
+        average = jax.tree.map(
+            lambda a, p: (a + (1 - d) * (p - a)).astype(p.dtype),
+            state.average,
+            inner.generator.params,
+        )
+        return EMAState(inner, average), info
+
+    def sample(key: Key, state: EMAState, num: int) -> Array:
+        return algorithm.sample(key, state.inner._replace(generator=state.generator), num)
+
+    def score(state: EMAState, x: Array) -> Array:
+        return algorithm.score(state.inner, x)
+
+    return Algorithm(init, step, sample, score)
