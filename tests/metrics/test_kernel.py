@@ -1,0 +1,82 @@
+"""MMD against scikit-learn's kernels, loops over pairs and closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.metrics import pairwise
+
+from jwgan.metrics import kernel
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(12, 5)).astype(np.float32)
+Y = RNG.normal(0.5, 1.5, size=(9, 5)).astype(np.float32)
+KERNELS = {
+    "polynomial": (kernel.polynomial(), pairwise.polynomial_kernel),
+    "quadratic": (
+        kernel.polynomial(2, scale=0.3, offset=0.5),
+        lambda x, y: pairwise.polynomial_kernel(x, y, degree=2, gamma=0.3, coef0=0.5),
+    ),
+    "rbf": (kernel.rbf(1.7), lambda x, y: pairwise.rbf_kernel(x, y, gamma=0.5 / 1.7**2)),
+}
+kernels = pytest.mark.parametrize("name", KERNELS)
+
+
+@kernels
+def test_kernels_are_scikit_learns(name):
+    ours, oracle = KERNELS[name]
+    np.testing.assert_allclose(ours(X, Y), oracle(X, Y), rtol=1e-4)
+
+
+@kernels
+def test_mmd_is_the_mean_over_pairs_of_different_rows(name):
+    ours, oracle = KERNELS[name]
+    x, y = X.astype(np.float64), Y.astype(np.float64)
+    xx, yy, xy = oracle(x, x), oracle(y, y), oracle(x, y)
+    n, m = len(x), len(y)
+    within_x = np.mean([xx[i, j] for i in range(n) for j in range(n) if i != j])
+    within_y = np.mean([yy[i, j] for i in range(m) for j in range(m) if i != j])
+    expected = within_x + within_y - 2 * np.mean(xy)
+    assert float(jax.jit(lambda a, b: kernel.mmd2(a, b, ours))(X, Y)) == pytest.approx(
+        expected, rel=1e-4, abs=1e-6
+    )
+    assert float(kernel.mmd2(Y, X, ours)) == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+def test_linear_kernel_estimates_the_squared_distance_of_the_means():
+    # |mean_x - mean_y|^2 less the bias of each squared mean, tr(cov) / N.
+    bias = np.trace(np.cov(X.T)) / len(X) + np.trace(np.cov(Y.T)) / len(Y)
+    expected = ((X.mean(0) - Y.mean(0)) ** 2).sum() - bias
+    value = kernel.mmd2(X, Y, kernel.polynomial(1, scale=1.0))
+    assert float(value) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_rbf_mmd_is_unbiased(shift):
+    # N(0, 1) against N(d, 1): E k = b / sqrt(b^2 + 2) exp(-d^2 / (2 (b^2 + 2))), b the bandwidth.
+    def draw(key):
+        key_x, key_y = jax.random.split(key)
+        x = jax.random.normal(key_x, (20, 1))
+        return kernel.mmd2(x, shift + jax.random.normal(key_y, (30, 1)), kernel.rbf(1.0))
+
+    values = jax.vmap(draw)(jax.random.split(jax.random.key(0), 2000))
+    expected = 2 / np.sqrt(3) * (1 - np.exp(-(shift**2) / 6))
+    bound = 4.5 * float(values.std()) / np.sqrt(2000)
+    assert float(values.mean()) == pytest.approx(expected, abs=bound)
+    assert shift or float(values.min()) < 0  # unbiased means negative at times
+
+
+def test_long_sums_keep_their_digits_in_float32():
+    x = RNG.normal(size=(3000, 8)).astype(np.float32)
+    y = RNG.normal(0.1, 1, size=(3000, 8)).astype(np.float32)
+    expected = kernel.mmd2(*(jnp.asarray(a) for a in (x, y)), kernel.polynomial())
+    gram = [pairwise.polynomial_kernel(a.astype(float), b) for a, b in ((x, x), (y, y), (x, y))]
+    pairs = [(g.sum() - np.trace(g)) / (3000 * 2999) for g in gram[:2]]
+    assert float(expected) == pytest.approx(sum(pairs) - 2 * gram[2].mean(), abs=1e-6)
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match="bandwidth is 0"):
+        kernel.rbf(0.0)
+    with pytest.raises(ValueError, match="at least 2"):
+        kernel.mmd2(X[:1], Y, kernel.rbf(1.0))

@@ -1,0 +1,63 @@
+"""Sliced W1 against scipy on the line and closed forms in the plane."""
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from jwgan import transport
+from jwgan.metrics import sliced
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 2)).astype(np.float32)
+KEY = jax.random.key(0)
+
+
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 4), m=st.integers(1, 4))
+def test_on_the_line_it_is_scipys(seed, n, m):
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=5 * n).round(1), rng.normal(1, 2, size=5 * m).round(1)  # with ties
+    expected = stats.wasserstein_distance(x, y)
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    assert float(sliced.w1_on_line(x, y)) == pytest.approx(expected, abs=1e-5)
+    assert float(sliced.sliced_w1(KEY, x[:, None], y[:, None], 3)) == pytest.approx(
+        expected, abs=1e-5
+    )
+
+
+@pytest.mark.parametrize(("dim", "factor"), [(2, 2 / np.pi), (3, 1 / 2)])
+def test_a_shift_costs_its_length_times_the_mean_cosine(dim, factor):
+    x = RNG.normal(size=(20, dim)).astype(np.float32)
+    shift = np.full(dim, 3.0, np.float32)
+    value = float(sliced.sliced_w1(KEY, x, x + shift[None], 4000))
+    length = np.linalg.norm(shift)
+    assert value == pytest.approx(factor * length, abs=4.5 * 0.35 * length / np.sqrt(4000))
+
+
+def test_zero_for_a_permutation_and_symmetric():
+    y = X[::-1] * 2 + 1
+    assert float(sliced.sliced_w1(KEY, X, X[::-1])) == pytest.approx(0, abs=1e-6)
+    there, back = sliced.sliced_w1(KEY, X, y), sliced.sliced_w1(KEY, y, X)
+    assert float(there) == pytest.approx(float(back), rel=1e-6)
+
+
+def test_repeating_every_point_changes_nothing():
+    y = X * 2 + 1
+    equal_sizes = float(sliced.sliced_w1(KEY, X, y))
+    assert float(sliced.sliced_w1(KEY, X, np.tile(y, (3, 1)))) == pytest.approx(
+        equal_sizes, rel=1e-4
+    )
+
+
+def test_never_above_exact_w1():
+    y = RNG.normal(0.5, 2, size=(60, 2)).astype(np.float32)
+    assert 0 < float(sliced.sliced_w1(KEY, X, y)) < transport.exact_w1(X, y)
+
+
+def test_the_key_fixes_the_directions():
+    y = X * 2 + 1
+    values = [float(sliced.sliced_w1(jax.random.key(k), X, y, 8)) for k in (0, 0, 1)]
+    assert values[0] == values[1] != values[2]
