@@ -221,7 +221,7 @@ def _record(leaf: _Leaf) -> dict[str, Any]:
 
 def _array_sha256(array: np.ndarray) -> str:
     digest = hashlib.sha256(f"{array.dtype}{array.shape}".encode())
-    digest.update(array.reshape(-1).view(np.uint8))
+    digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
@@ -303,8 +303,8 @@ def _retire(directory: Path, keep: int, score: Callable | None) -> None:
 
 def _new_data_folder(directory: Path, step: int) -> Path:
     """A name that nothing has, so that a step's old arrays stay whole until it is sealed anew."""
-    names = (directory / f"{step:08d}-{number}" for number in itertools.count())
-    return next(path for path in names if not path.exists())
+    names = (f"{step:08d}-{number}" for number in itertools.count())
+    return directory / next(name for name in names if not any(directory.glob(f"{name}*")))
 
 
 def _read(directory: Path, step: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import threading
 from typing import Any, NamedTuple
 
 import hypothesis
@@ -241,17 +242,18 @@ def test_saving_an_earlier_step_drops_the_later_ones(spoiled):
     assert restore(spoiled, make_state()).step == 15
 
 
-def test_save_returns_before_the_checkpoint_is_there(tmp_path, monkeypatch):
-    import threading
-
+def test_save_copies_and_returns_before_the_checkpoint_is_there(tmp_path, monkeypatch):
     gate, write = threading.Event(), checkpoint._store
     monkeypatch.setattr(checkpoint, "_store", lambda *args: (gate.wait(60), write(*args)))
+    counts = np.ones(3)
     with Checkpoints(tmp_path) as writer:
-        writer.save(1, {"w": jnp.ones(3)})
+        writer.save(1, {"counts": counts})
         assert steps(tmp_path) == []
+        counts[:] = 0
         gate.set()
         writer.wait()
         assert steps(tmp_path) == [1]
+    assert restore(tmp_path, {"counts": counts}).state["counts"].tolist() == [1, 1, 1]
 
 
 # --- damage
@@ -326,6 +328,26 @@ def reseal(directory, step, change):
     path.write_text(json.dumps(seal | {"seal_sha256": checkpoint._json_sha256(seal)}))
 
 
+def test_an_edited_seal_is_not_believed(spoiled):
+    path = spoiled / "00000020.json"
+    path.write_text(path.read_text().replace('"epoch": 2', '"epoch": 3'))
+    found = restore(spoiled, make_state())
+    assert found.extra == {"epoch": 1}
+    assert found.skipped == ("step 20: ValueError: 00000020.json is not what was saved",)
+
+
+def test_what_orbax_casts_is_not_taken(spoiled, monkeypatch):
+    load = checkpoint._load
+
+    def cast(*args):
+        arrays = load(*args)
+        return arrays | {".step": arrays[".step"].view(np.float32)}
+
+    monkeypatch.setattr(checkpoint, "_load", cast)
+    with pytest.raises(CheckpointError, match=r"\.step is not what was saved"):
+        restore(spoiled, make_state())
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -340,6 +362,7 @@ def reseal(directory, step, change):
     ids=["path", "format", "step", "leaf more", "leaf less", "file", "checksum"],
 )
 def test_a_seal_that_does_not_describe_its_arrays(spoiled, change):
+    shutil.copytree(data_files(spoiled, 20)[0].parent, spoiled.parent / "elsewhere")
     reseal(spoiled, 20, change)
     found = restore(spoiled, make_state())
     assert found.step == 10
