@@ -18,7 +18,24 @@ from jwgan import (
     types,
     wrappers,
 )
-from jwgan.algorithms import gan, gan_minimax, lsgan, wgan, wgan_gp, wgan_hinge, wgan_lp
+from jwgan.algorithms import (
+    began,
+    dcgan,
+    dragan,
+    ebgan,
+    gan,
+    gan_minimax,
+    lsgan,
+    r1_gan,
+    r1_r2_gan,
+    rpgan,
+    sngan,
+    wgan,
+    wgan_div,
+    wgan_gp,
+    wgan_hinge,
+    wgan_lp,
+)
 from jwgan.networks import from_fn, from_linen, from_nnx
 from jwgan.types import Algorithm, Network, Objective
 from jwgan.wrappers import with_ema
@@ -29,7 +46,11 @@ __all__ = [
     "Objective",
     "adversarial",
     "algorithms",
+    "began",
     "constraints",
+    "dcgan",
+    "dragan",
+    "ebgan",
     "from_fn",
     "from_linen",
     "from_nnx",
@@ -42,9 +63,14 @@ __all__ = [
     "parallel",
     "penalties",
     "priors",
+    "r1_gan",
+    "r1_r2_gan",
+    "rpgan",
+    "sngan",
     "sources",
     "types",
     "wgan",
+    "wgan_div",
     "wgan_gp",
     "wgan_hinge",
     "wgan_lp",

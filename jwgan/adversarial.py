@@ -323,11 +323,16 @@ def step(
     return state, AdversarialInfo(**critic_figures, **generator_figures, objective=objective_info)
 
 
+def generate(state: AdversarialState, z: Array, *, generator: Network) -> Array:
+    """The generator's output [B, *D] on latents z [B, *Z], with stored batch statistics."""
+    return generator.evaluate(state.generator.params, state.generator.model_state, z)
+
+
 def sample(
     key: Key, state: AdversarialState, num: int, *, generator: Network, prior: Prior
 ) -> Array:
-    """num samples [num, *D] from the generator, with stored batch statistics."""
-    return generator.evaluate(state.generator.params, state.generator.model_state, prior(key, num))
+    """num samples [num, *D] from the generator."""
+    return generate(state, prior(key, num), generator=generator)
 
 
 def score(state: AdversarialState, x: Array, *, critic: Network) -> Array:
@@ -375,10 +380,10 @@ def build(
             prior=prior,
         )
 
-    def bound_sample(key: Key, state: AdversarialState, num: int) -> Array:
-        return sample(key, state, num, generator=generator, prior=prior)
+    def bound_generate(state: AdversarialState, z: Array) -> Array:
+        return generate(state, z, generator=generator)
 
     def bound_score(state: AdversarialState, x: Array) -> Array:
         return score(state, x, critic=critic)
 
-    return Algorithm(bound_init, bound_step, bound_sample, bound_score)
+    return Algorithm(bound_init, bound_step, prior, bound_generate, bound_score)

@@ -9,45 +9,76 @@ anything that is not an argument, copy the assembly: it is the documentation.
 import optax
 
 from jwgan import adversarial, constraints, networks, objectives, penalties
-from jwgan.types import Algorithm, Network, Prior
+from jwgan.types import Algorithm, Network, Objective, Penalty, Prior
+
+_NO_PENALTY = penalties.none()
+
+
+def _build(
+    critic: Network,
+    generator: Network,
+    prior: Prior,
+    tx: optax.GradientTransformation,
+    objective: Objective,
+    penalty: Penalty = _NO_PENALTY,
+) -> Algorithm:
+    """Both players with the same optimizer."""
+    return adversarial.build(
+        critic=critic,
+        generator=generator,
+        critic_tx=tx,
+        generator_tx=tx,
+        objective=objective,
+        penalty=penalty,
+        prior=prior,
+    )
 
 
 def gan_minimax(
-    critic: Network, generator: Network, *, prior: Prior, learning_rate=2e-4, b1=0.5
+    critic: Network,
+    generator: Network,
+    *,
+    prior: Prior,
+    learning_rate=2e-4,
+    b1=0.5,
+    penalty: Penalty = _NO_PENALTY,
 ) -> Algorithm:
     """Goodfellow et al., 2014, equation 1: the saturating game.  n_critic 1.
 
-    The paper names no optimizer (its code: SGD with momentum); this follows DCGAN's Adam.
+    The authors' code trains with SGD and momentum; this follows DCGAN's Adam, as later papers do.
     """
     tx = optax.adam(learning_rate, b1=b1)
-    return adversarial.build(
-        critic=critic,
-        generator=generator,
-        critic_tx=tx,
-        generator_tx=tx,
-        objective=objectives.minimax(),
-        penalty=penalties.none(),
-        prior=prior,
-    )
+    return _build(critic, generator, prior, tx, objectives.minimax(), penalty)
 
 
 def gan(
-    critic: Network, generator: Network, *, prior: Prior, learning_rate=2e-4, b1=0.5
+    critic: Network,
+    generator: Network,
+    *,
+    prior: Prior,
+    learning_rate=2e-4,
+    b1=0.5,
+    penalty: Penalty = _NO_PENALTY,
 ) -> Algorithm:
     """Goodfellow et al., 2014, section 3: the non-saturating game.  n_critic 1.
 
-    Optimizer of Radford et al., 2016 (DCGAN): Adam 2e-4, b1 0.5.
+    The authors' code trains with SGD and momentum; this follows DCGAN's Adam, as later papers do.
+    With `penalty=penalties.gradient_penalty()` it is the GAN-GP of Fedus et al., 2018.
     """
     tx = optax.adam(learning_rate, b1=b1)
-    return adversarial.build(
-        critic=critic,
-        generator=generator,
-        critic_tx=tx,
-        generator_tx=tx,
-        objective=objectives.non_saturating(),
-        penalty=penalties.none(),
-        prior=prior,
-    )
+    return _build(critic, generator, prior, tx, objectives.non_saturating(), penalty)
+
+
+def dcgan(
+    critic: Network, generator: Network, *, prior: Prior, learning_rate=2e-4, b1=0.5
+) -> Algorithm:
+    """Radford, Metz and Chintala, 2016: gan's objective, Adam 2e-4 (0.5).  n_critic 1, batch 128.
+
+    What makes it DCGAN are the networks, `models.dcgan` with batch norm in both players and
+    N(0, 0.02) initial weights. The paper draws z ~ U[-1, 1]^100; its authors' Torch code takes
+    either that or a normal.
+    """
+    return gan(critic, generator, prior=prior, learning_rate=learning_rate, b1=b1)
 
 
 def lsgan(
@@ -61,10 +92,12 @@ def lsgan(
     a=0.0,
     b=1.0,
     c=1.0,
+    penalty: Penalty = _NO_PENALTY,
 ) -> Algorithm:
     """Mao et al., 2017, Least Squares GANs; (a, b, c) = (0, 1, 1), or (-1, 1, 0).  n_critic 1.
 
-    Learning rates of the paper's mixture experiment (section 4.3: critic 1e-4, generator 1e-3).
+    Learning rates of the paper's mixture experiment, batch 512. The image experiments use Adam
+    with b1 0.5 and 1e-3 (LSUN) or 2e-4 for both.
     """
     return adversarial.build(
         critic=critic,
@@ -72,7 +105,7 @@ def lsgan(
         critic_tx=optax.adam(critic_learning_rate, b1=b1),
         generator_tx=optax.adam(generator_learning_rate, b1=b1),
         objective=objectives.least_squares(a, b, c),
-        penalty=penalties.none(),
+        penalty=penalty,
         prior=prior,
     )
 
@@ -82,8 +115,10 @@ def wgan(
 ) -> Algorithm:
     """Arjovsky, Chintala and Bottou, 2017, Algorithm 1: RMSProp, clip c, n_critic 5, batch 64.
 
-    decay 0.99 and eps inside the root's 1e-8 are the authors' PyTorch defaults; the paper does not
-    say. The critic starts inside the box, since the authors clip before the first update.
+    The paper does not state RMSProp's decay; 0.99 is the default of the authors' code. That code
+    also runs 100 critic updates at the first 25 generator updates and at every 500th, the paper
+    does not: feed longer batches there to follow it. The critic starts inside the box, because
+    the authors clip before the first update.
     """
     tx = optax.rmsprop(learning_rate, decay=decay)
     return adversarial.build(
@@ -93,19 +128,6 @@ def wgan(
         generator_tx=tx,
         objective=objectives.wasserstein(),
         penalty=penalties.none(),
-        prior=prior,
-    )
-
-
-def _penalised(critic, generator, prior, learning_rate, b1, b2, penalty) -> Algorithm:
-    tx = optax.adam(learning_rate, b1=b1, b2=b2)
-    return adversarial.build(
-        critic=critic,
-        generator=generator,
-        critic_tx=tx,
-        generator_tx=tx,
-        objective=objectives.wasserstein(),
-        penalty=penalty,
         prior=prior,
     )
 
@@ -125,8 +147,9 @@ def wgan_gp(
     The authors' code uses b1 0.5 in all but the ResNet experiments, and weight 0.1 on the 2-D
     worlds; this follows the paper. No batch norm in the critic.
     """
+    tx = optax.adam(learning_rate, b1=b1, b2=b2)
     penalty = penalties.gradient_penalty(weight)
-    return _penalised(critic, generator, prior, learning_rate, b1, b2, penalty)
+    return _build(critic, generator, prior, tx, objectives.wasserstein(), penalty)
 
 
 def wgan_lp(
@@ -140,8 +163,9 @@ def wgan_lp(
     weight=10.0,
 ) -> Algorithm:
     """Petzka, Fischer and Lukovnicov, 2018: WGAN-GP with the one-sided squared hinge."""
+    tx = optax.adam(learning_rate, b1=b1, b2=b2)
     penalty = penalties.squared_hinge_penalty(weight)
-    return _penalised(critic, generator, prior, learning_rate, b1, b2, penalty)
+    return _build(critic, generator, prior, tx, objectives.wasserstein(), penalty)
 
 
 def wgan_hinge(
@@ -155,5 +179,176 @@ def wgan_hinge(
     weight=10.0,
 ) -> Algorithm:
     """WGAN-GP with the linear hinge max(0, norm - 1), as course slides state the constraint."""
+    tx = optax.adam(learning_rate, b1=b1, b2=b2)
     penalty = penalties.linear_hinge_penalty(weight)
-    return _penalised(critic, generator, prior, learning_rate, b1, b2, penalty)
+    return _build(critic, generator, prior, tx, objectives.wasserstein(), penalty)
+
+
+def wgan_div(
+    critic: Network,
+    generator: Network,
+    *,
+    prior: Prior,
+    learning_rate=2e-4,
+    b1=0.5,
+    b2=0.999,
+    weight=2.0,
+    power=6.0,
+) -> Algorithm:
+    """Wu et al., 2018, Wasserstein Divergence for GANs: k 2, p 6, Adam 2e-4.  n_critic 4.
+
+    The authors' code has k 10 instead (`weight=10.0`); this follows the paper.
+    """
+    tx = optax.adam(learning_rate, b1=b1, b2=b2)
+    penalty = penalties.divergence_penalty(weight, power)
+    return _build(critic, generator, prior, tx, objectives.wasserstein(), penalty)
+
+
+def sngan(
+    critic: Network,
+    generator: Network,
+    *,
+    prior: Prior,
+    learning_rate=2e-4,
+    b1=0.5,
+    b2=0.999,
+    objective: Objective | None = None,
+    penalty: Penalty = _NO_PENALTY,
+) -> Algorithm:
+    """Miyato et al., 2018, Spectral Normalization for GANs: the hinge game, setting C, n_critic 1.
+
+    The critic is wrapped by `networks.with_spectral_norm` here. For the Wasserstein variant give
+    `objective=objectives.wasserstein()`. The paper's ResNet on CIFAR-10 uses Adam 2e-4 (0, 0.9)
+    with n_critic 5 and the learning rate falling linearly to 0.
+    """
+    tx = optax.adam(learning_rate, b1=b1, b2=b2)
+    objective = objectives.hinge() if objective is None else objective
+    return _build(networks.with_spectral_norm(critic), generator, prior, tx, objective, penalty)
+
+
+def ebgan(
+    critic: Network,
+    generator: Network,
+    *,
+    prior: Prior,
+    learning_rate=1e-3,
+    margin=10.0,
+    pulling_away_weight=0.1,
+) -> Algorithm:
+    """Zhao, Mathieu and LeCun, 2017, Energy-based GAN: margin 10, Adam 1e-3 (MNIST).  n_critic 1.
+
+    The critic returns an energy [B] (reconstruction error), or `types.Scored(energy, code)` where
+    the pulling-away weight is not 0. The margin is in units of that energy.
+    """
+    tx = optax.adam(learning_rate)
+    return _build(critic, generator, prior, tx, objectives.ebgan(margin, pulling_away_weight))
+
+
+def began(
+    critic: Network,
+    generator: Network,
+    *,
+    prior: Prior,
+    learning_rate=1e-4,
+    b1=0.5,
+    b2=0.999,
+    gamma=0.5,
+    lambda_k=1e-3,
+    window: int = 1000,
+    patience: int = 3,
+) -> Algorithm:
+    """Berthelot, Schumm and Metz, 2017, BEGAN: Adam 1e-4, halved when M stalls.  n_critic 1.
+
+    The critic returns the energy L [B], the mean absolute error of its auto-encoder. The paper
+    states neither Adam's betas nor what a stall is. Here M, averaged over `window` updates, stalls
+    when it has not fallen for `patience` windows; both players' rates then halve, inside the
+    compiled program.
+    """
+    tx = optax.chain(
+        optax.adam(learning_rate, b1=b1, b2=b2),
+        _on_convergence(
+            optax.contrib.reduce_on_plateau(factor=0.5, patience=patience, accumulation_size=window)
+        ),
+    )
+    return _build(critic, generator, prior, tx, objectives.began(gamma, lambda_k))
+
+
+def _on_convergence(
+    tx: optax.GradientTransformationExtraArgs,
+) -> optax.GradientTransformationExtraArgs:
+    """Hands BEGAN's measure M to a transform that watches a `value`."""
+
+    def update(updates, state, params=None, *, objective_state, **extra):
+        del extra
+        return tx.update(updates, state, params, value=objective_state.convergence)
+
+    return optax.GradientTransformationExtraArgs(tx.init, update)
+
+
+def dragan(
+    critic: Network,
+    generator: Network,
+    *,
+    prior: Prior,
+    learning_rate=1e-4,
+    b1=0.5,
+    b2=0.9,
+    weight=10.0,
+) -> Algorithm:
+    """Kodali et al., 2017, On Convergence and Stability of GANs: gan penalised around real data.
+
+    n_critic 1, weight 10; noise as in the authors' code, see `penalties.dragan`.
+    """
+    tx = optax.adam(learning_rate, b1=b1, b2=b2)
+    return _build(
+        critic, generator, prior, tx, objectives.non_saturating(), penalties.dragan(weight)
+    )
+
+
+def r1_gan(
+    critic: Network,
+    generator: Network,
+    *,
+    prior: Prior,
+    learning_rate=1e-4,
+    decay=0.99,
+    weight=10.0,
+) -> Algorithm:
+    """Mescheder, Geiger and Nowozin, 2018: gan with R1, RMSProp 1e-4 (0.99), w 10.  n_critic 1."""
+    tx = optax.rmsprop(learning_rate, decay=decay)
+    return _build(critic, generator, prior, tx, objectives.non_saturating(), penalties.r1(weight))
+
+
+def r1_r2_gan(
+    critic: Network,
+    generator: Network,
+    *,
+    prior: Prior,
+    learning_rate=1e-4,
+    decay=0.99,
+    weight=10.0,
+) -> Algorithm:
+    """As `r1_gan`, penalised on generated data too (R1 + R2)."""
+    tx = optax.rmsprop(learning_rate, decay=decay)
+    penalty = penalties.total(penalties.r1(weight), penalties.r2(weight))
+    return _build(critic, generator, prior, tx, objectives.non_saturating(), penalty)
+
+
+def rpgan(
+    critic: Network,
+    generator: Network,
+    *,
+    prior: Prior,
+    learning_rate=2e-4,
+    b1=0.0,
+    b2=0.99,
+    weight=0.1,
+) -> Algorithm:
+    """Huang et al., 2024, The GAN is dead (R3GAN): relativistic pairing with R1 + R2.  n_critic 1.
+
+    Adam with b1 0; learning rate, b2 and weight follow schedules in the authors' code, here they
+    are constants of that range: choose the weight for the data's scale.
+    """
+    tx = optax.adam(learning_rate, b1=b1, b2=b2)
+    penalty = penalties.total(penalties.r1(weight), penalties.r2(weight))
+    return _build(critic, generator, prior, tx, objectives.relativistic(), penalty)

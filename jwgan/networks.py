@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
+from jwgan.check import require
 from jwgan.types import Array, Key, ModelState, Network, Params
 
 
@@ -143,7 +145,7 @@ def in_dtype(network: Network, dtype: Any) -> Network:
 
     def cast(tree: Any, to: Any) -> Any:
         def one(leaf: Array) -> Array:
-            return leaf.astype(to) if jax.numpy.issubdtype(leaf.dtype, jax.numpy.floating) else leaf
+            return leaf.astype(to) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
         return jax.tree.map(one, tree)
 
@@ -151,9 +153,86 @@ def in_dtype(network: Network, dtype: Any) -> Network:
         y, moved = network.apply(cast(params, dtype), state, cast(x, dtype))
         # model state keeps the precision it came in with
         moved = jax.tree.map(lambda new, old: new.astype(old.dtype), moved, state)
-        return cast(y, jax.numpy.float32), moved
+        return cast(y, jnp.float32), moved
 
     def evaluate(params: Params, state: ModelState, x: Array) -> Any:
-        return cast(network.evaluate(cast(params, dtype), state, cast(x, dtype)), jax.numpy.float32)
+        return cast(network.evaluate(cast(params, dtype), state, cast(x, dtype)), jnp.float32)
 
     return network._replace(apply=apply, evaluate=evaluate)
+
+
+def with_spectral_norm(network: Network, iterations: int = 1, eps: float = 1e-12) -> Network:
+    r"""The same network with every weight W divided by its spectral norm.
+
+    A weight is any parameter leaf with two or more axes, taken as the matrix [-1, last axis] (for
+    a convolution kernel HWIO the reshaping of the paper's code; that is the norm of a matrix, not
+    of the convolution). Biases and scales are left alone. The largest singular value is
+    $v^\top W u$ after power iteration on stored vectors, no gradient passing through u and v.
+
+    The vectors are model state, `{"network": ..., "u": ...}`. They move by `iterations` in every
+    training `apply` whose model state is kept: in `adversarial.step` twice in a critic update
+    (real, then fake), and neither in the penalty nor in the generator's update; `evaluate` uses
+    them as they are.
+
+    Args:
+      network: any network with array parameters.
+      iterations: power iterations in an `apply`, >= 1.
+      eps: lower bound of norms, for a weight of zeros.
+
+    Reference: Miyato et al., 2018, Spectral Normalization for GANs, Algorithm 1.
+    """
+    require(iterations >= 1, "iterations", iterations, "give at least one power iteration")
+
+    def unit(x: Array) -> Array:
+        return x / jnp.maximum(jnp.linalg.norm(x), eps)
+
+    def init(key: Key, x: Array) -> tuple[Params, ModelState]:
+        key_network, key_u = jax.random.split(key)
+        params, state = network.init(key_network, x)
+        leaves = [leaf for leaf in jax.tree.leaves(params) if leaf.ndim >= 2]
+        keys = jax.random.split(key_u, max(len(leaves), 1))
+        u = [
+            unit(jax.random.normal(k, leaf.shape[-1:], leaf.dtype))
+            for k, leaf in zip(keys, leaves, strict=False)
+        ]
+        # the first estimate would be poor: start from settled vectors
+        settle = lambda i, u: [_iterate(w, v, unit)[1] for w, v in zip(leaves, u, strict=True)]
+        return params, {"network": state, "u": jax.lax.fori_loop(0, 20, settle, u)}
+
+    def normalised(params: Params, vectors: list[Array], steps: int) -> tuple[Params, list[Array]]:
+        leaves, structure = jax.tree.flatten(params)
+        rest, moved = iter(vectors), []
+        for i, leaf in enumerate(leaves):
+            if leaf.ndim < 2:
+                continue
+            u = next(rest)
+            fixed = jax.lax.stop_gradient(leaf)
+            for _ in range(steps):
+                u = _iterate(fixed, u, unit)[1]
+            u = jax.lax.stop_gradient(u)
+            v = jax.lax.stop_gradient(unit(_matrix(fixed) @ u))
+            sigma = v @ (_matrix(leaf) @ u)
+            leaves[i] = leaf / jnp.maximum(sigma, eps)
+            moved.append(u)
+        return jax.tree.unflatten(structure, leaves), moved
+
+    def apply(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
+        params, u = normalised(params, state["u"], iterations)
+        y, inner = network.apply(params, state["network"], x)
+        return y, {"network": inner, "u": u}
+
+    def evaluate(params: Params, state: ModelState, x: Array) -> Any:
+        params, _ = normalised(params, state["u"], 0)
+        return network.evaluate(params, state["network"], x)
+
+    return Network(init, apply, evaluate)
+
+
+def _matrix(leaf: Array) -> Array:
+    return leaf.reshape(-1, leaf.shape[-1])
+
+
+def _iterate(leaf: Array, u: Array, unit: Callable[[Array], Array]) -> tuple[Array, Array]:
+    """One power iteration: v = W u, u = W^T v, both of unit length."""
+    v = unit(_matrix(leaf) @ u)
+    return v, unit(_matrix(leaf).T @ v)

@@ -85,11 +85,17 @@ class Algorithm(NamedTuple):
       init: `(key, batch [n_critic, B, *D]) -> state`; only the batch's shape and dtype matter.
       step: `(state, batch [n_critic, B, *D]) -> (state, info)`: n_critic critic updates, then one
         generator update. It has the shape of a `lax.scan` body.
-      sample: `(key, state, num) -> x [num, *D]` from the generator.
-      score: `(state, x [B, *D]) -> [B]` from the critic.
+      prior: `(key, num) -> z [num, *Z]`, the latent distribution.
+      generate: `(state, z [B, *Z]) -> x [B, *D]`, the generator after training.
+      score: `(state, x [B, *D]) -> [B]`, the critic after training.
     """
 
     init: Callable[[Key, Any], Any]
     step: Callable[[Any, Array], tuple[Any, Any]]
-    sample: Callable[[Key, Any, int], Array]
+    prior: Prior
+    generate: Callable[[Any, Array], Array]
     score: Callable[[Any, Array], Array]
+
+    def sample(self, key: Key, state: Any, num: int) -> Array:
+        """num samples [num, *D] from the generator."""
+        return self.generate(state, self.prior(key, num))

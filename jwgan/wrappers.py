@@ -67,10 +67,10 @@ def with_ema(algorithm: Algorithm, decay: float) -> Algorithm:
         )
         return EMAState(inner, average), info
 
-    def sample(key: Key, state: EMAState, num: int) -> Array:
-        return algorithm.sample(key, state.inner._replace(generator=state.generator), num)
+    def generate(state: EMAState, z: Array) -> Array:
+        return algorithm.generate(state.inner._replace(generator=state.generator), z)
 
     def score(state: EMAState, x: Array) -> Array:
         return algorithm.score(state.inner, x)
 
-    return Algorithm(init, step, sample, score)
+    return Algorithm(init, step, algorithm.prior, generate, score)

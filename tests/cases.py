@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 import jwgan
 from jwgan import networks, priors
-from jwgan.types import Algorithm, Network
+from jwgan.types import Algorithm, Network, Scored
 
 LATENT, DATA, WIDTH = 3, 2, 8
 BATCH = 8
@@ -65,7 +65,9 @@ class Case(NamedTuple):
         return 1.0 + jax.random.normal(jax.random.key(1000 + seed), shape)
 
 
-def _member(name: str, n_critic: int = 2, **kwargs: Any) -> Case:
+def _member(
+    name: str, n_critic: int = 2, critic: Callable[[], Network] = critic, **kwargs: Any
+) -> Case:
     def make() -> Algorithm:
         member = getattr(jwgan, name)
         return member(critic(), generator(), prior=priors.normal(LATENT), **kwargs)
@@ -77,14 +79,41 @@ def _with_ema() -> Algorithm:
     return jwgan.with_ema(_member("wgan_gp").make(), decay=0.9)
 
 
+def energy_critic(codes: bool = False) -> Network:
+    """Mean absolute reconstruction error of a one-layer auto-encoder; with its code if asked."""
+    encoder, decoder = mlp(DATA, WIDTH, output_bias=True), mlp(WIDTH, DATA, output_bias=True)
+
+    def init(key, x):
+        return {
+            "encoder": encoder.init(key, x)[0],
+            "decoder": decoder.init(jax.random.fold_in(key, 1), x)[0],
+        }
+
+    def apply(params, x):
+        code = jax.nn.leaky_relu(encoder.evaluate(params["encoder"], {}, x))
+        error = jnp.abs(x - decoder.evaluate(params["decoder"], {}, code)).mean(axis=1)
+        return Scored(error, code) if codes else error
+
+    return networks.from_fn(init, apply)
+
+
 CASES = [
     _member("gan_minimax", n_critic=1),
     _member("gan", n_critic=1),
+    _member("dcgan", n_critic=1),
     _member("lsgan", n_critic=1),
     # a wide box: with the paper's 0.01 the first critic of this size is constant in float32
     _member("wgan", c=0.5),
     _member("wgan_gp"),
     _member("wgan_lp"),
     _member("wgan_hinge"),
+    _member("wgan_div"),
+    _member("sngan"),
+    _member("ebgan", n_critic=1, critic=lambda: energy_critic(codes=True)),
+    _member("began", n_critic=1, critic=energy_critic),
+    _member("dragan", n_critic=1),
+    _member("r1_gan", n_critic=1),
+    _member("r1_r2_gan", n_critic=1),
+    _member("rpgan", n_critic=1),
     Case("wgan_gp+ema", _with_ema),
 ]

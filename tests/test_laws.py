@@ -1,5 +1,7 @@
 """Laws that every member of the family obeys, run on every row of cases.py."""
 
+import functools
+
 import cases
 import chex
 import jax
@@ -14,9 +16,21 @@ pytestmark = pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.
 STEPS = 4
 
 
-def start(case, seed=0):
+@functools.cache
+def compiled(name):
+    """A member, its compiled init and its compiled step, shared by the laws."""
+    case = next(case for case in cases.CASES if case.name == name)
     algorithm = case.make()
-    return algorithm, algorithm.init(jax.random.key(seed), case.batch())
+    return (
+        algorithm,
+        jax.jit(lambda key: algorithm.init(key, case.batch())),
+        jax.jit(algorithm.step),
+    )
+
+
+def start(case, seed=0):
+    algorithm, init, _ = compiled(case.name)
+    return algorithm, init(jax.random.key(seed))
 
 
 def bits(tree):
@@ -30,20 +44,15 @@ def bits(tree):
 
 
 def without_keys(tree):
-    return [
-        x
-        for x in jax.tree.leaves(tree)
-        if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
-    ]
+    return [x for x in jax.tree.leaves(tree) if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key)]
 
 
 def assert_close(a, b, rtol=2e-5, atol=2e-6):
     chex.assert_trees_all_close(without_keys(a), without_keys(b), rtol=rtol, atol=atol)
 
 
-def python_loop(algorithm, state, batches):
-    step = jax.jit(algorithm.step)
-    infos = []
+def python_loop(case, state, batches):
+    step, infos = compiled(case.name)[2], []
     for batch in batches:
         state, info = step(state, batch)
         infos.append(info)
@@ -75,20 +84,20 @@ def test_one_trace(case):
 def test_scan_equals_python_loop(case):
     algorithm, state = start(case)
     batches = case.batch(steps=STEPS)
-    looped, infos = python_loop(algorithm, state, batches)
+    looped, infos = python_loop(case, state, batches)
     scanned, stacked = jax.jit(lambda s, b: jax.lax.scan(algorithm.step, s, b))(state, batches)
     assert_close(scanned, looped)
     assert_close(jax.tree.map(lambda x: x[-1], stacked), infos[-1])
 
 
 def test_vmap_over_seeds_equals_single(case):
-    algorithm, _ = start(case)
+    algorithm, init, step = compiled(case.name)
     batch = case.batch()
     keys = jax.random.split(jax.random.key(7), 3)
-    states = jax.vmap(lambda k: algorithm.init(k, batch))(keys)
+    states = jax.vmap(init)(keys)
     states, _ = jax.jit(jax.vmap(algorithm.step, in_axes=(0, None)))(states, batch)
     for i in range(3):
-        single, _ = jax.jit(algorithm.step)(algorithm.init(keys[i], batch), batch)
+        single, _ = step(init(keys[i]), batch)
         assert_close(jax.tree.map(lambda x: x[i], states), single)
 
 
@@ -96,7 +105,7 @@ def test_sharded_over_four_devices_equals_one(case):
     assert len(jax.devices()) == 4
     algorithm, state = start(case)
     batches = case.batch(steps=STEPS)
-    looped, _ = python_loop(algorithm, state, batches)
+    looped, _ = python_loop(case, state, batches)
     step = parallel.sharded_step(algorithm, parallel.data_mesh())
     for batch in batches:
         state, _ = step(state, batch)
@@ -106,14 +115,14 @@ def test_sharded_over_four_devices_equals_one(case):
 
 def test_restored_equals_never_stopped(case, tmp_path):
     data = case.batch(steps=5).reshape(-1, cases.DATA)
-    algorithm = case.make()
+    algorithm, _, _ = compiled(case.name)
     source = sources.from_array(data, n_critic=case.n_critic, batch_size=cases.BATCH)
 
     def train(state, steps):
         return loop.train(algorithm, state, source, steps=steps, chunk_steps=3)
 
     def fresh():
-        return algorithm.init(jax.random.key(5), source.batch)
+        return start(case, seed=5)[1]
 
     uninterrupted = train(fresh(), 6)
     half = train(fresh(), 3)
@@ -127,8 +136,8 @@ def test_restored_equals_never_stopped(case, tmp_path):
 
 def test_every_parameter_has_a_finite_nonzero_gradient(case):
     """Every leaf of both players moves, and stays finite, in two steps."""
-    algorithm, state = start(case)
-    after, infos = python_loop(algorithm, state, case.batch(steps=2))
+    _, state = start(case)
+    after, infos = python_loop(case, state, case.batch(steps=2))
     for player in ("critic", "generator"):
         before_leaves = jax.tree_util.tree_leaves_with_path(getattr(state, player).params)
         after_leaves = jax.tree.leaves(getattr(after, player).params)
@@ -142,9 +151,9 @@ def test_every_parameter_has_a_finite_nonzero_gradient(case):
 
 
 def test_same_key_same_bits_other_key_other_bits(case):
-    first, _ = python_loop(*start(case, seed=1), case.batch(steps=2))
-    again, _ = python_loop(*start(case, seed=1), case.batch(steps=2))
-    other, _ = python_loop(*start(case, seed=2), case.batch(steps=2))
+    first, _ = python_loop(case, start(case, seed=1)[1], case.batch(steps=2))
+    again, _ = python_loop(case, start(case, seed=1)[1], case.batch(steps=2))
+    other, _ = python_loop(case, start(case, seed=2)[1], case.batch(steps=2))
     assert bits(first) == bits(again)
     for player in ("critic", "generator"):
         for a, b in zip(
@@ -157,8 +166,8 @@ def test_same_key_same_bits_other_key_other_bits(case):
 
 def test_critic_updates_see_different_noise_and_each_player_moves_its_own(case):
     """n_critic critic updates are counted, and one of the generator."""
-    algorithm, state = start(case)
-    moved, _ = jax.jit(algorithm.step)(state, case.batch())
+    _, state = start(case)
+    moved, _ = compiled(case.name)[2](state, case.batch())
     counts = [int(x) for x in jax.tree.leaves(moved.critic.opt_state) if x.shape == ()]
     assert all(count == case.n_critic for count in counts)
     counts = [int(x) for x in jax.tree.leaves(moved.generator.opt_state) if x.shape == ()]

@@ -1,0 +1,1 @@
+"""Experiments: one flat module each, run as `python -m experiments.NAME`."""

@@ -1,0 +1,102 @@
+"""What an experiment trains on: the names of the command line, and the data behind them.
+
+Importing this file is cheap; loading a task is not.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from experiments.launch import one_of
+
+
+class Task(NamedTuple):
+    """Data to train on and the truth to compare with.
+
+    Attributes:
+      name: the name on the command line.
+      shape: D, of one sample.
+      source: `(n_critic, batch_size) -> jwgan.sources.Source`.
+      held_out: real samples [N, *D] that training never sees.
+      dataset: `jwgan.data.Dataset` of an image task, else None.
+      problem: `jwgan.problems.Problem` of a synthetic world, else None.
+      checksum: sha256 of the training data, "" for a synthetic world.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    source: Callable[[int, int], Any]
+    held_out: Any
+    dataset: Any = None
+    problem: Any = None
+    checksum: str = ""
+
+
+IMAGES = ("digits", "mnist", "fashion_mnist", "folder")
+WORLDS = ("eight_gaussians", "twenty_five_gaussians", "ring", "swiss_roll")
+
+
+def load_images(
+    name: str, data_dir: str | None = None, image_size: int | None = None, channels: int = 1
+) -> Task:
+    """An image task by name; `image_size` pads or resizes, and is needed for a folder."""
+    from jwgan import data, sources
+
+    loaders = {
+        "digits": lambda: data.digits(),
+        "mnist": lambda: data.mnist(data_dir),
+        "fashion_mnist": lambda: data.fashion_mnist(data_dir),
+        "folder": lambda: _folder(data_dir, image_size, channels),
+    }
+    dataset = loaders[one_of("dataset", name, loaders)]()
+    if image_size and dataset.images.shape[1] != image_size:
+        test = dataset.test_images
+        dataset = dataset._replace(
+            images=data.resize(dataset.images, image_size),
+            test_images=None if test is None else data.resize(test, image_size),
+        )
+    images = dataset.images
+    return Task(
+        name=name,
+        shape=images.shape[1:],
+        source=lambda n_critic, batch_size: sources.from_array(
+            images, n_critic=n_critic, batch_size=batch_size
+        ),
+        held_out=images if dataset.test_images is None else dataset.test_images,
+        dataset=dataset,
+        checksum=data.checksum(images),
+    )
+
+
+def _folder(data_dir: str | None, image_size: int | None, channels: int) -> Any:
+    from jwgan import data
+
+    if not data_dir:
+        raise ValueError("data_dir is None: give --data-dir, the folder of images")
+    return data.folder(data_dir, image_size=image_size or 32, channels=channels)
+
+
+def load_world(name: str) -> Task:
+    """A 2-D world by name, drawn fresh for every batch."""
+    import jax
+    import numpy as np
+
+    from jwgan import sources
+    from jwgan.problems import gaussians, rolls
+
+    worlds = {
+        "eight_gaussians": gaussians.eight_gaussians,
+        "twenty_five_gaussians": gaussians.twenty_five_gaussians,
+        "ring": gaussians.ring,
+        "swiss_roll": rolls.swiss_roll,
+    }
+    problem = worlds[one_of("world", name, worlds)]()
+    return Task(
+        name=name,
+        shape=(2,),
+        source=lambda n_critic, batch_size: sources.from_sampler(
+            problem.sample, n_critic=n_critic, batch_size=batch_size
+        ),
+        # a key no run is given: the truth is the same for every run
+        held_out=np.asarray(problem.sample(jax.random.key(2**31 - 1), 4000)),
+        problem=problem,
+    )
