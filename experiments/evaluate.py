@@ -59,3 +59,52 @@ def world_quality(task: Any, fake: Any) -> dict[str, Any]:
         figures["modes"] = len(task.problem.modes)
         figures["high_quality_share"] = round(float(found.high_quality_share), 4)
     return figures
+
+
+def image_quality(task: Any, fake: Any) -> dict[str, Any]:
+    """What a classifier of the real data makes of the samples, beside real held-out data."""
+    import jax
+    import numpy as np
+
+    from jwgan.metrics import classifier, frechet
+
+    data = task.dataset
+    judge = fit_judge(data)
+    probabilities = jax.jit(judge.probabilities)
+    real_seen, fake_seen = (probabilities(judge.params, x) for x in (data.test_images, fake))
+    real_features, fake_features, train_features = (
+        np.asarray(jax.jit(judge.features)(judge.params, x))
+        for x in (data.test_images, fake, data.images[: len(fake)])
+    )
+    of_fake, of_real = classifier.label_report(fake_seen), classifier.label_report(real_seen)
+    return {
+        "samples": len(fake),
+        "classifier_held_out_accuracy": round(
+            float(classifier.accuracy(real_seen, data.test_labels)), 4
+        ),
+        "classes_present": int(of_fake.classes_present),
+        "smallest_class_share": round(float(of_fake.shares.min()), 4),
+        "confident_share": round(float(of_fake.confident_share), 4),
+        "confident_share_of_real": round(float(of_real.confident_share), 4),
+        "frechet_features": f"{task.name}-CNN",
+        "frechet_distance": round(frechet.frechet_distance(real_features, fake_features), 4),
+        "frechet_distance_of_real": round(
+            frechet.frechet_distance(real_features, train_features), 4
+        ),
+    }
+
+
+def fit_judge(dataset: Any) -> Any:
+    """The classifier of a labelled data set; the same one for every run on that data."""
+    import jax
+
+    from jwgan.metrics import classifier
+
+    epochs = 40 if len(dataset.images) < 10_000 else 3
+    return classifier.fit(
+        jax.random.key(0),
+        dataset.images,
+        dataset.labels,
+        num_classes=len(dataset.class_names),
+        steps=epochs * len(dataset.images) // 128,
+    )

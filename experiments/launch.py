@@ -104,15 +104,17 @@ def _value_type(annotation: Any) -> Any:
     return annotation
 
 
-def parse(config_type: type, argv: list[str] | None, doc: str) -> Any:
-    """The Config from a command line; every field is an option of its name."""
+def parse(config_type: type, argv: list[str] | None, doc: str, positional: str = "") -> Any:
+    """The Config from a command line; every field is an option, or `positional` by position."""
     parser = _Parser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     for field in dataclasses.fields(config_type):
         flag, text = "--" + field.name.replace("_", "-"), field.metadata["help"]
         help = f"{text} (default: {field.default})".replace("%", "%%")
-        if field.type is bool:
+        if field.name == positional:
+            parser.add_argument(field.name, help=text)
+        elif field.type is bool:
             parser.add_argument(
                 flag, action=argparse.BooleanOptionalAction, default=field.default, help=text
             )

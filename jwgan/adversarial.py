@@ -129,14 +129,18 @@ def init(
     _check_generated(fake.shape, real.shape)
     output, _ = jax.eval_shape(critic.apply, critic_params, critic_model_state, real)
     jax.eval_shape(lambda y: _checked_score(y, num), output)
+    critic_opt_state, generator_opt_state, objective_state = jax.tree.map(
+        # Python scalars in a first state are weakly typed, and the second step would be compiled
+        # anew for the strong types that the first returns.
+        lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)),
+        (critic_tx.init(critic_params), generator_tx.init(generator_params), objective.init()),
+    )
     return AdversarialState(
         key=key,
         step=jnp.zeros((), jnp.int32),
-        critic=PlayerState(critic_params, critic_model_state, critic_tx.init(critic_params)),
-        generator=PlayerState(
-            generator_params, generator_model_state, generator_tx.init(generator_params)
-        ),
-        objective=objective.init(),
+        critic=PlayerState(critic_params, critic_model_state, critic_opt_state),
+        generator=PlayerState(generator_params, generator_model_state, generator_opt_state),
+        objective=objective_state,
     )
 
 

@@ -1,0 +1,118 @@
+"""Draws samples from a finished or running run.
+
+    python -m experiments.sample RUN_DIR --num 1000 --out samples.npy
+    python -m experiments.sample RUN_DIR --num 100 --out grid.png
+    python -m experiments.sample RUN_DIR --num 8 --interpolate 10 --out path.png
+
+`.npy` holds float32 [num, *D], images in [-1, 1]; `.png` is a grid of images, or a scatter plot of
+points. With --interpolate K each of the num rows is a path of K samples from one latent to another:
+along a great circle for normal latents (every point of it is as likely as its ends), along a
+straight line for bounded ones. The samples come from the newest whole checkpoint.
+"""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from experiments import launch
+from experiments.launch import option
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    run_dir: str = option("", "the run's directory")
+    num: int = option(100, "how many samples, or paths with --interpolate")
+    out: str = option("samples.png", "file to write, .npy or .png")
+    seed: int = option(0, "of the latents")
+    interpolate: int = option(0, "samples on each path between two latents; 0: no paths")
+
+
+def read_run(folder: pathlib.Path) -> tuple[Any, Any, Any]:
+    """The (task, algorithm, state) of a run, rebuilt from what is in its directory."""
+    import importlib
+
+    import jax
+
+    from jwgan import checkpoint
+
+    try:
+        described = json.loads((folder / "config.json").read_text())
+        name, options = described["experiment"], described["config"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"run_dir is {str(folder)!r}: no readable config.json there") from error
+    here = pathlib.Path(__file__).parent
+    module_names = [path.stem for path in here.glob("*.py")]  # a run names no other module
+    module = importlib.import_module(
+        f"experiments.{launch.one_of('experiment', name, module_names)}"
+    )
+    config = module.Config(**options)
+    task = module.load(config) if hasattr(module, "load") else launch.load_images(config)
+    algorithm = module.build(config, task.shape)
+    batch = task.source(config.n_critic, config.batch_size).batch
+    target = jax.eval_shape(lambda: algorithm.init(jax.random.key(config.seed), batch))
+    restored = checkpoint.restore(folder / "checkpoints", target)
+    return task, algorithm, restored.state
+
+
+def paths(start: Any, end: Any, num: int) -> Any:
+    """Latents [P, num, *Z] from start [P, *Z] to end [P, *Z]."""
+    import numpy as np
+
+    t = np.linspace(0.0, 1.0, num).reshape(1, num, *[1] * (start.ndim - 1))
+    start, end = np.asarray(start)[:, None], np.asarray(end)[:, None]
+    if max(abs(start).max(), abs(end).max()) <= 1:  # a bounded prior: stay in its box
+        return (1 - t) * start + t * end
+    return np.cos(t * np.pi / 2) * start + np.sin(t * np.pi / 2) * end
+
+
+def draw(algorithm: Any, state: Any, config: Config) -> Any:
+    """Samples [num, *D], or [num * interpolate, *D] path after path."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    key = jax.random.key(config.seed)
+    z = algorithm.prior(key, config.num)
+    if config.interpolate:
+        end = algorithm.prior(jax.random.fold_in(key, 1), config.num)
+        z = jnp.asarray(paths(z, end, config.interpolate), z.dtype).reshape(-1, *z.shape[1:])
+    generate = jax.jit(algorithm.generate)
+    return np.concatenate([generate(state, z[i : i + 500]) for i in range(0, len(z), 500)])
+
+
+def write(x: Any, out: pathlib.Path, task: Any, columns: int | None) -> None:
+    """Samples as an array file or a picture."""
+    import numpy as np
+
+    from jwgan import report
+
+    if out.suffix == ".npy":
+        np.save(out, x)
+    elif task.problem is None:
+        report.save_png(out, report.image_grid(x, columns=columns))
+    else:
+        report.save_png(out, report.scatter(task.held_out[:2000], x))
+
+
+def main() -> None:
+    config = launch.parse(Config, None, __doc__, positional="run_dir")
+    launch.use_compilation_cache()
+    out = pathlib.Path(config.out)
+    try:
+        if out.suffix not in (".npy", ".png"):
+            raise ValueError(f"out is {config.out!r}: give a name ending in .npy or .png")
+        if config.num < 1 or config.interpolate < 0:
+            raise ValueError(
+                f"num is {config.num}, interpolate {config.interpolate}: give num >= 1"
+            )
+        task, algorithm, state = read_run(pathlib.Path(config.run_dir))
+        x = draw(algorithm, state, config)
+        write(x, out, task, config.interpolate or None)
+    except (ValueError, OSError) as error:
+        launch.fail(error)
+    print(f"{len(x)} samples of shape {x.shape[1:]} from step {int(state.step)} in {out}")
+
+
+if __name__ == "__main__":
+    main()
