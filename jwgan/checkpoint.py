@@ -377,7 +377,7 @@ def _placed(leaf: Any, array: np.ndarray, impl: str | None) -> Any:
     if type(leaf) in _SCALARS:
         return array.item()
     if isinstance(leaf, np.generic | np.ndarray):
-        return array[()]
+        return array if isinstance(leaf, np.ndarray) else array[()]
     value = array if impl is None else jax.random.wrap_key_data(jnp.asarray(array), impl=impl)
     # An uncommitted array stays free to follow the others to their devices.
     return jax.device_put(value, leaf.sharding if getattr(leaf, "committed", True) else None)

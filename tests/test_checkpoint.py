@@ -180,6 +180,7 @@ LEAVES = st.one_of(
     st.floats(),
     st.booleans(),
     st.none(),
+    st.builds(np.float32, st.floats(width=32)),
     st.builds(
         lambda dtype, shape, seed: (
             np.random.default_rng(seed).integers(0, 2, size=shape).astype(dtype)
@@ -311,12 +312,14 @@ def test_missing_parts(spoiled, what):
     else:
         (spoiled / "00000030").mkdir()
         (spoiled / "00000030-0").mkdir()
+        (spoiled / "00000030-1.orbax-checkpoint-tmp").mkdir()
     found = restore(spoiled, make_state())
     assert found.step == (20 if what == "foreign folder" else 10)
     assert len(found.skipped) == (what not in ("seal", "foreign folder"))
     with Checkpoints(spoiled) as writer:
         writer.save(40, make_state(4))
     assert_same(restore(spoiled, make_state()).state, make_state(4))
+    assert not list(spoiled.glob("00000030-*")), "what a kill left behind stays"
 
 
 def reseal(directory, step, change):
