@@ -1,0 +1,225 @@
+"""The kernels under `conv`: one set for CPUs, the native one for every other platform.
+
+Each takes the static `Geometry` first. Letters as in `conv`: images [B, H, W, C], outputs
+[B, OH, OW, O], kernels [KH, KW, C, O]. Nothing here is differentiated: `conv` gives the rules.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+Array = jax.Array
+Pair = tuple[int, int]
+
+_LAYOUT = ("NHWC", "HWIO", "NHWC")
+# Up to this many output channels, a matrix product and shifted sums beat the plain convolution
+# (2 to 4 times at 1 channel, 1.5 at 3, nothing at 8: 3x3 and 5x5 kernels, 64 channels, 2 cores).
+_FEW_CHANNELS = 4
+
+
+class Geometry(NamedTuple):
+    """The static part of a convolution, the same for its three kernels; each is (height, width).
+
+    Attributes:
+      strides: distance between output samples, in input pixels.
+      padding: zero pixels ((top, bottom), (left, right)) around the input.
+      kernel: (KH, KW).
+      size: (H, W) of the convolution's input.
+    """
+
+    strides: Pair
+    padding: tuple[Pair, Pair]
+    kernel: Pair
+    size: Pair
+
+    @property
+    def output(self) -> Pair:
+        """(OH, OW) of the convolution's output."""
+        return tuple(
+            (n + sum(p) - k) // s + 1
+            for n, p, k, s in zip(self.size, self.padding, self.kernel, self.strides, strict=True)
+        )
+
+
+def _mirror(g: Geometry) -> Geometry:
+    """The geometry of a stride-1 convolution run from y to x with the kernel turned around."""
+    pads = tuple((k - 1 - p[0], k - 1 - p[1]) for k, p in zip(g.kernel, g.padding, strict=True))
+    return Geometry(g.strides, pads, g.kernel, g.output)
+
+
+def _turn(w: Array) -> Array:
+    """[KH, KW, C, O] -> [KH, KW, O, C], turned by 180 degrees."""
+    return w[::-1, ::-1].swapaxes(2, 3)
+
+
+# ---- native kernels ------------------------------------------------------------------------------
+
+
+def conv_native(g: Geometry, x: Array, w: Array) -> Array:
+    return lax.conv_general_dilated(x, w, g.strides, g.padding, dimension_numbers=_LAYOUT)
+
+
+def dgrad_native(g: Geometry, dy: Array, w: Array) -> Array:
+    x = jax.ShapeDtypeStruct((dy.shape[0], *g.size, w.shape[2]), dy.dtype)
+    return jax.linear_transpose(lambda x: conv_native(g, x, w), x)(dy)[0]
+
+
+def wgrad_native(g: Geometry, x: Array, dy: Array) -> Array:
+    w = jax.ShapeDtypeStruct((*g.kernel, x.shape[3], dy.shape[3]), x.dtype)
+    return jax.linear_transpose(lambda w: conv_native(g, x, w), w)(dy)[0]
+
+
+# ---- CPU kernels: plain convolutions and matrix products -----------------------------------------
+
+
+def _accumulator(dtype: Any) -> Any:
+    """Sums of 16-bit numbers are kept in float32."""
+    return jnp.promote_types(dtype, jnp.float32)
+
+
+def _matmul(a: Array, b: Array) -> Array:
+    """[M, N] x [N, O] -> [M, O], in the accumulator's type."""
+    return jnp.dot(a, b, preferred_element_type=_accumulator(a.dtype))
+
+
+def _zero_pad(x: Array, pads: Sequence[Pair], axes: Pair) -> Array:
+    """Pads (crops, where negative) two axes of x with zeros."""
+    config = [(0, 0, 0)] * x.ndim
+    for axis, (low, high) in zip(axes, pads, strict=True):
+        config[axis] = (low, high, 0)
+    return lax.pad(x, jnp.zeros((), x.dtype), config)
+
+
+def _tap(size: Pair, strides: Pair, row: int, column: int) -> tuple[slice, slice]:
+    """The pixels of a padded input that one kernel tap meets, for an output of `size`."""
+    return tuple(
+        slice(start, start + (n - 1) * s + 1, s)
+        for start, n, s in zip((row, column), size, strides, strict=True)
+    )
+
+
+def conv_cpu(g: Geometry, x: Array, w: Array) -> Array:
+    if g.strides == (1, 1) and w.shape[3] <= _FEW_CHANNELS:
+        return _dgrad_fold(_mirror(g), x, _turn(w))
+    return _plain(x, w, g.strides, g.padding)
+
+
+def _plain(x: Array, w: Array, strides: Pair, padding: Sequence[Pair]) -> Array:
+    """A forward convolution in the form that XLA:CPU runs at the speed of a matrix product.
+
+    Where the kernel covers more pixels than the image, XLA exchanges the two and then finds no fast
+    kernel (4x4 images, 5x5 kernel: 100 times slower); there it is an explicit matrix product.
+    """
+    kh, kw, c_in, c_out = w.shape
+    if kh * kw <= x.shape[1] * x.shape[2]:
+        y = lax.conv_general_dilated(
+            x, w, strides, padding, dimension_numbers=_LAYOUT,
+            preferred_element_type=_accumulator(x.dtype),
+        )  # fmt: skip
+        return y.astype(x.dtype)
+    size = Geometry(strides, tuple(padding), (kh, kw), x.shape[1:3]).output
+    x = _zero_pad(x, padding, (1, 2))
+    taps = [x[:, *_tap(size, strides, i, j)] for i in range(kh) for j in range(kw)]
+    patches = jnp.concatenate(taps, 3).reshape(-1, kh * kw * c_in)
+    y = _matmul(patches, w.reshape(-1, c_out)).astype(x.dtype)
+    return y.reshape(x.shape[0], *size, c_out)
+
+
+class _Phase(NamedTuple):
+    """Input pixels m * stride + offset, m = 0, 1, ...: the taps that reach them, and from where."""
+
+    taps: list[int]
+    reach: list[int]  # tap t carries dy[m + reach]
+
+
+def _phases(g: Geometry, axis: int) -> list[_Phase]:
+    stride, top, kernel = g.strides[axis], g.padding[axis][0], g.kernel[axis]
+    phases = []
+    for offset in range(stride):
+        taps = [t for t in range(kernel) if (offset + top - t) % stride == 0]
+        phases.append(_Phase(taps, [(offset + top - t) // stride for t in taps]))
+    return phases
+
+
+def _phase_size(g: Geometry) -> Pair:
+    """Pixels of a phase, enough for the longest."""
+    return tuple(-(-n // s) for n, s in zip(g.size, g.strides, strict=True))
+
+
+def dgrad_cpu(g: Geometry, dy: Array, w: Array) -> Array:
+    """One stride-1 convolution for each of the stride^2 phases of x, with that phase's taps of w.
+
+    No zeros are stuffed into dy, so the arithmetic is that of the forward convolution.
+    """
+    if w.shape[2] <= _FEW_CHANNELS:
+        return _dgrad_fold(g, dy, w)
+    size, images = _phase_size(g), dy.shape[0]
+    rows = [
+        jnp.stack([_dgrad_phase(dy, w, r, c, size) for c in _phases(g, 1)], 3)
+        for r in _phases(g, 0)
+    ]
+    x = jnp.stack(rows, 2)  # [B, H/s, s, W/s, s, C]
+    x = x.reshape(images, size[0] * g.strides[0], size[1] * g.strides[1], -1)
+    return x[:, : g.size[0], : g.size[1]]
+
+
+def _dgrad_phase(dy: Array, w: Array, row: _Phase, column: _Phase, size: Pair) -> Array:
+    """One phase of x.  -> [B, *size, C]"""
+    if not (row.taps and column.taps):  # a kernel smaller than the stride misses some pixels
+        return jnp.zeros((dy.shape[0], *size, w.shape[2]), dy.dtype)
+    sub = w[jnp.ix_(jnp.array(row.taps), jnp.array(column.taps))]
+    pads = [
+        (-min(p.reach), max(p.reach) + n - m)
+        for p, n, m in zip((row, column), size, dy.shape[1:3], strict=True)
+    ]
+    crop = [(min(low, 0), min(high, 0)) for low, high in pads]
+    grow = [(max(low, 0), max(high, 0)) for low, high in pads]
+    return _plain(_zero_pad(dy, crop, (1, 2)), _turn(sub), (1, 1), grow)
+
+
+def _dgrad_fold(g: Geometry, dy: Array, w: Array) -> Array:
+    """For few channels of x: one matrix product for all taps, then shifted sums of its rows."""
+    size, c_in = _phase_size(g), w.shape[2]
+    columns = _matmul(w.reshape(-1, w.shape[3]), dy.reshape(-1, dy.shape[3]).T)
+    columns = columns.reshape(*g.kernel, c_in, *dy.shape[:3])
+
+    def phase(row: _Phase, column: _Phase) -> Array:  # [C, B, *size]
+        total = jnp.zeros((c_in, dy.shape[0], *size), columns.dtype)
+        for i, up in zip(row.taps, row.reach, strict=True):
+            for j, left in zip(column.taps, column.reach, strict=True):
+                pads = [(-up, up + size[0] - dy.shape[1]), (-left, left + size[1] - dy.shape[2])]
+                total += _zero_pad(columns[i, j], pads, (2, 3))
+        return total
+
+    rows = [jnp.stack([phase(r, c) for c in _phases(g, 1)], -1) for r in _phases(g, 0)]
+    x = jnp.stack(rows, -3)  # [C, B, H/s, s, W/s, s]
+    x = x.reshape(c_in, -1, size[0] * g.strides[0], size[1] * g.strides[1])
+    return x[:, :, : g.size[0], : g.size[1]].transpose(1, 2, 3, 0).astype(dy.dtype)
+
+
+def wgrad_cpu(g: Geometry, x: Array, dy: Array) -> Array:
+    if g.strides == (1, 1) and dy.shape[3] < x.shape[3]:  # shift the narrower of the two
+        return _turn(_wgrad_rows(_mirror(g), dy, x))
+    return _wgrad_rows(g, x, dy)
+
+
+def _wgrad_rows(g: Geometry, x: Array, dy: Array) -> Array:
+    """One matrix product per kernel row: KW shifted views of x, pixels last, against dy.
+
+    Transposing x once, before it is padded and shifted, is what makes the products fast: their
+    inner dimension B * OH * OW is then contiguous.
+    """
+    (kh, kw), size, c_in = g.kernel, g.output, x.shape[3]
+    pads = [
+        (p[0], (n - 1) * s + k - m - p[0])
+        for p, n, s, k, m in zip(g.padding, size, g.strides, g.kernel, g.size, strict=True)
+    ]
+    x, dy = _zero_pad(x.transpose(3, 0, 1, 2), pads, (2, 3)), dy.reshape(-1, dy.shape[3])
+    rows = []
+    for i in range(kh):
+        taps = jnp.stack([x[:, :, *_tap(size, g.strides, i, j)] for j in range(kw)])
+        rows.append(_matmul(taps.reshape(kw * c_in, -1), dy))
+    return jnp.stack(rows).reshape(kh, kw, c_in, -1).astype(x.dtype)
