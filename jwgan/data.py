@@ -1,8 +1,7 @@
 """Shell: real images as arrays.
 
-Every loader reads local files only and returns a `Dataset`: what fits is decoded once and held in
-memory.  Loaders never unpickle, and raise `DataError` with one line: the file, what is wrong with
-it, what to do.
+Every loader reads local files, never unpickles, and returns a `Dataset` held in memory, or raises
+`DataError` with one line: the file, what is wrong with it, what to do.
 
 Letters: N images, H height, W width, C channels.
 """
@@ -46,6 +45,9 @@ class Dataset(NamedTuple):
     source: str = ""
 
 
+_Part = tuple[np.ndarray, np.ndarray | None]  # images, labels
+
+
 class _Catalogue(NamedTuple):
     """How a data set of four IDX files is laid out on disks, and how to get it."""
 
@@ -63,7 +65,7 @@ _MNIST = _Catalogue(
     folders=("mnist", "MNIST/raw", "."),
     installed=(),
     remedy="put the four IDX files (train-images-idx3-ubyte.gz, ...) there, or prepare it once "
-    "where TensorFlow is installed: "
+    "where TensorFlow is installed (it is found without --data-dir): "
     "python -c \"import tensorflow_datasets as tfds; tfds.data_source('mnist')\"",
 )
 _FASHION_MNIST = _Catalogue(
@@ -82,8 +84,8 @@ _FASHION_MNIST = _Catalogue(
 def digits() -> Dataset:
     """scikit-learn's 1,797 handwritten digits, 8 x 8 grey, ten classes; ships with scikit-learn.
 
-    The held-out part is every fifth image of each class, in the file's order (Alpaydin and Kaynak,
-    Optical Recognition of Handwritten Digits, UCI, 1998: its test part).
+    The held-out part is every fifth image of each class (Alpaydin and Kaynak, Optical Recognition
+    of Handwritten Digits, UCI, 1998).
     """
     from sklearn.datasets import load_digits
 
@@ -108,11 +110,8 @@ def mnist(data_dir: str | os.PathLike | None = None) -> Dataset:
     """MNIST, 60,000 + 10,000 grey images of 28 x 28 (LeCun et al., 1998).
 
     Args:
-      data_dir: Folder searched (itself, `mnist/`, `MNIST/raw/`) for the four IDX files, gzipped or
+      data_dir: Folder searched (`mnist/`, `MNIST/raw/`, itself) for the four IDX files, gzipped or
         not, then for a prepared TFDS folder.  Without it: TFDS's own folder.
-
-    Raises:
-      DataError: Nothing found, or a file is damaged.
     """
     return _idx_or_tfds(_MNIST, data_dir)
 
@@ -121,12 +120,8 @@ def fashion_mnist(data_dir: str | os.PathLike | None = None) -> Dataset:
     """Fashion-MNIST, 60,000 + 10,000 grey images of 28 x 28 (Xiao et al., 2017).
 
     Args:
-      data_dir: Folder searched (itself, `fashion_mnist/`, `FashionMNIST/raw/`) for the four IDX
-        files, gzipped or not, then for a prepared TFDS folder.  Without it: Debian's
-        dataset-fashion-mnist, then TFDS's own folder.
-
-    Raises:
-      DataError: Nothing found, or a file is damaged.
+      data_dir: As for `mnist` (`fashion_mnist/`, `FashionMNIST/raw/`, itself).  Without it:
+        Debian's dataset-fashion-mnist, then TFDS's own folder.
     """
     return _idx_or_tfds(_FASHION_MNIST, data_dir)
 
@@ -140,8 +135,7 @@ def _idx_or_tfds(catalogue: _Catalogue, data_dir: str | os.PathLike | None) -> D
             raise DataError(f"{tfds_dir}: no such folder; {catalogue.remedy}")
         folders = [tfds_dir / f for f in catalogue.folders]
     for folder_path in folders:
-        paths = _idx_paths(folder_path)
-        if paths is not None:
+        if (paths := _idx_paths(folder_path)) is not None:
             return _from_idx(catalogue, folder_path, paths)
     if _tfds_folder(catalogue.name, tfds_dir) is not None:
         return from_tfds(catalogue.name, tfds_dir)
@@ -157,7 +151,7 @@ _PARTS = {"train-images": 3, "train-labels": 1, "t10k-images": 3, "t10k-labels":
 
 def _idx_paths(folder_path: Path) -> dict[str, Path] | None:
     """The four files of a folder by part; None if it holds none of them."""
-    found = {}
+    found: dict[str, Path] = {}
     for part, rank in _PARTS.items():
         for name in (f"{part}-idx{rank}-ubyte", f"{part}.idx{rank}-ubyte"):
             for path in (folder_path / name, folder_path / f"{name}.gz"):
@@ -176,22 +170,17 @@ def _from_idx(catalogue: _Catalogue, folder_path: Path, paths: dict[str, Path]) 
     names = catalogue.class_names
     train = _idx_part(paths["train-images"], paths["train-labels"], len(names))
     test = _idx_part(paths["t10k-images"], paths["t10k-labels"], len(names))
-    source = f"{folder_path} (IDX)"
-    return Dataset(catalogue.name, *train, *test, class_names=names, source=source)
+    return Dataset(catalogue.name, *train, *test, names, f"{folder_path} (IDX)")
 
 
-def _idx_part(images_path: Path, labels_path: Path, num_classes: int):
+def _idx_part(images_path: Path, labels_path: Path, num_classes: int) -> _Part:
     images = read_idx(images_path, (28, 28))
     labels = read_idx(labels_path, ())
     if len(images) != len(labels) or not len(images):
-        raise DataError(
-            f"{labels_path}: {len(labels)} labels for the {len(images)} images of "
-            f"{images_path.name}; give files that belong together"
-        )
-    if labels.max() >= num_classes:
-        raise DataError(
-            f"{labels_path}: label {labels.max()}, expected 0 to {num_classes - 1}; {_AGAIN}"
-        )
+        counts = f"{len(labels)} labels for the {len(images)} images of {images_path.name}"
+        raise DataError(f"{labels_path}: {counts}; give files that belong together")
+    if (top := labels.max()) >= num_classes:
+        raise DataError(f"{labels_path}: label {top}, expected 0 to {num_classes - 1}; {_AGAIN}")
     return _to_unit(images[..., None]), labels.astype(np.int32)
 
 
@@ -216,7 +205,7 @@ def read_idx(path: str | os.PathLike, item_shape: tuple[int, ...]) -> np.ndarray
         with open(path, "rb") as raw:
             gzipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if gzipped else raw
+            stream: Any = gzip.GzipFile(fileobj=raw) if gzipped else raw
             shape = _idx_shape(path, stream.read(8 + 4 * len(item_shape)), item_shape)
             expected = math.prod(shape)
             body = _read_up_to(stream, expected + 1)
@@ -225,10 +214,8 @@ def read_idx(path: str | os.PathLike, item_shape: tuple[int, ...]) -> np.ndarray
     if len(body) != expected:
         what = "truncated" if len(body) < expected else "too long"
         got = str(len(body)) if len(body) < expected else "more"
-        raise DataError(
-            f"{path}: {what}: expected {expected} bytes of data after the header, got {got}; "
-            f"{_AGAIN}"
-        )
+        expectation = f"expected {expected} bytes of data after the header, got {got}"
+        raise DataError(f"{path}: {what}: {expectation}; {_AGAIN}")
     return np.frombuffer(body, np.uint8).reshape(shape)
 
 
@@ -243,10 +230,8 @@ def _idx_shape(path: Path, header: bytes, item_shape: tuple[int, ...]) -> tuple[
         raise DataError(f"{path}: truncated: the header ends after {len(header)} bytes; {_AGAIN}")
     shape = tuple(int(n) for n in np.frombuffer(header, ">u4")[1:])
     if shape[1:] != item_shape:
-        wanted = ["N", *item_shape]
-        raise DataError(
-            f"{path}: shape {list(shape)}, expected [{', '.join(map(str, wanted))}]; {_AGAIN}"
-        )
+        wanted = ", ".join(map(str, ("N", *item_shape)))
+        raise DataError(f"{path}: shape {list(shape)}, expected [{wanted}]; {_AGAIN}")
     return shape
 
 
@@ -273,14 +258,11 @@ def _tfds_home() -> Path:
     return Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets")
 
 
-def _tfds_version(path: Path) -> tuple[int, ...]:
-    return tuple(int(n) for n in path.name.split(".") if n.isdigit())
-
-
 def _tfds_folder(name: str, data_dir: Path) -> Path | None:
     """The newest prepared version below `data_dir/name`."""
-    prepared = sorted(info.parent for info in (data_dir / name).glob("**/dataset_info.json"))
-    return max(prepared, key=_tfds_version, default=None)
+    found = (data_dir / name).glob("**/[0-9]*/dataset_info.json")
+    version = lambda path: [int(n) for n in path.name.split(".") if n.isdigit()]
+    return max((info.parent for info in found), key=version, default=None)
 
 
 def from_tfds(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
@@ -305,22 +287,19 @@ def from_tfds(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
         builder = tfds.builder_from_directory(str(prepared))
         train = _tfds_split(tfds, builder, "train")
         held_out = "test" in builder.info.splits
-        test = _tfds_split(tfds, builder, "test") if held_out else (None, None)
-        names = tuple(builder.info.features["label"].names) if train[1] is not None else ()
-    # TFDS and its readers raise anything from KeyError to IndexError on a damaged folder.
-    except Exception as error:
-        raise DataError(
-            f"{prepared}: TFDS cannot read it: {_one_line(error)}; prepare it again with "
-            "file_format='array_record'"
-        ) from error
-    return Dataset(name, *train, *test, class_names=names, source=f"{prepared} (TFDS)")
+        test: tuple[Any, Any] = _tfds_split(tfds, builder, "test") if held_out else (None, None)
+        label = builder.info.features["label"] if train[1] is not None else None
+        names = tuple(getattr(label, "names", ()))
+    except Exception as error:  # TFDS raises anything from KeyError up on a damaged folder
+        remedy = "prepare it again with file_format='array_record'"
+        raise DataError(f"{prepared}: TFDS cannot read it: {_one_line(error)}; {remedy}") from error
+    return Dataset(name, *train, *test, names, f"{prepared} (TFDS)")
 
 
-def _tfds_split(tfds: Any, builder: Any, split: str) -> tuple[np.ndarray, np.ndarray | None]:
+def _tfds_split(tfds: Any, builder: Any, split: str) -> _Part:
     from PIL import Image
 
-    # Decoding here is three times faster than in TFDS.
-    skip = {"image": tfds.decode.SkipDecoding()}
+    skip = {"image": tfds.decode.SkipDecoding()}  # decoding here is three times faster
     source = builder.as_data_source(split, decoders=skip)
     examples = source.__getitems__(list(range(len(source))))
     encoded = (io.BytesIO(example["image"]) for example in examples)
@@ -348,13 +327,10 @@ def folder(path: str | os.PathLike, *, image_size: int, channels: int = 3) -> Da
       channels: 3 for RGB, 1 for grey.
 
     Raises:
-      DataError: No such folder, no image in it, an unreadable image, or a link that leads out of
-        the folder.
+      DataError: No such folder, no image in it, an unreadable image, or a link that leads out.
     """
     if channels not in (1, 3) or image_size < 1:
-        raise DataError(
-            f"channels={channels}, image_size={image_size}: give channels 1 or 3, image_size >= 1"
-        )
+        raise DataError(f"{channels=}, {image_size=}: give channels 1 or 3, image_size >= 1")
     root = Path(path)
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give a folder of PNG or JPEG files")
@@ -386,11 +362,9 @@ def _read_image(path: Path, image_size: int, channels: int) -> np.ndarray:
         with Image.open(path, formats=("PNG", "JPEG")) as image:
             upright = ImageOps.exif_transpose(image).convert("RGB" if channels == 3 else "L")
             square = ImageOps.fit(upright, (image_size, image_size), Image.Resampling.LANCZOS)
-    # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
-    except Exception as error:
-        raise DataError(
-            f"{path}: unreadable image: {_one_line(error)}; replace or remove it"
-        ) from error
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
+        what = _one_line(error)
+        raise DataError(f"{path}: unreadable image: {what}; replace or remove it") from error
     return np.asarray(square).reshape(image_size, image_size, channels)
 
 
