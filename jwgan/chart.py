@@ -149,7 +149,7 @@ def _extent(values: np.ndarray) -> str:
 
 def show(value: Any) -> str:
     """A value for the eye: four digits, a true minus sign, thin spaces between thousands."""
-    if value is None:
+    if value is None or value == "":
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -24,7 +24,7 @@ body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.55 system-ui,-ap
 "Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;font-variant-numeric:tabular-nums}
 main{max-width:1060px;margin:0 auto;padding:56px 28px 40px}
 h1,h2{font-family:"Iowan Old Style","Palatino Linotype",Palatino,Georgia,"DejaVu Serif",serif;
-font-weight:600;text-wrap:balance}
+font-weight:600;text-wrap:pretty}
 h1{font-size:clamp(26px,4vw,38px);line-height:1.18;margin:0 0 20px;max-width:26em}
 h2{font-size:21px;margin:0 0 16px}
 section{margin-top:52px}
@@ -184,11 +184,12 @@ def _notices(result: Mapping, metrics: Mapping) -> Iterator[str]:
         yield f"Stopped by {result['stopped_by']} before its last step."
     warnings = result.get("warnings")
     yield from map(str, warnings if isinstance(warnings, list) else ())
-    for name, values in metrics.items():
-        bad = np.flatnonzero(~np.isfinite(values))
-        if len(bad):
-            first = metrics["step"][bad[0]]
-            yield f"{_words(name)}: {len(bad)} values are not finite, the first at step {first}."
+    bad = {name: np.flatnonzero(~np.isfinite(values)) for name, values in metrics.items()}
+    bad = {name: rows for name, rows in bad.items() if len(rows)}
+    if bad:
+        first = metrics["step"][min(rows[0] for rows in bad.values())]
+        counts = ", ".join(f"{len(rows)} of {name}" for name, rows in bad.items())
+        yield f"Figures that are not finite, from step {first} on: {counts}."
 
 
 def _samples(pictures: Pictures) -> str:
@@ -242,9 +243,9 @@ def _facts(config: Mapping, result: Mapping) -> str:
     shown = ("quality", "warnings")
     tables = (
         ("Configuration", {**_inner(config, "config"), **more}),
-        ("Environment", _inner(config, "environment")),
         ("Data", _inner(config, "data")),
         ("Result", {name: value for name, value in result.items() if name not in shown}),
+        ("Environment", _inner(config, "environment")),
     )
     body = "".join(f"<div><h2>{name}</h2>{_table(table)}</div>" for name, table in tables if table)
     return f'<section class="facts">{body}</section>' if body else ""
@@ -254,7 +255,7 @@ def _repeat(config: Mapping, result: Mapping) -> str:
     if not config.get("command"):
         return ""
     revision = str(_inner(config, "environment").get("git_revision") or "")
-    checkout = f"git checkout {revision.split('+')[0]}\n" if revision else ""
+    checkout = f"git checkout {revision.split('+')[0][:12]}\n" if revision else ""
     changed = " The source had changes that were not committed." if "+" in revision else ""
     sha = result.get("state_sha256")
     same = f" It ends, on the same machine, at the state <code>{_text(sha)}</code>." if sha else ""
@@ -275,7 +276,8 @@ def _table(table: Mapping, words: Callable[[Any], str] = str) -> str:
             body = _bars(value) if _are_shares(value) else _table(value, words)
         else:
             body = _text(show(value))
-        rows.append(f'<tr><th scope="row">{_text(words(name))}</th><td>{body}</td></tr>')
+        title = _text(words(name)).replace("_", "_<wbr>")
+        rows.append(f'<tr><th scope="row">{title}</th><td>{body}</td></tr>')
     return f"<table>{''.join(rows)}</table>"
 
 

@@ -218,8 +218,8 @@ def scatter(
     """Real and fake points of the plane, over the critic's level lines if `score` is given.
 
     Args:
-      real: [N, 2], grey; they also set the frame.
-      fake: [M, 2], coloured; those outside the frame are counted in the corner.
+      real: [N, 2], small and dark; they also set the frame.
+      fake: [M, 2], orange; those outside the frame are counted in the corner.
       score: points [P, 2] -> critic's scores [P].
       pixels: width and height.
 
@@ -240,8 +240,8 @@ def scatter(
     axes.set_axis_off()
     if score is not None:
         _draw_levels(axes, score, low, high)
-    axes.scatter(real[:, 0], real[:, 1], s=9, color="#7d8590", alpha=0.45, linewidths=0)
-    axes.scatter(fake[:, 0], fake[:, 1], s=9, color="#c2410c", alpha=0.6, linewidths=0)
+    axes.scatter(fake[:, 0], fake[:, 1], s=12, color="#dd5a1c", alpha=0.55, linewidths=0)
+    axes.scatter(real[:, 0], real[:, 1], s=3, color="#1f2937", alpha=0.6, linewidths=0)
     outside = int((~((fake >= low) & (fake <= high)).all(axis=1)).sum())
     if outside:
         axes.text(0.02, 0.02, f"{outside} of {len(fake)} outside", transform=axes.transAxes)
