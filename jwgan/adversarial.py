@@ -30,6 +30,8 @@ from jwgan.types import (
 
 
 class PlayerState(NamedTuple):
+    """A network's parameters and all that moves with them."""
+
     params: Params
     model_state: ModelState  # batch statistics, power-iteration vectors; {} if none
     opt_state: Any

@@ -1,0 +1,127 @@
+"""The loop: chunks, hand-over of figures, order of events, stopping."""
+
+import cases
+import jax
+import numpy as np
+import pytest
+
+from jwgan import loop, sources
+from jwgan.types import Algorithm
+
+
+def counting_member():
+    """A member whose state is its step, the sum of its data and its key; no network."""
+    from typing import NamedTuple
+
+    import jax.numpy as jnp
+
+    class State(NamedTuple):
+        key: jax.Array
+        step: jax.Array
+        total: jax.Array
+
+    def init(key, batch):
+        del batch
+        return State(key, jnp.int32(0), jnp.float32(0))
+
+    def step(state, batch):
+        moved = State(state.key, state.step + 1, state.total + batch.sum())
+        return moved, {"step": state.step, "total": moved.total}
+
+    return Algorithm(init, step, None, None, None)
+
+
+def source():
+    return sources.from_array(np.ones((6, 1), np.float32), n_critic=1, batch_size=2)
+
+
+@pytest.mark.parametrize(("steps", "chunk"), [(10, 4), (8, 4), (3, 5), (1, 1)])
+def test_every_step_once_and_every_figure_handed_over(steps, chunk):
+    algorithm, data, seen = counting_member(), source(), []
+    state = algorithm.init(jax.random.key(0), data.batch)
+    state = loop.train(
+        algorithm,
+        state,
+        data,
+        steps=steps,
+        chunk_steps=chunk,
+        record=lambda first, info: seen.append((first, info)),
+    )
+    assert int(state.step) == steps
+    assert float(state.total) == 2.0 * steps
+    assert [first for first, _ in seen] == list(range(0, steps, chunk))
+    assert np.concatenate([info["step"] for _, info in seen]).tolist() == list(range(steps))
+    assert all(isinstance(info["total"], np.ndarray) for _, info in seen)
+
+
+def test_next_chunk_is_dispatched_before_the_last_figures_are_fetched():
+    algorithm, data, events = counting_member(), source(), []
+    fetch = data.fetch
+    data = data._replace(fetch=lambda first, n: events.append(("run", first)) or fetch(first, n))
+    loop.train(
+        algorithm,
+        algorithm.init(jax.random.key(0), data.batch),
+        data,
+        steps=6,
+        chunk_steps=2,
+        observe=lambda step, state: events.append(("observe", step)),
+        record=lambda first, info: events.append(("record", first)),
+    )
+    assert events == [
+        ("observe", 0),
+        ("run", 0),
+        ("observe", 2),
+        ("run", 2),
+        ("record", 0),
+        ("observe", 4),
+        ("run", 4),
+        ("record", 2),
+        ("observe", 6),
+        ("record", 4),
+    ]
+
+
+def test_observe_stops_and_sees_a_living_state():
+    algorithm, data, totals = counting_member(), source(), []
+
+    def observe(step, state):
+        totals.append(float(state.total))
+        return step >= 4
+
+    state = loop.train(
+        algorithm,
+        algorithm.init(jax.random.key(0), data.batch),
+        data,
+        steps=100,
+        chunk_steps=2,
+        observe=observe,
+    )
+    assert int(state.step) == 4
+    assert totals == [0.0, 4.0, 8.0]
+
+
+def test_the_state_is_donated():
+    case = cases.CASES[5]
+    algorithm = case.make()
+    data = sources.from_array(np.ones((8, 2), np.float32), n_critic=case.n_critic, batch_size=8)
+    state = algorithm.init(jax.random.key(0), data.batch)
+    before = jax.tree.leaves(state.critic.params)
+    loop.train(algorithm, state, data, steps=1, chunk_steps=1)
+    assert all(leaf.is_deleted() for leaf in before)
+
+
+def test_chunks_are_compiled_once_for_each_length():
+    algorithm, data = counting_member(), source()
+    traces = []
+    step = algorithm.step
+    algorithm = algorithm._replace(step=lambda s, b: traces.append(1) or step(s, b))
+    state = algorithm.init(jax.random.key(0), data.batch)
+    loop.train(algorithm, state, data, steps=11, chunk_steps=2)
+    assert len(traces) == 2  # chunks of 2, and the last one of 1
+
+
+def test_bad_chunk():
+    algorithm, data = counting_member(), source()
+    state = algorithm.init(jax.random.key(0), data.batch)
+    with pytest.raises(ValueError, match=r"chunk_steps is 0"):
+        loop.train(algorithm, state, data, steps=1, chunk_steps=0)

@@ -1,0 +1,101 @@
+"""Where batches come from: every row once an epoch, whatever the chunks."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jwgan import sources
+
+
+def batches(source, key, first, length):
+    """The batches [length, n_critic, B, *D] of steps first, first + 1, ..."""
+
+    def chunk(operand, key):
+        xs, take = source.batches(operand, key, length)
+        return jax.lax.map(take, xs)
+
+    return np.asarray(jax.jit(chunk)(source.fetch(first, length), key))
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(size=st.integers(1, 13), count=st.integers(1, 40), data=st.data())
+def test_every_epoch_uses_every_row_once(size, count, data):
+    offset = data.draw(st.integers(0, size - 1))
+    epoch = data.draw(st.integers(0, 5))
+    drawn = sources.epoch_positions(
+        jax.random.key(3), jnp.int32(epoch), jnp.int32(offset), count, size
+    )
+    whole = sources.epoch_positions(
+        jax.random.key(3), jnp.int32(0), jnp.int32(0), (epoch + 5) * size + count + offset, size
+    )
+    start = epoch * size + offset
+    np.testing.assert_array_equal(drawn, whole[start : start + count])  # position decides
+    for i in range(0, len(whole) - size + 1, size):
+        assert sorted(whole[i : i + size].tolist()) == list(range(size))
+
+
+def test_epochs_are_shuffled_differently():
+    drawn = np.asarray(
+        sources.epoch_positions(jax.random.key(0), jnp.int32(0), jnp.int32(0), 200, 100)
+    ).reshape(2, 100)
+    assert (drawn[0] != drawn[1]).mean() > 0.9
+    assert (drawn[0] != np.arange(100)).mean() > 0.9
+
+
+@pytest.mark.parametrize("chunks", [(7,), (1, 6), (3, 3, 1)])
+def test_batches_do_not_depend_on_the_chunks(chunks):
+    source = sources.from_array(np.arange(10.0)[:, None], n_critic=2, batch_size=3)
+    key = jax.random.key(5)
+    parts, first = [], 0
+    for length in chunks:
+        parts.append(batches(source, key, first, length))
+        first += length
+    np.testing.assert_array_equal(np.concatenate(parts), batches(source, key, 0, 7))
+    flat = np.concatenate(parts).ravel()[:40].reshape(4, 10)
+    np.testing.assert_array_equal(np.sort(flat, axis=1), np.tile(np.arange(10.0), (4, 1)))
+
+
+def test_position_does_not_wrap_after_two_to_the_31_draws():
+    source = sources.from_array(np.zeros((7, 1)), n_critic=5, batch_size=7)
+    _, epoch, offset = source.fetch(10**8, 1)  # 3.5e9 draws behind it
+    assert (int(epoch), int(offset)) == divmod(35 * 10**8, 7)
+
+
+def test_critic_updates_of_a_step_see_different_data():
+    source = sources.from_array(np.arange(100.0)[:, None], n_critic=5, batch_size=20)
+    step = batches(source, jax.random.key(0), 0, 1)[0]
+    assert len(np.unique(step)) == 100
+
+
+def test_sampler_draws_fresh_data_every_step():
+    source = sources.from_sampler(
+        lambda key, num: jax.random.normal(key, (num, 2)), n_critic=2, batch_size=4
+    )
+    key = jax.random.key(1)
+    whole = batches(source, key, 0, 6)
+    assert whole.shape == (6, 2, 4, 2)
+    assert len(np.unique(whole)) == whole.size
+    np.testing.assert_array_equal(batches(source, key, 4, 2), whole[4:])
+
+
+def test_iterator_is_read_once_for_each_step():
+    rows = iter(np.arange(24.0).reshape(6, 2, 2, 1))
+    source = sources.from_iterator(rows, jax.ShapeDtypeStruct((2, 2, 1), jnp.float32))
+    key = jax.random.key(0)
+    np.testing.assert_array_equal(batches(source, key, 0, 2).ravel(), np.arange(8.0))
+    np.testing.assert_array_equal(batches(source, key, 2, 1).ravel(), np.arange(8.0, 12.0))
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match=r"n_critic is 0: give at least one"):
+        sources.from_array(np.zeros((4, 1)), n_critic=0, batch_size=2)
+    with pytest.raises(ValueError, match=r"batch_size is 5: there are only 4 samples"):
+        sources.from_array(np.zeros((4, 1)), n_critic=1, batch_size=5)
+    source = sources.from_iterator(
+        iter([np.zeros((1, 3, 1))]), jax.ShapeDtypeStruct((1, 2, 1), jnp.float32)
+    )
+    with pytest.raises(ValueError, match=r"streamed batch's shape is \(1, 3, 1\)"):
+        source.fetch(0, 1)
