@@ -301,9 +301,9 @@ def _whole_rows(path: Path) -> Iterator[str]:
                 step = json.loads(line)["step"]
             except (ValueError, KeyError, TypeError, RecursionError):
                 continue
-            if line.endswith("\n") and type(step) is int and step > last:
+            if type(step) is int and step > last:
                 last = step
-                yield line
+                yield line.rstrip("\n") + "\n"  # a kill may have come between row and line end
 
 
 def _row(step: int, columns: Mapping[str, np.ndarray], i: int) -> str:

@@ -99,8 +99,17 @@ def test_resume_has_every_row_once(done, saved, torn, tmp_path_factory):
 def test_resume_drops_what_is_no_row(tmp_path):
     write(tmp_path, 0, 3)
     with (tmp_path / "metrics.jsonl").open("ab") as file:
-        file.write(b'{"step": 1, "loss": 9}\n[1]\n{"loss": 1}\n\xff\xfe\n{"step": true}\n\n')
+        file.write(
+            b'{"step": 1, "loss": 9}\n[1]\n{"loss": 1}\n\xff\xfe\n{"step": true}\n{"step": 7.5}\n\n'
+        )
     assert report.read_metrics(tmp_path)["loss"].tolist() == [0, 0.125, 0.25]
+    write(tmp_path, 3, 5)
+    assert [row["step"] for row in read_lines(tmp_path)] == [0, 1, 2, 3, 4]
+
+
+def test_resume_ends_a_row_that_lost_its_line_end(tmp_path):
+    write(tmp_path, 0, 3)
+    os.truncate(tmp_path / "metrics.jsonl", (tmp_path / "metrics.jsonl").stat().st_size - 1)
     write(tmp_path, 3, 5)
     assert [row["step"] for row in read_lines(tmp_path)] == [0, 1, 2, 3, 4]
 
@@ -267,6 +276,8 @@ def test_scatter_says_what_is_outside():
     outside = report.scatter(x, np.array([*x, [9.0, 9.0], [np.nan, 0.0]]), pixels=200)
     assert (inside[170:, :100] == 255).all()
     assert (outside[170:, :100] < 100).any()
+    far = report.scatter(x, np.array([*x, [9.0, 9.0], [9.0, 0.0]]), pixels=200)
+    np.testing.assert_array_equal(outside, far, "NaN is outside, too")
     with pytest.raises(ValueError, match="fake is"):
         report.scatter(x, np.zeros((3, 3)))
 
@@ -441,8 +452,10 @@ def test_page_of_a_damaged_run(tmp_path, damage):
         odd = {"config": 3, "environment": None, "data": [], "title": None}
         report.write_json(tmp_path / "config.json", odd)
         report.write_json(tmp_path / "result.json", {"quality": [], "seconds": "x", "warnings": 3})
-    found = Outline(report.write_report(tmp_path).read_text())
+    text = report.write_report(tmp_path).read_text()
+    found = Outline(text)
     assert found.tags.count("h1") == 1
+    assert text.count("base64,") == (3 if damage == "odd values" else 0)
     assert ("No final figures" in found.text) == (damage != "odd values")
 
 
