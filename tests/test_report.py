@@ -406,6 +406,9 @@ def test_page_shows_the_run_and_asks_for_nothing(tmp_path):
         assert words in found.text
     assert found.tags.count("svg") == len(page.CHARTS) + 1
     assert not {"script", "link", "iframe", "object", "img"} & set(found.tags)
+    assert ("content", "default-src 'none'; img-src data:; style-src 'unsafe-inline'") in (
+        found.attributes
+    )
     urls = re.findall(r"url\(([^)]{0,22})", text)
     assert urls == ["data:image/png;base64,"] * 3
     assert not [a for a in found.attributes if a[0] in ("src", "href") or a[0].startswith("on")]
