@@ -1,0 +1,153 @@
+"""A small network trained on a data set's labels: it labels samples and is a feature space.
+
+It is not Inception: a Frechet distance between its features is comparable only with distances
+between features of the same trained classifier (data set, key, settings), never with a published
+FID.  Report it under its own name, for example "Frechet distance (digits-CNN features)".
+
+Letters: N images, H height, W width, C channels, K classes, F features.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from jwgan.check import require
+from jwgan.models.conv import Conv
+from jwgan.types import Array, Key, Params
+
+
+class Classifier(NamedTuple):
+    """A trained classifier.
+
+    Attributes:
+      params: Its parameters.
+      features: `(params, images [N, H, W, C]) -> [N, F]`, the penultimate layer.
+      probabilities: `(params, images [N, H, W, C]) -> [N, K]`.
+    """
+
+    params: Params
+    features: Callable[[Params, Array], Array]
+    probabilities: Callable[[Params, Array], Array]
+
+
+class LabelReport(NamedTuple):
+    """What a classifier sees in a set of samples.
+
+    Attributes:
+      shares: [K] share of the samples in each class.
+      classes_present: [] int32, classes with at least 3 % of the samples.
+      confident_share: [] share of the samples whose largest probability is above .9.
+    """
+
+    shares: Array
+    classes_present: Array
+    confident_share: Array
+
+
+class CNN(nn.Module):
+    """3x3 convolutions, each halving the sides, then two dense layers."""
+
+    num_classes: int
+    widths: tuple[int, ...]
+    num_features: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> tuple[Array, Array]:  # [B, H, W, C] -> [B, K], [B, F]
+        for width in self.widths:
+            x = nn.relu(Conv(width, (3, 3), strides=2)(x))
+        features = nn.relu(nn.Dense(self.num_features)(x.reshape(len(x), -1)))
+        return nn.Dense(self.num_classes)(features), features
+
+
+def fit(
+    key: Key,
+    images: Array,
+    labels: Array,
+    *,
+    num_classes: int,
+    steps: int,
+    batch_size: int = 128,
+    learning_rate: float = 3e-3,
+    widths: tuple[int, ...] = (32, 64),
+    num_features: int = 64,
+) -> Classifier:
+    """Trains on cross-entropy with AdamW, the rate falling to 0 on a cosine; one `lax.scan`.
+
+    A function of the key: the same key gives the same features on the same kind of machine.
+    Held-out accuracy, 2 CPU cores: digits .977 to .980 over five keys (600 steps, 5 s);
+    Fashion-MNIST .91 (2,000 steps, 35 s).
+
+    Args:
+      key: For the initial parameters and the order of the images.
+      images: [N, H, W, C] in [-1, 1].
+      labels: [N] integers in [0, num_classes).
+      num_classes: K.
+      steps: Updates; each epoch visits every image once, but for the last, incomplete batch.
+      batch_size: At most N.
+      learning_rate: The first step's.
+      widths: Channels of the convolutions; each halves height and width.
+      num_features: F.
+    """
+    images, labels = jnp.asarray(images), jnp.asarray(labels)
+    require(1 <= batch_size <= len(images), "batch_size", batch_size, f"give 1 to {len(images)}")
+    require(len(images) == len(labels), "labels", len(labels), f"give {len(images)}")
+    key_init, key_order = jax.random.split(key)
+    network = CNN(num_classes, widths, num_features)
+    params = network.init(key_init, images[:1])
+    tx = optax.adamw(optax.cosine_decay_schedule(learning_rate, steps), weight_decay=1e-2)
+
+    def loss(params: Params, index: Array) -> Array:
+        logits, _ = network.apply(params, images[index])
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels[index]).mean()
+
+    def update(carry, index):
+        params, opt_state = carry
+        value, gradient = jax.value_and_grad(loss)(params, index)
+        updates, opt_state = tx.update(gradient, opt_state, params)
+        return (optax.apply_updates(params, updates), opt_state), value
+
+    order = _batches(key_order, len(images), batch_size, steps)
+    (params, _), _ = jax.lax.scan(update, (params, tx.init(params)), order)
+    return Classifier(params, *_outputs(network))
+
+
+def _batches(key: Key, num: int, batch_size: int, steps: int) -> Array:
+    """Indices [steps, B]: epoch after epoch, each a new permutation of `num` images."""
+    per_epoch = num // batch_size
+    epochs = -(-steps // per_epoch)
+    orders = jax.lax.map(lambda k: jax.random.permutation(k, num), jax.random.split(key, epochs))
+    return orders[:, : per_epoch * batch_size].reshape(-1, batch_size)[:steps]
+
+
+def _outputs(network: Any, batch_size: int = 256):
+    """(features, probabilities) of a network, in batches, so that N is not bound by memory."""
+
+    def features(params: Params, images: Array) -> Array:
+        one = lambda image: network.apply(params, image[None])[1][0]
+        return jax.lax.map(one, jnp.asarray(images), batch_size=batch_size)
+
+    def probabilities(params: Params, images: Array) -> Array:
+        one = lambda image: jax.nn.softmax(network.apply(params, image[None])[0][0])
+        return jax.lax.map(one, jnp.asarray(images), batch_size=batch_size)
+
+    return features, probabilities
+
+
+def accuracy(probabilities: Array, labels: Array) -> Array:
+    """Share of rows of probabilities [N, K] whose largest entry is at the label [N].  -> []"""
+    return (probabilities.argmax(axis=1) == labels).mean()
+
+
+def label_report(probabilities: Array) -> LabelReport:
+    """Classes and confidence of samples from their probabilities [N, K]."""
+    label = probabilities.argmax(axis=1)
+    shares = (label[:, None] == jnp.arange(probabilities.shape[1])[None, :]).mean(axis=0)
+    return LabelReport(
+        shares=shares,
+        classes_present=(shares >= 0.03).sum(dtype=jnp.int32),
+        confident_share=(probabilities.max(axis=1) > 0.9).mean(),
+    )
