@@ -44,6 +44,14 @@ class Geometry(NamedTuple):
         )
 
 
+def _tap_pads(g: Geometry) -> list[Pair]:
+    """Padding that leaves of the input just what the taps meet (crops, where negative)."""
+    return [
+        (p[0], (m - 1) * s + k - n - p[0])
+        for p, n, m, s, k in zip(g.padding, g.size, g.output, g.strides, g.kernel, strict=True)
+    ]
+
+
 def _mirror(g: Geometry) -> Geometry:
     """The geometry of a stride-1 convolution run from y to x with the kernel turned around."""
     pads = tuple((k - 1 - p[0], k - 1 - p[1]) for k, p in zip(g.kernel, g.padding, strict=True))
@@ -63,13 +71,23 @@ def conv_native(g: Geometry, x: Array, w: Array) -> Array:
 
 
 def dgrad_native(g: Geometry, dy: Array, w: Array) -> Array:
-    x = jax.ShapeDtypeStruct((dy.shape[0], *g.size, w.shape[2]), dy.dtype)
-    return jax.linear_transpose(lambda x: conv_native(g, x, w), x)(dy)[0]
+    """As JAX differentiates `conv_native`: zeros are stuffed into dy (lhs_dilation)."""
+    pads = []
+    for p, n, m, s, k in zip(g.padding, g.size, g.output, g.strides, g.kernel, strict=True):
+        low = k - 1 - p[0]
+        pads.append((low, n + k - 1 - ((m - 1) * s + 1) - low))
+    layout = ("NHWC", "HWOI", "NHWC")
+    return lax.conv_general_dilated(
+        dy, w[::-1, ::-1], (1, 1), pads, lhs_dilation=g.strides, dimension_numbers=layout
+    )
 
 
 def wgrad_native(g: Geometry, x: Array, dy: Array) -> Array:
-    w = jax.ShapeDtypeStruct((*g.kernel, x.shape[3], dy.shape[3]), x.dtype)
-    return jax.linear_transpose(lambda w: conv_native(g, x, w), w)(dy)[0]
+    """As JAX differentiates `conv_native`: dy is the (dilated) kernel, the batch is summed over."""
+    layout = ("CHWN", "IHWO", "HWNC")
+    return lax.conv_general_dilated(
+        x, dy, (1, 1), _tap_pads(g), rhs_dilation=g.strides, dimension_numbers=layout
+    )
 
 
 # ---- CPU kernels: plain convolutions and matrix products -----------------------------------------
@@ -213,11 +231,7 @@ def _wgrad_rows(g: Geometry, x: Array, dy: Array) -> Array:
     inner dimension B * OH * OW is then contiguous.
     """
     (kh, kw), size, c_in = g.kernel, g.output, x.shape[3]
-    pads = [
-        (p[0], (n - 1) * s + k - m - p[0])
-        for p, n, s, k, m in zip(g.padding, size, g.strides, g.kernel, g.size, strict=True)
-    ]
-    x, dy = _zero_pad(x.transpose(3, 0, 1, 2), pads, (2, 3)), dy.reshape(-1, dy.shape[3])
+    x, dy = _zero_pad(x.transpose(3, 0, 1, 2), _tap_pads(g), (2, 3)), dy.reshape(-1, dy.shape[3])
     rows = []
     for i in range(kh):
         taps = jnp.stack([x[:, :, *_tap(size, g.strides, i, j)] for j in range(kw)])
