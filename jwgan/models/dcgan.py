@@ -1,0 +1,162 @@
+"""Convolutional critic and generator for small images, after DCGAN.
+
+A. Radford, L. Metz, S. Chintala, Unsupervised Representation Learning with Deep Convolutional
+Generative Adversarial Networks, ICLR 2016; without batch normalisation unless asked for, since a
+gradient penalty is a statement about single samples (Gulrajani et al., NeurIPS 2017, section 4).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jwgan.check import require
+from jwgan.models.conv import Conv, ConvTranspose
+
+Array = jax.Array
+Initializer = Callable[[Array, Sequence[int], Any], Array]
+# A norm is a function that makes a layer, called as `norm(use_running_average=not train)`.
+Norm = Callable[..., nn.Module]
+
+_SMALLEST = 4  # the feature maps' last size, in pixels a side
+PAPER_INIT = nn.initializers.normal(0.02)  # of every kernel in the DCGAN paper
+
+
+def batch_norm(*, use_running_average: bool) -> nn.Module:
+    """The norm of the DCGAN paper; its averages are model state."""
+    return nn.BatchNorm(use_running_average=use_running_average, momentum=0.9)
+
+
+def layer_norm(*, use_running_average: bool) -> nn.Module:
+    """The norm that Gulrajani et al. recommend for a critic with a penalty: over each sample."""
+    del use_running_average
+    return nn.LayerNorm(reduction_axes=(-3, -2, -1))
+
+
+def sizes(image_shape: Sequence[int]) -> list[tuple[int, int]]:
+    """Sizes of the feature maps from the image down: halved, rounding up, until both are <= 4.
+
+    28x28 gives 28, 14, 7, 4; 32x32 gives 32, 16, 8, 4.
+
+    Args:
+      image_shape: (H, W, C).
+
+    Raises:
+      ValueError: unless H and W are 5 to 64 and C >= 1.
+    """
+    remedy = "give (H, W, C) with H and W from 5 to 64; resize or crop the images"
+    require(len(image_shape) == 3, "image_shape", image_shape, remedy)
+    height, width, channels = image_shape
+    good = min(height, width) >= 5 and max(height, width) <= 64 and channels >= 1
+    require(good, "image_shape", image_shape, remedy)
+    result = [(height, width)]
+    while max(result[-1]) > _SMALLEST:
+        result.append((-(-result[-1][0] // 2), -(-result[-1][1] // 2)))
+    return result
+
+
+class DCGANCritic(nn.Module):
+    """A score per image: [B, H, W, C] -> [B].
+
+    Convolutions of stride 2 down to 4x4 or less, of `width`, 2 `width`, 4 `width`, ... channels,
+    leaky ReLU, and one linear layer.
+
+    Attributes:
+      image_shape: (H, W, C); see `sizes` for those that work.
+      width: channels of the first convolution.
+      kernel_size: of every convolution.
+      norm: None, `batch_norm`, `layer_norm` or another function that makes a layer; not applied to
+        the first convolution. Batch norm and a gradient penalty do not go together.
+      slope: of the leaky ReLU at negative inputs.
+      kernel_init: of every kernel; None is LeCun's, `PAPER_INIT` the paper's.
+      dtype: of the computation; None promotes the input's and the parameters'.
+    """
+
+    image_shape: Sequence[int]
+    width: int = 64
+    kernel_size: int = 5
+    norm: Norm | None = None
+    slope: float = 0.2
+    kernel_init: Initializer | None = None
+    dtype: Any = None
+
+    def __post_init__(self) -> None:
+        sizes(self.image_shape)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = True) -> Array:
+        """Scores.
+
+        Args:
+          x: images [B, H, W, C].
+          train: False makes batch norm use its stored averages; else without effect.
+
+        Raises:
+          ValueError: if `x` does not hold images of `image_shape`.
+        """
+        expected = tuple(self.image_shape)
+        require(x.shape[1:] == expected, "x.shape", x.shape, f"must be [B, *{expected}]")
+        init = self.kernel_init or nn.initializers.lecun_normal()
+        for level in range(len(sizes(self.image_shape)) - 1):
+            features = self.width * 2**level
+            x = Conv(features, self.kernel_size, 2, kernel_init=init, dtype=self.dtype)(x)
+            if self.norm is not None and level > 0:
+                x = self.norm(use_running_average=not train)(x)
+            x = nn.leaky_relu(x, self.slope)
+        x = nn.Dense(1, kernel_init=init, dtype=self.dtype)(x.reshape(x.shape[0], -1))
+        return jnp.squeeze(x, -1)
+
+
+class DCGANGenerator(nn.Module):
+    """Images in [-1, 1] from noise: [B, *Z] -> [B, H, W, C].
+
+    The critic in reverse: a linear layer to 4x4 or less, transposed convolutions of stride 2, ReLU,
+    tanh at the end.
+
+    Attributes:
+      image_shape: (H, W, C); see `sizes` for those that work.
+      width: channels of the last hidden feature maps; doubled with each halving.
+      kernel_size: of every transposed convolution.
+      norm: None, `batch_norm`, `layer_norm` or another function that makes a layer; applied to
+        every layer but the last.
+      kernel_init: of every kernel; None is LeCun's, `PAPER_INIT` the paper's.
+      dtype: of the computation; None promotes the input's and the parameters'.
+    """
+
+    image_shape: Sequence[int]
+    width: int = 64
+    kernel_size: int = 5
+    norm: Norm | None = None
+    kernel_init: Initializer | None = None
+    dtype: Any = None
+
+    def __post_init__(self) -> None:
+        sizes(self.image_shape)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, z: Array, train: bool = True) -> Array:
+        """Images.
+
+        Args:
+          z: noise [B, *Z].
+          train: False makes batch norm use its stored averages; else without effect.
+        """
+        *larger, smallest = sizes(self.image_shape)
+        widths = [self.width * 2**level for level in range(len(larger))]
+        init = self.kernel_init or nn.initializers.lecun_normal()
+        dense = nn.Dense(math.prod(smallest) * widths[-1], kernel_init=init, dtype=self.dtype)
+        x = dense(z.reshape(z.shape[0], -1)).reshape(-1, *smallest, widths[-1])
+        channels = [self.image_shape[-1], *widths[:-1]]
+        for size, features in zip(reversed(larger), reversed(channels), strict=True):
+            if self.norm is not None:
+                x = self.norm(use_running_average=not train)(x)
+            x = ConvTranspose(
+                features, self.kernel_size, 2,
+                output_size=size, kernel_init=self.kernel_init, dtype=self.dtype,
+            )(nn.relu(x))  # fmt: skip
+        return jnp.tanh(x)

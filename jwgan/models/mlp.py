@@ -1,0 +1,94 @@
+"""Fully connected critic and generator, for points and other small data."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jwgan.check import require
+
+Array = jax.Array
+Activation = Callable[[Array], Array]
+Initializer = Callable[[Array, Sequence[int], Any], Array]
+
+
+class MLP(nn.Module):
+    """Hidden layers with an activation, then one linear layer: [B, *D] -> [B, num_out].
+
+    Attributes:
+      num_out: outputs.
+      features: widths of the hidden layers; () is a linear map.
+      activation: of the hidden layers.
+      kernel_init: of every kernel. The default is He-normal (He et al., 2015, ICCV), made for ReLU
+        and used in the toy experiments of Gulrajani et al., 2017 (NeurIPS).
+      dtype: of the computation; None promotes the input's and the parameters'.
+    """
+
+    num_out: int
+    features: Sequence[int] = (512, 512, 512)
+    activation: Activation = nn.relu
+    kernel_init: Initializer = nn.initializers.he_normal()
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        require(x.ndim >= 2, "x.shape", x.shape, "must be [B, *D]; add a batch axis")
+        x = x.reshape(x.shape[0], -1)
+        for width in self.features:
+            x = self.activation(self._dense(width)(x))
+        return self._dense(self.num_out)(x)
+
+    def _dense(self, width: int) -> nn.Dense:
+        return nn.Dense(width, kernel_init=self.kernel_init, dtype=self.dtype)
+
+
+class MLPCritic(nn.Module):
+    """A score per sample: [B, *D] -> [B], for any D.
+
+    Attributes: as of `MLP`.
+    """
+
+    features: Sequence[int] = (512, 512, 512)
+    activation: Activation = nn.relu
+    kernel_init: Initializer = nn.initializers.he_normal()
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        net = MLP(1, self.features, self.activation, self.kernel_init, self.dtype)
+        return jnp.squeeze(net(x), -1)
+
+
+class MLPGenerator(nn.Module):
+    """Data from noise: [B, *Z] -> [B, *data_shape].
+
+    Attributes:
+      data_shape: shape of one sample, for example (2,) or (28, 28, 1).
+      features: as of `MLP`, like the rest.
+      final_activation: of the output, for example `jnp.tanh`; None leaves it as it is.
+
+    Raises:
+      ValueError: on an empty `data_shape` or one with a size below 1.
+    """
+
+    data_shape: Sequence[int]
+    features: Sequence[int] = (512, 512, 512)
+    activation: Activation = nn.relu
+    final_activation: Activation | None = None
+    kernel_init: Initializer = nn.initializers.he_normal()
+    dtype: Any = None
+
+    def __post_init__(self) -> None:
+        good = len(self.data_shape) > 0 and all(n >= 1 for n in self.data_shape)
+        require(good, "data_shape", self.data_shape, "give at least one size, all positive")
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, z: Array) -> Array:
+        num_out = math.prod(self.data_shape)
+        x = MLP(num_out, self.features, self.activation, self.kernel_init, self.dtype)(z)
+        x = x if self.final_activation is None else self.final_activation(x)
+        return x.reshape(z.shape[0], *self.data_shape)
