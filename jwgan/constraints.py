@@ -29,10 +29,11 @@ def clip_weights(c: float | Array) -> optax.GradientTransformation:
     """
     require(c > 0, "c", c, "give a half-width > 0 (the paper's is 0.01)")
 
-    def update(updates: Params, params: Params) -> Params:
-        return jax.tree.map(lambda u, p: jnp.clip(p + u, min=-c, max=c) - p, updates, params)
+    def clip(u: Array, p: Array) -> Array:
+        # inside the box u itself: w + ((w + u) - w) is not always w + u
+        return jnp.where(jnp.abs(p + u) <= c, u, jnp.clip(p + u, min=-c, max=c) - p)
 
-    return optax.stateless(update)
+    return optax.stateless(lambda updates, params: jax.tree.map(clip, updates, params))
 
 
 def project_box(params: Params, c: float | Array) -> Params:
