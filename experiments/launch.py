@@ -243,6 +243,8 @@ def prepare(config: Any, build: Callable, name: str, doc: str, load: Callable[[A
     description = describe(config, name, doc, task)
     if config.resume:
         compare(json.loads((folder / "config.json").read_text()), description)
+        if not checkpoint.steps(folder / "checkpoints"):  # stopped before its first checkpoint
+            return Run(config, folder, task, algorithm, source, jax.jit(init)(), 0)
         restored = checkpoint.restore(folder / "checkpoints", target)
         for line in restored.skipped:
             print(f"passed over: {line}", file=sys.stderr)
@@ -302,7 +304,7 @@ def train(run: Run, name: str) -> tuple[Any, dict[str, Any]]:
     from jwgan import checkpoint, loop, report
 
     config, folder = run.config, run.folder
-    began, first_picture, saved = time.perf_counter(), [], [run.step]
+    began, first_picture, saved, estimates = time.perf_counter(), [], [run.step], []
 
     def picture(step: int, state: Any) -> None:
         image = evaluate.picture(run.task, run.algorithm, state)
@@ -310,12 +312,19 @@ def train(run: Run, name: str) -> tuple[Any, dict[str, Any]]:
         writer.image("samples", step, image)
         first_picture.append(time.perf_counter() - START)
 
-    def observe(step: int, state: Any) -> bool:
-        if step > run.step and is_picture_step(step, config.chunk_steps):
+    def due(step: int) -> bool:
+        return step > run.step and (
+            is_picture_step(step, config.chunk_steps) or step - saved[-1] >= config.checkpoint_every
+        )
+
+    def observe(step: int, state: Any) -> None:
+        if is_picture_step(step, config.chunk_steps):
             picture(step, state)
-        if step - saved[0] >= config.checkpoint_every:
-            saved[0] = step
+        if step - saved[-1] >= config.checkpoint_every:
+            saved.append(step)
             checkpoints.save(step, state)
+
+    def stop(step: int) -> bool:
         late = config.minutes and time.perf_counter() - began > 60 * config.minutes
         return bool(caught or late)
 
@@ -323,7 +332,8 @@ def train(run: Run, name: str) -> tuple[Any, dict[str, Any]]:
         scalars = {**info._asdict(), **info.objective}
         del scalars["objective"]
         writer.scalars(first, scalars)
-        show(first + len(info.penalty), float(info.wasserstein_estimate[-1]))
+        estimates.extend(info.wasserstein_estimate[-1:])
+        show(first + len(info.penalty), float(estimates[-1]))
 
     with (
         stop_signals() as caught,
@@ -337,8 +347,10 @@ def train(run: Run, name: str) -> tuple[Any, dict[str, Any]]:
             run.source,
             steps=config.steps,
             chunk_steps=config.chunk_steps,
-            observe=observe,
             record=record,
+            due=due,
+            observe=observe,
+            stop=stop,
         )
         step, seconds = int(state.step), time.perf_counter() - began
         checkpoints.save(step, state)
@@ -349,6 +361,7 @@ def train(run: Run, name: str) -> tuple[Any, dict[str, Any]]:
         "seconds": round(seconds, 2),
         "seconds_to_first_picture": round(first_picture[0], 2),
         "steps_per_second": round((step - run.step) / seconds, 3),
+        "wasserstein_estimate": float(estimates[-1]) if estimates else None,
         "state_sha256": checkpoint.state_sha256(state),
         "stopped_by": signal.Signals(caught[0]).name if caught else None,
     }

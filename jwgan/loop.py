@@ -15,6 +15,11 @@ def _nothing(*args: Any) -> None:
     del args
 
 
+def _never(step: int) -> bool:
+    del step
+    return False
+
+
 def chunk_program(algorithm: Algorithm, source: Source) -> Callable[[Any, Any, int], Any]:
     """The compiled `(state, operand, length) -> (state, info [length])`; donates the state."""
 
@@ -36,13 +41,15 @@ def train(
     *,
     steps: int,
     chunk_steps: int = 50,
-    observe: Callable[[int, Any], bool | None] = _nothing,
     record: Callable[[int, Any], Any] = _nothing,
+    due: Callable[[int], bool] = _never,
+    observe: Callable[[int, Any], Any] = _nothing,
+    stop: Callable[[int], bool] = _never,
 ) -> Any:
     """Trains until the state's step counter reaches `steps`.
 
     The next chunk is dispatched before the last one's figures are fetched, so the device does not
-    wait for the host.
+    wait for the host; except where `observe` is due, which sees a finished chunk.
 
     Args:
       algorithm: the member; its state has a `key` and a `step`.
@@ -50,9 +57,11 @@ def train(
       source: batches; see `sources`.
       steps: total number of steps, those already in the state included.
       chunk_steps: steps in one compiled program; the last chunk may be shorter.
-      observe: `(step, state)`, called at every chunk boundary, the first and the last included,
-        while the state is still alive; it may save or sample from it. Returning True stops.
       record: `(first_step, info)`, called with a chunk's figures as NumPy arrays [length].
+      due: `(step) -> bool`, asked at every chunk boundary, the first and the last included.
+      observe: `(step, state)`, called where due, when everything before `step` is recorded and
+        the state is still alive; it may save or sample from it.
+      stop: `(step) -> bool`, asked at every chunk boundary.
 
     Returns:
       The final state.
@@ -63,16 +72,23 @@ def train(
     require(chunk_steps >= 1, "chunk_steps", chunk_steps, "give at least one step a chunk")
     run_chunk = chunk_program(algorithm, source)
     step = int(np.ravel(np.asarray(state.step))[0])
-    pending = None
-    stop = observe(step, state)
-    while step < steps and not stop:
+    pending: list[tuple[int, Any]] = []  # figures still on the device
+
+    def flush(keep: int) -> None:
+        while len(pending) > keep:
+            first, info = pending.pop(0)
+            record(first, jax.device_get(info))
+
+    while True:
+        if due(step):
+            flush(keep=0)
+            observe(step, state)
+        if step >= steps or stop(step):
+            break
         length = min(chunk_steps, steps - step)
         state, info = run_chunk(state, source.fetch(step, length), length)
-        if pending:
-            record(pending[0], jax.device_get(pending[1]))
-        pending = (step, info)
+        pending.append((step, info))
         step += length
-        stop = observe(step, state)
-    if pending:
-        record(pending[0], jax.device_get(pending[1]))
+        flush(keep=1)
+    flush(keep=0)
     return state

@@ -64,40 +64,51 @@ def test_next_chunk_is_dispatched_before_the_last_figures_are_fetched():
         data,
         steps=6,
         chunk_steps=2,
-        observe=lambda step, state: events.append(("observe", step)),
         record=lambda first, info: events.append(("record", first)),
     )
     assert events == [
-        ("observe", 0),
         ("run", 0),
-        ("observe", 2),
         ("run", 2),
         ("record", 0),
-        ("observe", 4),
         ("run", 4),
         ("record", 2),
-        ("observe", 6),
         ("record", 4),
     ]
 
 
-def test_observe_stops_and_sees_a_living_state():
-    algorithm, data, totals = counting_member(), source(), []
+def test_what_is_observed_has_all_its_figures_recorded():
+    algorithm, data, events = counting_member(), source(), []
+    loop.train(
+        algorithm,
+        algorithm.init(jax.random.key(0), data.batch),
+        data,
+        steps=6,
+        chunk_steps=2,
+        record=lambda first, info: events.append(("record", first)),
+        due=lambda step: step in (0, 4),
+        observe=lambda step, state: events.append(("observe", step, float(state.total))),
+    )
+    assert events == [
+        ("observe", 0, 0.0),
+        ("record", 0),
+        ("record", 2),
+        ("observe", 4, 8.0),
+        ("record", 4),
+    ]
 
-    def observe(step, state):
-        totals.append(float(state.total))
-        return step >= 4
 
+def test_stop_ends_at_a_chunk_boundary():
+    algorithm, data, asked = counting_member(), source(), []
     state = loop.train(
         algorithm,
         algorithm.init(jax.random.key(0), data.batch),
         data,
         steps=100,
         chunk_steps=2,
-        observe=observe,
+        stop=lambda step: asked.append(step) or step >= 4,
     )
     assert int(state.step) == 4
-    assert totals == [0.0, 4.0, 8.0]
+    assert asked == [0, 2, 4]
 
 
 def test_the_state_is_donated():
