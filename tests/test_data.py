@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import io
-import os
 import subprocess
 import sys
 import tracemalloc
@@ -66,19 +65,17 @@ def test_digits_are_scikit_learns_split_into_two_stratified_parts():
     original = load_digits()
     ours = sorted(map(bytes, np.rint((both[..., 0] + 1) * 8).astype(np.uint8)))
     assert ours == sorted(map(bytes, original.images.astype(np.uint8)))  # each exactly once
-    share = np.bincount(digits.test_labels) / np.bincount(original.target)
-    np.testing.assert_allclose(share, 0.2, atol=0.01)
+    shares = np.bincount(digits.test_labels) / np.bincount(original.target)
+    np.testing.assert_allclose(shares, 0.2, atol=0.01)
 
 
 def test_digits_keep_image_and_label_together():
     digits, original = data.digits(), load_digits()
     label_of = dict(zip(map(bytes, original.images.astype(np.uint8)), original.target, strict=True))
-    for images, labels in (
-        (digits.images, digits.labels),
-        (digits.test_images, digits.test_labels),
-    ):
-        pixels = np.rint((images[..., 0] + 1) * 8).astype(np.uint8)
-        assert [label_of[bytes(image)] for image in pixels] == labels.tolist()
+    images = np.concatenate([digits.images, digits.test_images])
+    pixels = np.rint((images[..., 0] + 1) * 8).astype(np.uint8)
+    labels = [*digits.labels.tolist(), *digits.test_labels.tolist()]
+    assert [label_of[bytes(image)] for image in pixels] == labels
 
 
 # IDX
@@ -97,8 +94,7 @@ def test_mnist_is_found_under_its_conventional_names(tmp_path, below, separator,
     assert mnist.images.shape == (30, 28, 28, 1)
     assert mnist.images.dtype == np.float32
     assert mnist.labels.dtype == np.int32
-    assert mnist.images.min() == -1
-    assert mnist.images.max() == 1
+    assert (mnist.images.min(), mnist.images.max()) == (-1, 1)
 
 
 def test_the_data_sets_own_folder_comes_before_the_folder_itself(tmp_path):
@@ -110,9 +106,8 @@ def test_the_data_sets_own_folder_comes_before_the_folder_itself(tmp_path):
 def test_nothing_found_says_where_it_looked_and_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(data.DataError) as error:
         data.fashion_mnist(tmp_path)
-    message = one_line(error)
-    assert str(tmp_path / "fashion_mnist") in message
-    assert "apt-get install dataset-fashion-mnist" in message
+    assert str(tmp_path / "fashion_mnist") in one_line(error)
+    assert "apt-get install dataset-fashion-mnist" in one_line(error)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
     with pytest.raises(data.DataError) as error:
         data.mnist()
@@ -190,7 +185,7 @@ def test_a_flipped_bit_in_a_gzip_file_never_changes_the_images(tmp_path_factory,
 
 def test_fashion_mnist_is_the_real_one():
     # Debian's package; .ci/run installs it.  Not there: DataError says how to install it.
-    fashion = data.fashion_mnist(os.environ.get("FASHION_MNIST_DIR"))
+    fashion = data.fashion_mnist()
     assert fashion.images.shape == (60_000, 28, 28, 1)
     assert fashion.test_images.shape == (10_000, 28, 28, 1)
     assert np.bincount(fashion.labels).tolist() == [6_000] * 10
@@ -224,11 +219,9 @@ def write_tfds(dataset, data_dir):
                 "image": tfds.features.Image(shape=dataset.images.shape[1:]),
                 "label": tfds.features.ClassLabel(names=list(dataset.class_names)),
             }
-            return tfds.core.DatasetInfo(
-                builder=self,
-                features=tfds.features.FeaturesDict(features),
-                disable_shuffling=True,  # TFDS's shuffler needs TensorFlow
-            )
+            features = tfds.features.FeaturesDict(features)
+            # TFDS's shuffler needs TensorFlow.
+            return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
 
         def _split_generators(self, dl_manager):
             return {
@@ -317,8 +310,7 @@ def test_folder_reads_the_tree_in_path_order(tmp_path):
     (tmp_path / "notes.txt").write_text("not an image")
     read = data.folder(tmp_path, image_size=4)
     assert read.images.shape == (3, 4, 4, 3)
-    assert read.images.dtype == np.float32
-    assert read.labels is None
+    assert (read.images.dtype, read.labels) == (np.float32, None)
     np.testing.assert_array_equal(read.images[0], np.broadcast_to([1, -1, -1], (4, 4, 3)))
     np.testing.assert_array_equal(read.images[1], -np.ones((4, 4, 3)))
     np.testing.assert_array_equal(read.images[2], np.ones((4, 4, 3)))
