@@ -151,8 +151,9 @@ def in_dtype(network: Network, dtype: Any) -> Network:
 
     def apply(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
         y, moved = network.apply(cast(params, dtype), state, cast(x, dtype))
-        # model state keeps the precision it came in with
-        moved = jax.tree.map(lambda new, old: new.astype(old.dtype), moved, state)
+        # model state keeps the precision it came in with (random keys have no astype)
+        keep = lambda new, old: new if new.dtype == old.dtype else new.astype(old.dtype)
+        moved = jax.tree.map(keep, moved, state)
         return cast(y, jnp.float32), moved
 
     def evaluate(params: Params, state: ModelState, x: Array) -> Any:
@@ -212,7 +213,7 @@ def with_spectral_norm(network: Network, iterations: int = 1, eps: float = 1e-12
             u = jax.lax.stop_gradient(u)
             v = jax.lax.stop_gradient(unit(_matrix(fixed) @ u))
             sigma = v @ (_matrix(leaf) @ u)
-            leaves[i] = leaf / jnp.maximum(sigma, eps)
+            leaves[i] = (leaf / jnp.maximum(sigma, eps)).astype(leaf.dtype)
             moved.append(u)
         return jax.tree.unflatten(structure, leaves), moved
 
