@@ -15,7 +15,7 @@ BATCH = 8
 
 
 def mlp(*sizes: int, output_bias: bool = False) -> Network:
-    """A small leaky-ReLU network on vectors.
+    """A small tanh network on vectors: smooth, so no gradient is zero by piecewise linearity.
 
     No output bias by default: a constant added to a critic does not change a difference of
     scores, so in the Wasserstein and relativistic games its gradient is zero by theory.
@@ -39,7 +39,7 @@ def mlp(*sizes: int, output_bias: bool = False) -> Network:
             if "b" in layer:
                 x = x + layer["b"][None]
             if i < len(params) - 1:
-                x = jax.nn.leaky_relu(x, 0.2)
+                x = jnp.tanh(x)
         return x
 
     return networks.from_fn(init, apply)
@@ -90,7 +90,7 @@ def energy_critic(codes: bool = False) -> Network:
         }
 
     def apply(params, x):
-        code = jax.nn.leaky_relu(encoder.evaluate(params["encoder"], {}, x))
+        code = jnp.tanh(encoder.evaluate(params["encoder"], {}, x))
         error = jnp.abs(x - decoder.evaluate(params["decoder"], {}, code)).mean(axis=1)
         return Scored(error, code) if codes else error
 

@@ -162,13 +162,3 @@ def test_same_key_same_bits_other_key_other_bits(case):
             strict=True,
         ):
             assert np.any(a != b)
-
-
-def test_critic_updates_see_different_noise_and_each_player_moves_its_own(case):
-    """n_critic critic updates are counted, and one of the generator."""
-    _, state = start(case)
-    moved, _ = compiled(case.name)[2](state, case.batch())
-    counts = [int(x) for x in jax.tree.leaves(moved.critic.opt_state) if x.shape == ()]
-    assert all(count == case.n_critic for count in counts)
-    counts = [int(x) for x in jax.tree.leaves(moved.generator.opt_state) if x.shape == ()]
-    assert all(count == 1 for count in counts)
