@@ -1,139 +1,24 @@
-"""The shared part of every experiment: the command line, the run directory, the run itself.
+"""The shared part of every experiment: the run directory, and the run itself.
 
-An experiment is a module with a docstring, a frozen dataclass `Config(launch.Config)` and
-`build(config, shape) -> jwgan.Algorithm`; its last line is `launch.main(Config, build, __doc__)`.
-Nothing here imports jax before the command line is parsed, so `--help` answers at once.
+An experiment is a module with a docstring, a frozen dataclass `Config(options.Config)` and
+`build(config, shape) -> jwgan.Algorithm`; its last line is `launch.main(Config, build, __doc__,
+name)`. Nothing here imports jax before the command line is parsed, so `--help` answers at once.
 """
 
-import argparse
 import contextlib
 import dataclasses
-import difflib
 import json
 import os
 import pathlib
 import signal
 import sys
 import time
-import types
-import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from experiments.options import FREE, Config, check, fail, parse
+
 START = time.perf_counter()
-
-# Options that say how long and where to run, not what is computed: they may change on a resume.
-FREE = (
-    "steps",
-    "minutes",
-    "run_dir",
-    "resume",
-    "checkpoint_every",
-    "chunk_steps",
-    "quality",
-    "json",
-)
-
-
-def option(default: Any, help: str) -> Any:
-    """A command-line option: a dataclass field with a default and a help text."""
-    return dataclasses.field(default=default, metadata={"help": help})
-
-
-def one_of(name: str, value: Any, choices: Iterable[str]) -> Any:
-    """`value`, if it is one of `choices`.
-
-    Raises:
-      ValueError: naming the choices, and the nearest one.
-    """
-    choices = list(choices)
-    if value in choices:
-        return value
-    near = difflib.get_close_matches(str(value), choices, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise ValueError(f"{name} is {value!r}: {hint}choose one of {', '.join(choices)}")
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """Options that every experiment has."""
-
-    dataset: str = option("digits", "digits, fashion_mnist, mnist or folder")
-    data_dir: str | None = option(None, "where data files are (IDX, TFDS or an image folder)")
-    image_size: int | None = option(None, "pad or resize images to this many pixels a side")
-    channels: int = option(1, "channels of an image folder, 1 or 3")
-    steps: int = option(1000, "generator updates in all, those of a resumed run included")
-    minutes: float | None = option(None, "stop after this many minutes, if sooner than --steps")
-    batch_size: int = option(64, "samples in a batch")
-    n_critic: int = option(5, "critic updates for each generator update")
-    seed: int = option(0, "of everything random in the run")
-    run_dir: str | None = option(None, "where the run is written (default: runs/NAME-DATASET-K)")
-    resume: bool = option(False, "go on with the run in --run-dir, or the latest of this name")
-    checkpoint_every: int = option(1000, "steps between checkpoints; the last step is always saved")
-    chunk_steps: int = option(25, "steps in one compiled program")
-    quality: bool = option(True, "measure the samples' quality at the end")
-    json: bool = option(False, "print one line of JSON at the end")
-
-
-# --- command line ---------------------------------------------------------------------------------
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse with one-line errors and a guess at what was meant."""
-
-    def error(self, message: str) -> typing.NoReturn:
-        known = [s for action in self._actions for s in action.option_strings]
-        for word in message.split():
-            if word.startswith("--") and word not in known:
-                near = difflib.get_close_matches(word, known, n=1)
-                message += f" (did you mean {near[0]}?)" if near else ""
-                break
-        fail(f"{message}; see --help")
-
-
-def fail(message: str) -> typing.NoReturn:
-    """Ends the program on bad input: one line on stderr, exit code 2."""
-    print("error: " + " ".join(str(message).split()), file=sys.stderr)
-    raise SystemExit(2)
-
-
-def _value_type(annotation: Any) -> Any:
-    """int for `int` and for `int | None`."""
-    if isinstance(annotation, types.UnionType):
-        return next(t for t in typing.get_args(annotation) if t is not type(None))
-    return annotation
-
-
-def parse(config_type: type, argv: list[str] | None, doc: str, positional: str = "") -> Any:
-    """The Config from a command line; every field is an option, or `positional` by position."""
-    parser = _Parser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    for field in dataclasses.fields(config_type):
-        flag, text = "--" + field.name.replace("_", "-"), field.metadata["help"]
-        help = f"{text} (default: {field.default})".replace("%", "%%")
-        if field.name == positional:
-            parser.add_argument(field.name, help=text)
-        elif field.type is bool:
-            parser.add_argument(
-                flag, action=argparse.BooleanOptionalAction, default=field.default, help=text
-            )
-        else:
-            parser.add_argument(
-                flag, type=_value_type(field.type), default=field.default, help=help
-            )
-    return config_type(**vars(parser.parse_args(argv)))
-
-
-def check(config: Config) -> None:
-    """Raises ValueError for options that no experiment can run with."""
-    for name in ("steps", "batch_size", "n_critic", "chunk_steps", "checkpoint_every"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name} is {getattr(config, name)}: give at least 1")
-    if config.minutes is not None and not config.minutes > 0:
-        raise ValueError(f"minutes is {config.minutes}: give a time > 0, or leave it out")
-    if not 0 <= config.seed < 2**32:
-        raise ValueError(f"seed is {config.seed}: give a whole number from 0 to 2**32 - 1")
 
 
 # --- run directory --------------------------------------------------------------------------------
@@ -174,7 +59,7 @@ def describe(config: Config, name: str, doc: str, task: Any) -> dict[str, Any]:
 
     return {
         "experiment": name,
-        "title": doc.strip().splitlines()[0],
+        "title": getattr(config, "title", doc.strip().splitlines()[0]),
         "command": " ".join(["python -m", f"experiments.{name}", *sys.argv[1:]]),
         "config": dataclasses.asdict(config),
         "data": {"name": task.name, "shape": list(task.shape), "sha256": task.checksum},
@@ -304,7 +189,10 @@ def train(run: Run, name: str) -> tuple[Any, dict[str, Any]]:
     from jwgan import checkpoint, loop, report
 
     config, folder = run.config, run.folder
-    began, first_picture, saved, estimates = time.perf_counter(), [], [run.step], []
+    drawn = lambda step: is_picture_step(step, config.chunk_steps)
+    began, saved = time.perf_counter(), [run.step]
+    first_picture: list[float] = []
+    estimates: list[float] = []
 
     def picture(step: int, state: Any) -> None:
         image = evaluate.picture(run.task, run.algorithm, state)
@@ -313,12 +201,10 @@ def train(run: Run, name: str) -> tuple[Any, dict[str, Any]]:
         first_picture.append(time.perf_counter() - START)
 
     def due(step: int) -> bool:
-        return step > run.step and (
-            is_picture_step(step, config.chunk_steps) or step - saved[-1] >= config.checkpoint_every
-        )
+        return step > run.step and (drawn(step) or step - saved[-1] >= config.checkpoint_every)
 
     def observe(step: int, state: Any) -> None:
-        if is_picture_step(step, config.chunk_steps):
+        if drawn(step):
             picture(step, state)
         if step - saved[-1] >= config.checkpoint_every:
             saved.append(step)
@@ -355,6 +241,7 @@ def train(run: Run, name: str) -> tuple[Any, dict[str, Any]]:
         step, seconds = int(state.step), time.perf_counter() - began
         checkpoints.save(step, state)
         picture(step, state)
+    stopped = signal.Signals(caught[0]).name if caught else None
     return state, {
         "run_dir": str(folder),
         "steps": step,
@@ -363,7 +250,7 @@ def train(run: Run, name: str) -> tuple[Any, dict[str, Any]]:
         "steps_per_second": round((step - run.step) / seconds, 3),
         "wasserstein_estimate": float(estimates[-1]) if estimates else None,
         "state_sha256": checkpoint.state_sha256(state),
-        "stopped_by": signal.Signals(caught[0]).name if caught else None,
+        "stopped_by": stopped,
     }
 
 

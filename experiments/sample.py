@@ -15,8 +15,8 @@ import json
 import pathlib
 from typing import Any
 
-from experiments import launch
-from experiments.launch import option
+from experiments import launch, options
+from experiments.options import option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ def read_run(folder: pathlib.Path) -> tuple[Any, Any, Any]:
     here = pathlib.Path(__file__).parent
     module_names = [path.stem for path in here.glob("*.py")]  # a run names no other module
     module = importlib.import_module(
-        f"experiments.{launch.one_of('experiment', name, module_names)}"
+        f"experiments.{options.one_of('experiment', name, module_names)}"
     )
     config = module.Config(**options)
     task = module.load(config) if hasattr(module, "load") else launch.load_images(config)
@@ -96,7 +96,7 @@ def write(x: Any, out: pathlib.Path, task: Any, columns: int | None) -> None:
 
 
 def main() -> None:
-    config = launch.parse(Config, None, __doc__, positional="run_dir")
+    config = options.parse(Config, None, __doc__, positional="run_dir")
     launch.use_compilation_cache()
     out = pathlib.Path(config.out)
     try:
@@ -110,7 +110,7 @@ def main() -> None:
         x = draw(algorithm, state, config)
         write(x, out, task, config.interpolate or None)
     except (ValueError, OSError) as error:
-        launch.fail(error)
+        options.fail(error)
     print(f"{len(x)} samples of shape {x.shape[1:]} from step {int(state.step)} in {out}")
 
 

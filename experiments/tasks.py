@@ -6,7 +6,7 @@ Importing this file is cheap; loading a task is not.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from experiments.launch import one_of
+from experiments.options import one_of
 
 
 class Task(NamedTuple):

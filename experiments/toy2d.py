@@ -15,8 +15,8 @@ steps (about 4 minutes on 2 CPU cores).
 import dataclasses
 from typing import Any
 
-from experiments import launch
-from experiments.launch import option
+from experiments import launch, options
+from experiments.options import option
 
 # What each member is given beside its defaults; the worlds are small, so are the weights.
 MEMBERS: dict[str, dict[str, Any]] = {
@@ -37,7 +37,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(launch.Config):
+class Config(options.Config):
     member: str = option("wgan_gp", "one of " + ", ".join(MEMBERS))
     dataset: str = option("eight_gaussians", "eight_gaussians, twenty_five_gaussians, ring, ...")
     steps: int = option(10000, "generator updates in all, those of a resumed run included")
@@ -46,6 +46,10 @@ class Config(launch.Config):
     latent: int = option(2, "dimensions of the normal latents")
     chunk_steps: int = option(250, "steps in one compiled program")
     checkpoint_every: int = option(5000, "steps between checkpoints")
+
+    @property
+    def title(self) -> str:
+        return f"{self.member} on {self.dataset}".replace("_", " ")
 
 
 def load(config: Config) -> Any:
@@ -59,7 +63,7 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     from jwgan import priors
     from jwgan.models import mlp
 
-    launch.one_of("member", config.member, MEMBERS)
+    options.one_of("member", config.member, MEMBERS)
     return getattr(jwgan, config.member)(
         jwgan.from_linen(mlp.MLPCritic((config.width,) * 3)),
         jwgan.from_linen(mlp.MLPGenerator(shape, (config.width,) * 3)),

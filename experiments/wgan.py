@@ -11,12 +11,12 @@ Expected: slower than wgan_gp, recognisable digits after the default run on 2 CP
 import dataclasses
 from typing import Any
 
-from experiments import launch
-from experiments.launch import option
+from experiments import launch, options
+from experiments.options import option
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(launch.Config):
+class Config(options.Config):
     width: int = option(32, "channels of the critic's first convolution")
     latent: int = option(64, "dimensions of the normal latents")
     learning_rate: float = option(2e-4, "of both players' RMSProp")

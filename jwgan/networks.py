@@ -89,14 +89,15 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
 
     def init(key: Key, x: Array) -> tuple[Params, ModelState]:
         del x  # nnx modules know their shapes
-        _, params, state = nnx.split(make(nnx.Rngs(key)), nnx.Param, ...)
-        return params, state
+        parts: Any = nnx.split(make(nnx.Rngs(key)), nnx.Param, ...)
+        return parts[1], parts[2]
 
     def apply(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
         # copy: under scan and grad the variables must belong to the innermost trace
         module = nnx.merge(training, params, state, copy=True)
         y = module(x)
-        return y, nnx.split(module, nnx.Param, ...)[2]
+        parts: Any = nnx.split(module, nnx.Param, ...)
+        return y, parts[2]
 
     def evaluate(params: Params, state: ModelState, x: Array) -> Any:
         return nnx.merge(evaluation, params, state, copy=True)(x)

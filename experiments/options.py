@@ -1,0 +1,120 @@
+"""Options of the experiments: the shared Config, the command line made from it, one-line errors."""
+
+import argparse
+import dataclasses
+import difflib
+import sys
+import types
+import typing
+from collections.abc import Iterable
+from typing import Any
+
+# Options that say how long and where to run, not what is computed: they may change on a resume.
+FREE = (
+    "steps",
+    "minutes",
+    "run_dir",
+    "resume",
+    "checkpoint_every",
+    "chunk_steps",
+    "quality",
+    "json",
+)
+
+
+def option(default: Any, help: str) -> Any:
+    """A command-line option: a dataclass field with a default and a help text."""
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+def one_of(name: str, value: Any, choices: Iterable[str]) -> Any:
+    """`value`, if it is one of `choices`.
+
+    Raises:
+      ValueError: naming the choices, and the nearest one.
+    """
+    choices = list(choices)
+    if value in choices:
+        return value
+    near = difflib.get_close_matches(str(value), choices, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise ValueError(f"{name} is {value!r}: {hint}choose one of {', '.join(choices)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Options that every experiment has."""
+
+    dataset: str = option("digits", "digits, fashion_mnist, mnist or folder")
+    data_dir: str | None = option(None, "where data files are (IDX, TFDS or an image folder)")
+    image_size: int | None = option(None, "pad or resize images to this many pixels a side")
+    channels: int = option(1, "channels of an image folder, 1 or 3")
+    steps: int = option(1000, "generator updates in all, those of a resumed run included")
+    minutes: float | None = option(None, "stop after this many minutes, if sooner than --steps")
+    batch_size: int = option(64, "samples in a batch")
+    n_critic: int = option(5, "critic updates for each generator update")
+    seed: int = option(0, "of everything random in the run")
+    run_dir: str | None = option(None, "where the run is written (default: runs/NAME-DATASET-K)")
+    resume: bool = option(False, "go on with the run in --run-dir, or the latest of this name")
+    checkpoint_every: int = option(1000, "steps between checkpoints; the last step is always saved")
+    chunk_steps: int = option(25, "steps in one compiled program")
+    quality: bool = option(True, "measure the samples' quality at the end")
+    json: bool = option(False, "print one line of JSON at the end")
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with one-line errors and a guess at what was meant."""
+
+    def error(self, message: str) -> typing.NoReturn:
+        known = [s for action in self._actions for s in action.option_strings]
+        for word in message.split():
+            if word.startswith("--") and word not in known:
+                near = difflib.get_close_matches(word, known, n=1)
+                message += f" (did you mean {near[0]}?)" if near else ""
+                break
+        fail(f"{message}; see --help")
+
+
+def fail(message: object) -> typing.NoReturn:
+    """Ends the program on bad input: one line on stderr, exit code 2."""
+    print("error: " + " ".join(str(message).split()), file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _value_type(annotation: Any) -> Any:
+    """int for `int` and for `int | None`."""
+    if isinstance(annotation, types.UnionType):
+        return next(t for t in typing.get_args(annotation) if t is not type(None))
+    return annotation
+
+
+def parse(config_type: type, argv: list[str] | None, doc: str, positional: str = "") -> Any:
+    """The Config from a command line; every field is an option, or `positional` by position."""
+    parser = _Parser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    for field in dataclasses.fields(config_type):
+        flag, text = "--" + field.name.replace("_", "-"), field.metadata["help"]
+        help = f"{text} (default: {field.default})".replace("%", "%%")
+        if field.name == positional:
+            parser.add_argument(field.name, help=text)
+        elif field.type is bool:
+            parser.add_argument(
+                flag, action=argparse.BooleanOptionalAction, default=field.default, help=text
+            )
+        else:
+            parser.add_argument(
+                flag, type=_value_type(field.type), default=field.default, help=help
+            )
+    return config_type(**vars(parser.parse_args(argv)))
+
+
+def check(config: Config) -> None:
+    """Raises ValueError for options that no experiment can run with."""
+    for name in ("steps", "batch_size", "n_critic", "chunk_steps", "checkpoint_every"):
+        if getattr(config, name) < 1:
+            raise ValueError(f"{name} is {getattr(config, name)}: give at least 1")
+    if config.minutes is not None and not config.minutes > 0:
+        raise ValueError(f"minutes is {config.minutes}: give a time > 0, or leave it out")
+    if not 0 <= config.seed < 2**32:
+        raise ValueError(f"seed is {config.seed}: give a whole number from 0 to 2**32 - 1")
