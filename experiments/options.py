@@ -62,6 +62,18 @@ class Config:
     json: bool = option(False, "print one line of JSON at the end")
 
 
+@dataclasses.dataclass(frozen=True)
+class ImageConfig(Config):
+    """Options of the image experiments, which share their networks."""
+
+    steps: int = option(8000, "generator updates in all, those of a resumed run included")
+    chunk_steps: int = option(50, "steps in one compiled program")
+    network: str = option("auto", "mlp, dcgan, or auto: mlp for images under 16 pixels a side")
+    width: int = option(32, "channels of the critic's first convolution; an MLP has 8 times that")
+    latent: int = option(16, "dimensions of the normal latents")
+    ema: float = option(0.999, "decay of the generator's average; 0: none")
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse with one-line errors and a guess at what was meant."""
 

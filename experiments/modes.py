@@ -1,0 +1,106 @@
+"""Modes covered and exact W1 over many seeds in one program: one member on one 2-D world.
+
+    python -m experiments.modes --member wgan_gp --seeds 16 --json
+
+Every seed is a whole training run; they are vmapped, so 16 seeds are one compiled program. The
+figures are those of experiments.toy2d, per seed, with median and quartiles; each member has toy2d's
+settings. A mode is covered, by a criterion fixed beforehand (`metrics.coverage.mode_coverage`), if
+at least a fifth of its fair share of the samples lies within 4 standard deviations of it.
+"""
+
+import dataclasses
+import json
+import time
+from typing import Any
+
+from experiments import options, tasks, toy2d
+from experiments.options import option
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    member: str = option("wgan_gp", "one of " + ", ".join(toy2d.MEMBERS))
+    dataset: str = option("eight_gaussians", "eight_gaussians, twenty_five_gaussians, ring, ...")
+    seeds: int = option(16, "runs, with keys 0, 1, 2, ...")
+    steps: int = option(4000, "generator updates of each run")
+    batch_size: int = option(64, "samples in a batch")
+    n_critic: int = option(5, "critic updates for each generator update")
+    width: int = option(64, "units in each of the three hidden layers")
+    latent: int = option(2, "dimensions of the normal latents")
+    json: bool = option(False, "print one line of JSON at the end")
+
+
+def over_seeds(algorithm: Any, seeds: int) -> Any:
+    """The member with K states side by side; every seed draws its own data."""
+    import jax
+
+    return algorithm._replace(
+        init=lambda keys, batch: jax.vmap(lambda key: algorithm.init(key, batch))(keys),
+        step=jax.vmap(algorithm.step),
+    )
+
+
+def train(config: Config, task: Any) -> tuple[Any, Any]:
+    """(algorithm, states [K, ...]) after training every seed in one program."""
+    import jax
+
+    from jwgan import loop, sources
+
+    algorithm = toy2d.build(config, task.shape)
+    many = over_seeds(algorithm, config.seeds)
+    one = task.source(config.n_critic, config.batch_size)
+
+    def batches(operand: Any, keys: Any, length: int) -> tuple[Any, Any]:
+        xs, _ = one.batches(operand, keys[0], length)
+        take = lambda key, x: one.batches(operand, key, length)[1](x)
+        return xs, lambda x: jax.vmap(lambda key: take(key, x))(keys)
+
+    source = sources.Source(one.batch, one.fetch, batches)
+    keys = jax.vmap(jax.random.key)(jax.numpy.arange(config.seeds))
+    states = jax.jit(lambda keys: many.init(keys, one.batch))(keys)
+    return algorithm, loop.train(many, states, source, steps=config.steps, chunk_steps=500)
+
+
+def summary(values: list[float]) -> dict[str, float]:
+    """Median and quartiles."""
+    import numpy as np
+
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75]).round(4).tolist()
+    return {"median": middle, "lower_quartile": low, "upper_quartile": high}
+
+
+def main() -> None:
+    config = options.parse(Config, None, __doc__)
+    from experiments import evaluate, launch
+
+    launch.use_compilation_cache()
+    try:
+        task = tasks.load_world(config.dataset)
+        began = time.perf_counter()
+        algorithm, states = train(config, task)
+    except ValueError as error:
+        options.fail(error)
+    import jax
+    import numpy as np
+
+    seconds = time.perf_counter() - began
+    keys = jax.random.split(jax.random.key(13), config.seeds)
+    sample = jax.vmap(lambda key, state: algorithm.sample(key, state, evaluate.POINTS))
+    fakes = np.asarray(jax.jit(sample)(keys, states))
+    figures = [evaluate.world_quality(task, fake) for fake in fakes]
+    result = {
+        **dataclasses.asdict(config),
+        "seconds": round(seconds, 2),
+        "finite": bool(np.isfinite(fakes).all()),
+        "exact_w1_of_real": figures[0]["exact_w1_of_real"],
+        "exact_w1": summary([f["exact_w1"] for f in figures]),
+        "per_seed": figures,
+    }
+    if task.problem.modes is not None:
+        for name in ("modes_covered", "high_quality_share"):
+            result[name] = summary([f[name] for f in figures])
+    print(json.dumps(result) if config.json else json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

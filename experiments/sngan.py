@@ -1,0 +1,44 @@
+"""SN-GAN on images: every critic weight divided by its spectral norm.
+
+Paper: Miyato et al., 2018, Spectral Normalization for Generative Adversarial Networks.
+
+    python -m experiments.sngan                             # real handwritten digits, 8x8
+    python -m experiments.sngan --wasserstein               # the Wasserstein loss instead of hinge
+
+Expected: recognisable digits.
+"""
+
+import dataclasses
+from typing import Any
+
+from experiments import launch, options
+from experiments.options import option
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(options.ImageConfig):
+    steps: int = option(20000, "generator updates in all, those of a resumed run included")
+    n_critic: int = option(1, "critic updates for each generator update")
+    learning_rate: float = option(2e-4, "of both players' Adam")
+    wasserstein: bool = option(False, "the Wasserstein loss instead of the hinge loss")
+
+
+def build(config: Config, shape: tuple[int, ...]) -> Any:
+    import jwgan
+    from experiments import players
+    from jwgan import objectives, priors
+
+    critic, generator = players.image_players(shape, config.network, config.width)
+
+    algorithm = jwgan.sngan(
+        critic,
+        generator,
+        prior=priors.normal(config.latent),
+        learning_rate=config.learning_rate,
+        objective=objectives.wasserstein() if config.wasserstein else objectives.hinge(),
+    )
+    return jwgan.with_ema(algorithm, config.ema)
+
+
+if __name__ == "__main__":
+    launch.main(Config, build, __doc__, "sngan")

@@ -1,0 +1,45 @@
+"""WGAN-div on images: a zero-centred penalty of the sixth power.
+
+Paper: Wu et al., 2018, Wasserstein Divergence for GANs.
+
+    python -m experiments.wgan_div                          # real handwritten digits, 8x8
+    python -m experiments.wgan_div --weight 10              # as in the authors' code
+
+Expected: on a par with wgan_gp.
+"""
+
+import dataclasses
+from typing import Any
+
+from experiments import launch, options
+from experiments.options import option
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(options.ImageConfig):
+    n_critic: int = option(4, "critic updates for each generator update")
+    learning_rate: float = option(5e-4, "of both players' Adam")
+    weight: float = option(2.0, "k of the penalty")
+    power: float = option(6.0, "p of the penalty")
+
+
+def build(config: Config, shape: tuple[int, ...]) -> Any:
+    import jwgan
+    from experiments import players
+    from jwgan import priors
+
+    critic, generator = players.image_players(shape, config.network, config.width)
+
+    algorithm = jwgan.wgan_div(
+        critic,
+        generator,
+        prior=priors.normal(config.latent),
+        learning_rate=config.learning_rate,
+        weight=config.weight,
+        power=config.power,
+    )
+    return jwgan.with_ema(algorithm, config.ema)
+
+
+if __name__ == "__main__":
+    launch.main(Config, build, __doc__, "wgan_div")

@@ -1,0 +1,45 @@
+"""WGAN-LP on images: the one-sided squared penalty.
+
+Paper: Petzka, Fischer and Lukovnicov, 2018, On the Regularization of Wasserstein GANs.
+
+    python -m experiments.wgan_lp                           # real handwritten digits, 8x8
+    python -m experiments.wgan_lp --linear                  # the hinge of the course slides
+
+Differs from experiments.wgan_gp in the penalty only. Expected: on a par with wgan_gp.
+"""
+
+import dataclasses
+from typing import Any
+
+from experiments import launch, options
+from experiments.options import option
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(options.ImageConfig):
+    learning_rate: float = option(5e-4, "of both players' Adam")
+    weight: float = option(10.0, "of the penalty")
+    linear: bool = option(False, "the linear hinge instead of the squared one")
+
+
+def build(config: Config, shape: tuple[int, ...]) -> Any:
+    import jwgan
+    from experiments import players
+    from jwgan import priors
+
+    critic, generator = players.image_players(shape, config.network, config.width)
+
+    member = jwgan.wgan_hinge if config.linear else jwgan.wgan_lp
+    algorithm = member(
+        critic,
+        generator,
+        prior=priors.normal(config.latent),
+        learning_rate=config.learning_rate,
+        b1=0.5,
+        weight=config.weight,
+    )
+    return jwgan.with_ema(algorithm, config.ema)
+
+
+if __name__ == "__main__":
+    launch.main(Config, build, __doc__, "wgan_lp")
