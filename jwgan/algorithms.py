@@ -115,12 +115,13 @@ def wgan(
 ) -> Algorithm:
     """Arjovsky, Chintala and Bottou, 2017, Algorithm 1: RMSProp, clip c, n_critic 5, batch 64.
 
-    The paper does not state RMSProp's decay; 0.99 is the default of the authors' code. That code
+    The paper does not state RMSProp's decay; 0.99 is the default of the authors' code, and so is
+    epsilon outside the root: inside, gradients below 1e-4 would hardly move. That code
     also runs 100 critic updates at the first 25 generator updates and at every 500th, the paper
     does not: feed longer batches there to follow it. The critic starts inside the box, because
     the authors clip before the first update.
     """
-    tx = optax.rmsprop(learning_rate, decay=decay)
+    tx = optax.rmsprop(learning_rate, decay=decay, eps_in_sqrt=False)
     return adversarial.build(
         critic=networks.map_init(critic, lambda params: constraints.project_box(params, c)),
         generator=generator,
@@ -315,7 +316,7 @@ def r1_gan(
     weight=10.0,
 ) -> Algorithm:
     """Mescheder, Geiger and Nowozin, 2018: gan with R1, RMSProp 1e-4 (0.99), w 10.  n_critic 1."""
-    tx = optax.rmsprop(learning_rate, decay=decay)
+    tx = optax.rmsprop(learning_rate, decay=decay, eps_in_sqrt=False)
     return _build(critic, generator, prior, tx, objectives.non_saturating(), penalties.r1(weight))
 
 
@@ -329,7 +330,7 @@ def r1_r2_gan(
     weight=10.0,
 ) -> Algorithm:
     """As `r1_gan`, penalised on generated data too (R1 + R2)."""
-    tx = optax.rmsprop(learning_rate, decay=decay)
+    tx = optax.rmsprop(learning_rate, decay=decay, eps_in_sqrt=False)
     penalty = penalties.total(penalties.r1(weight), penalties.r2(weight))
     return _build(critic, generator, prior, tx, objectives.non_saturating(), penalty)
 
