@@ -1,0 +1,49 @@
+"""Normalisation layers as arguments of a network.
+
+A `Norm` is a function that makes a layer; a network calls it as `norm(use_running_average=not
+train)`, wherever its paper normalises. None means no normalisation. A critic whose gradient is
+penalised must not normalise over the batch: take `layer_norm` or None.
+"""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+
+Array = jax.Array
+Norm = Callable[..., nn.Module]
+
+
+def batch_norm(*, use_running_average: bool) -> nn.Module:
+    """Over batch and space, one scale and bias per channel; the averages are model state.
+
+    Reference: Ioffe and Szegedy, 2015, Batch Normalization.
+    """
+    return nn.BatchNorm(use_running_average=use_running_average, momentum=0.9, epsilon=1e-5)
+
+
+def layer_norm(*, use_running_average: bool) -> nn.Module:
+    """Over height, width and channels of each sample, one scale and bias per channel.
+
+    What the WGAN-GP authors put in place of the critic's batch norm. (Ba et al., 2016, have a
+    scale for every unit; the WGAN-GP code has one per channel, as here.)
+    """
+    del use_running_average  # samples are normalised alone: there is nothing to remember
+    axes = (-3, -2, -1)
+    return nn.LayerNorm(epsilon=1e-5, reduction_axes=axes, feature_axes=-1, use_fast_variance=False)
+
+
+def instance_norm(*, use_running_average: bool) -> nn.Module:
+    """Over height and width of each sample and channel, one scale and bias per channel.
+
+    On feature maps of one pixel it is constant, and kills the gradient.
+
+    Reference: Ulyanov, Vedaldi and Lempitsky, 2016, Instance Normalization.
+    """
+    del use_running_average
+    return nn.InstanceNorm(epsilon=1e-5, use_fast_variance=False)
+
+
+def normalised(norm: Norm | None, x: Array, train: bool) -> Array:
+    """`x` through a new layer of the calling (compact) module; None leaves it as it is."""
+    return x if norm is None else norm(use_running_average=not train)(x)

@@ -1,0 +1,327 @@
+"""Residual networks for images: WGAN-GP's for CIFAR-10, and its 101 layers of bottlenecks.
+
+I. Gulrajani, F. Ahmed, M. Arjovsky, V. Dumoulin, A. Courville, Improved Training of Wasserstein
+GANs, NeurIPS 2017, appendices C and F; details the text leaves open are those of the authors' code.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jwgan.check import require
+from jwgan.models.conv import Conv, ConvTranspose
+from jwgan.models.norms import Norm, batch_norm, layer_norm, normalised
+from jwgan.models.scaling import ConvPool, UpsampleConv, check_images, mean_pool, scales, upsample
+
+Array = jax.Array
+
+HE = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")  # the authors' "he_init"
+GLOROT = nn.initializers.glorot_uniform()
+
+
+# ---- the CIFAR-10 networks -----------------------------------------------------------------------
+
+
+class UpBlock(nn.Module):
+    """norm, ReLU, upsample, conv3, norm, ReLU, conv3, plus upsample, conv1: twice the size.
+
+    Attributes:
+      features: channels out.
+      norm: see `norms`; None for none.
+    """
+
+    features: int
+    norm: Norm | None = batch_norm
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = True) -> Array:
+        y = nn.relu(normalised(self.norm, x, train))
+        y = UpsampleConv(self.features, kernel_init=HE)(y)
+        y = nn.relu(normalised(self.norm, y, train))
+        y = Conv(self.features, 3, kernel_init=HE)(y)
+        # a convolution of one pixel and upsampling may change places: this order costs a quarter
+        return y + upsample(Conv(self.features, 1, kernel_init=GLOROT)(x))
+
+
+class DownBlock(nn.Module):
+    """norm, ReLU, conv3, norm, ReLU, conv3, plus a shortcut; half the size if `pool`.
+
+    The shortcut is the identity if neither size nor channels change, else pooling and conv1.
+
+    Attributes:
+      features: channels out.
+      pool: whether 2x2 mean pooling follows.
+      first: whether this block meets the image itself: then it has no norm, and no ReLU before its
+        first convolution.
+      norm: see `norms`; None for none.
+    """
+
+    features: int
+    pool: bool = True
+    first: bool = False
+    norm: Norm | None = None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = True) -> Array:
+        norm = None if self.first else self.norm
+        y = x if self.first else nn.relu(normalised(norm, x, train))
+        y = Conv(self.features, 3, kernel_init=HE)(y)
+        y = nn.relu(normalised(norm, y, train))
+        last = ConvPool if self.pool else functools.partial(Conv, kernel_size=3)
+        y = last(self.features, kernel_init=HE)(y)
+        if self.pool:
+            x = mean_pool(x)
+        if self.pool or x.shape[-1] != self.features:
+            x = Conv(self.features, 1, kernel_init=GLOROT)(x)
+        return x + y
+
+
+class ResNetGenerator(nn.Module):
+    """Images in [-1, 1] from noise: [B, *Z] -> [B, H, W, C].
+
+    A linear layer to the smallest scale (4x4 for 32x32), an `UpBlock` for each doubling, norm,
+    ReLU, conv3, tanh. With batch norm the biases of the blocks' convolutions have no effect (a
+    norm takes each of them away again); they are there as in the authors' code.
+
+    Attributes:
+      image_shape: (H, W, C); see `scaling.scales` for those that work.
+      width: channels of every feature map; 128 is the paper's, 256 SN-GAN's.
+      norm: see `norms`; None for none.
+    """
+
+    image_shape: Sequence[int]
+    width: int = 128
+    norm: Norm | None = batch_norm
+
+    def __post_init__(self) -> None:
+        scales(self.image_shape)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, z: Array, train: bool = True) -> Array:
+        """Images.
+
+        Args:
+          z: noise [B, *Z]; the paper's is normal, with 128 dimensions.
+          train: False makes batch norm use its stored averages; else without effect.
+        """
+        *larger, side = scales(self.image_shape)
+        x = nn.Dense(side * side * self.width, kernel_init=GLOROT)(z.reshape(z.shape[0], -1))
+        x = x.reshape(-1, side, side, self.width)
+        for _ in larger:
+            x = UpBlock(self.width, self.norm)(x, train)
+        x = nn.relu(normalised(self.norm, x, train))
+        return jnp.tanh(Conv(self.image_shape[-1], 3, kernel_init=GLOROT)(x))
+
+
+def mean_over_space(x: Array) -> Array:
+    """[B, H, W, C] -> [B, C], WGAN-GP's."""
+    return x.mean((1, 2))
+
+
+def sum_over_space(x: Array) -> Array:
+    """[B, H, W, C] -> [B, C], SN-GAN's."""
+    return x.sum((1, 2))
+
+
+class ResNetCritic(nn.Module):
+    """A score per image: [B, H, W, C] -> [B].
+
+    Two halving `DownBlock`s, two that keep the size, ReLU, a mean over space and one linear layer.
+    The paper's CIFAR-10 critic has no norm.
+
+    Attributes:
+      image_shape: (H, W, C), H and W divisible by 2**downs.
+      width: channels of every feature map.
+      downs: halving blocks; one more for each doubling of the image keeps the last maps at 8x8.
+      plain: blocks after them.
+      norm: see `norms`; None for none. Never a batch norm under a gradient penalty.
+      pool: [B, h, w, width] -> [B, width].
+    """
+
+    image_shape: Sequence[int]
+    width: int = 128
+    downs: int = 2
+    plain: int = 2
+    norm: Norm | None = None
+    pool: Callable[[Array], Array] = mean_over_space
+
+    def __post_init__(self) -> None:
+        require(self.downs >= 1, "downs", self.downs, "the first block halves: give 1 or more")
+        shape, step = self.image_shape, 2**self.downs
+        good = len(shape) == 3 and min(shape) >= 1 and not shape[0] % step and not shape[1] % step
+        remedy = f"give (H, W, C) with H and W divisible by {step}; pad the images or lower downs"
+        require(good, "image_shape", shape, remedy)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = True) -> Array:
+        """Scores.
+
+        Args:
+          x: images [B, H, W, C].
+          train: False makes batch norm use its stored averages; else without effect.
+        """
+        check_images(x, self.image_shape)
+        for i in range(self.downs + self.plain):
+            pool, first = i < self.downs, i == 0
+            x = DownBlock(self.width, pool=pool, first=first, norm=self.norm)(x, train)
+        x = self.pool(nn.relu(x))
+        return jnp.squeeze(nn.Dense(1, kernel_init=GLOROT)(x), -1)
+
+
+# ---- 101 layers ----------------------------------------------------------------------------------
+
+
+class _Subpixel(nn.Module):
+    """Twice the size by conv1 to four times the channels: [B, H, W, C] -> [B, 2H, 2W, features]."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        num, height, width, _ = x.shape
+        x = Conv(4 * self.features, 1, kernel_init=GLOROT)(x)
+        x = x.reshape(num, height, width, 2, 2, self.features).swapaxes(2, 3)
+        return x.reshape(num, 2 * height, 2 * width, self.features)
+
+
+class BottleneckBlock(nn.Module):
+    """shortcut + 0.3 norm(conv1(ReLU(conv3(ReLU(conv1(ReLU(x))))))), three layers deep.
+
+    Attributes:
+      features: channels out; the inner layers have half of those in and half of those out.
+      inner: makes the conv3, called with features: a `Conv` or `ConvTranspose`, perhaps strided.
+      shortcut: makes the layer beside the three, called with features; None is the identity.
+      norm: see `norms`; None for none.
+    """
+
+    features: int
+    inner: Callable[[int], nn.Module]
+    shortcut: Callable[[int], nn.Module] | None = None
+    norm: Norm | None = None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = True) -> Array:
+        y = Conv(x.shape[-1] // 2, 1, kernel_init=HE)(nn.relu(x))
+        y = self.inner(self.features // 2)(nn.relu(y))
+        y = Conv(self.features, 1, use_bias=False, kernel_init=HE)(nn.relu(y))
+        y = normalised(self.norm, y, train)
+        x = x if self.shortcut is None else self.shortcut(self.features)(x)
+        return x + 0.3 * y
+
+
+def _same(features: int) -> nn.Module:
+    return Conv(features, 3, kernel_init=HE)
+
+
+def _half(features: int) -> nn.Module:
+    return Conv(features, 3, 2, kernel_init=HE)
+
+
+def _twice(features: int) -> nn.Module:
+    return ConvTranspose(features, 3, 2, kernel_init=HE)
+
+
+def _half_shortcut(features: int) -> nn.Module:
+    return Conv(features, 1, 2, kernel_init=GLOROT)
+
+
+def blocks_per_scale(depth: int, num_scales: int) -> list[int]:
+    """Bottleneck blocks that keep their scale, smallest scale first.
+
+    Three layers each, with one block between scales and two single layers making `depth`; as even
+    as can be. Depth 101 over the five scales of a 64x64 image gives the authors' 6, 6, 6, 6, 5.
+
+    Raises:
+      ValueError: on a depth that is not 2 + 3 * (number of blocks), or is less than the scales
+        need.
+    """
+    least = 3 * num_scales - 1
+    remedy = f"give {least}, or more by a multiple of 3 (the paper's 101)"
+    require(depth >= least and (depth - 2) % 3 == 0, "depth", depth, remedy)
+    base, extra = divmod((depth - 2) // 3 - (num_scales - 1), num_scales)
+    return [base + (i < extra) for i in range(num_scales)]
+
+
+def _check_bottleneck(image_shape: Sequence[int], width: int, depth: int) -> None:
+    blocks_per_scale(depth, len(scales(image_shape)))
+    require(width >= 2 and width % 2 == 0, "width", width, "give an even number: it is halved")
+
+
+class BottleneckGenerator(nn.Module):
+    """Images in [-1, 1] from noise, 101 layers: [B, *Z] -> [B, H, W, C].
+
+    The output is tanh(conv / 5), so that the sum of many branches starts small.
+
+    Attributes:
+      image_shape: (H, W, C); see `scaling.scales` for those that work.
+      width: channels at the image's size, doubled with each halving (the authors': 32).
+      depth: layers, from the first linear one to the last convolution; see `blocks_per_scale`.
+      norm: see `norms`; None for none.
+    """
+
+    image_shape: Sequence[int]
+    width: int = 32
+    depth: int = 101
+    norm: Norm | None = batch_norm
+
+    def __post_init__(self) -> None:
+        _check_bottleneck(self.image_shape, self.width, self.depth)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, z: Array, train: bool = True) -> Array:
+        """Images from z [B, *Z]; `train` False makes batch norm use its stored averages."""
+        sides = scales(self.image_shape)
+        features, side = self.width * 2 ** (len(sides) - 1), sides[-1]
+        x = nn.Dense(side * side * features, kernel_init=GLOROT)(z.reshape(z.shape[0], -1))
+        x = x.reshape(-1, side, side, features)
+        for i, num in enumerate(blocks_per_scale(self.depth, len(sides))):
+            if i > 0:
+                features //= 2
+                x = BottleneckBlock(features, _twice, _Subpixel, self.norm)(x, train)
+            for _ in range(num):
+                x = BottleneckBlock(features, _same, norm=self.norm)(x, train)
+        return jnp.tanh(Conv(self.image_shape[-1], 3, kernel_init=GLOROT)(x) / 5)
+
+
+class BottleneckCritic(nn.Module):
+    """A score per image, 101 layers: [B, H, W, C] -> [B].
+
+    The score is the last linear layer's output / 5.
+
+    Attributes:
+      image_shape: (H, W, C); see `scaling.scales` for those that work.
+      width: channels at the image's size, doubled with each halving (the authors': 32).
+      depth: layers, from the first convolution to the linear one; see `blocks_per_scale`.
+      norm: see `norms`; None for none. The authors' is layer norm under a gradient penalty.
+    """
+
+    image_shape: Sequence[int]
+    width: int = 32
+    depth: int = 101
+    norm: Norm | None = layer_norm
+
+    def __post_init__(self) -> None:
+        _check_bottleneck(self.image_shape, self.width, self.depth)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = True) -> Array:
+        """Scores of x [B, H, W, C]; `train` False makes batch norm use its stored averages."""
+        check_images(x, self.image_shape)
+        features = self.width
+        x = Conv(features, 1, kernel_init=GLOROT)(x)
+        numbers = blocks_per_scale(self.depth, len(scales(self.image_shape)))
+        for i, num in enumerate(reversed(numbers)):
+            if i > 0:
+                features *= 2
+                x = BottleneckBlock(features, _half, _half_shortcut, self.norm)(x, train)
+            for _ in range(num):
+                x = BottleneckBlock(features, _same, norm=self.norm)(x, train)
+        x = nn.Dense(1, kernel_init=GLOROT)(x.reshape(x.shape[0], -1))
+        return jnp.squeeze(x, -1) / 5

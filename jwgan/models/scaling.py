@@ -1,0 +1,116 @@
+"""Sizes of feature maps, and changing them by two.
+
+A convolution after nearest-neighbour upsampling, and a convolution before 2x2 mean pooling, are
+convolutions of stride 2 with a kernel one pixel larger: `UpsampleConv` and `ConvPool` compute them
+so, with the parameters of the small kernel. The result is the same up to rounding, for 4/9 of the
+multiplications.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jwgan.check import require
+from jwgan.models.conv import convolve, input_gradient
+
+Array = jax.Array
+Initializer = Callable[[Array, Sequence[int], Any], Array]
+
+
+def scales(image_shape: Sequence[int], smallest: int = 4) -> list[int]:
+    """Sides of the feature maps from the image down, halved while they stay >= `smallest`.
+
+    32 gives 32, 16, 8, 4; 28 gives 28, 14, 7.
+
+    Args:
+      image_shape: (H, W, C).
+      smallest: lower bound of the last side.
+
+    Raises:
+      ValueError: unless the image is a square whose side can be halved down to below
+        2 * `smallest`, at least once.
+    """
+    remedy = (
+        f"give (H, W, C) with H = W = m * 2**k, m from {smallest} to {2 * smallest - 1}, k >= 1 "
+        "(for example 32); pad or resize the images"
+    )
+    good = len(image_shape) == 3 and image_shape[0] == image_shape[1] and image_shape[2] >= 1
+    require(good, "image_shape", image_shape, remedy)
+    sides = [image_shape[0]]
+    while sides[-1] >= 2 * smallest:
+        require(sides[-1] % 2 == 0, "image_shape", image_shape, remedy)
+        sides.append(sides[-1] // 2)
+    require(len(sides) > 1, "image_shape", image_shape, remedy)
+    return sides
+
+
+def check_images(x: Array, image_shape: Sequence[int]) -> None:
+    """Raises ValueError unless `x` is [B, *image_shape]."""
+    require(x.shape[1:] == tuple(image_shape), "x.shape", x.shape, f"must be [B, *{image_shape}]")
+
+
+def upsample(x: Array, factor: int = 2) -> Array:
+    """Every pixel becomes factor x factor equal ones: [B, H, W, C] -> [B, fH, fW, C]."""
+    num, height, width, channels = x.shape
+    shape = (num, height, factor, width, factor, channels)
+    x = jnp.broadcast_to(x[:, :, None, :, None, :], shape)
+    return x.reshape(num, height * factor, width * factor, channels)
+
+
+def mean_pool(x: Array) -> Array:
+    """Means of blocks of 2x2 pixels: [B, H, W, C] -> [B, H/2, W/2, C]."""
+    num, height, width, channels = x.shape
+    return x.reshape(num, height // 2, 2, width // 2, 2, channels).mean((2, 4))
+
+
+def _spread(w: Array) -> Array:
+    """The kernel [K, K, C, O] applied at 2x2 neighbouring pixels and summed: [K+1, K+1, C, O]."""
+    for axis in (0, 1):
+        pads = [[(0, 0)] * 4 for _ in range(2)]
+        pads[0][axis], pads[1][axis] = (0, 1), (1, 0)
+        w = jnp.pad(w, pads[0]) + jnp.pad(w, pads[1])
+    return w
+
+
+class _ScalingConv(nn.Module):
+    """Parameters of a 3x3 convolution: "kernel" [3, 3, C, features] and "bias" [features]."""
+
+    features: int
+    use_bias: bool = True
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        kernel = self.param("kernel", self.kernel_init, (3, 3, x.shape[-1], self.features))
+        bias = None
+        if self.use_bias:
+            bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias)
+        y = self.scaled(x, kernel)
+        return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+
+
+class UpsampleConv(_ScalingConv):
+    """`Conv(features, 3)(upsample(x))`: [B, H, W, C] -> [B, 2H, 2W, features].
+
+    Attributes: as of `Conv`.
+    """
+
+    def scaled(self, x: Array, kernel: Array) -> Array:
+        # transposed: the pixels that see an input pixel, hence the kernel turned around
+        kernel = _spread(kernel[::-1, ::-1]).swapaxes(2, 3)
+        size = (2 * x.shape[1], 2 * x.shape[2])
+        return input_gradient(x, kernel, size, strides=2, padding=((1, 1), (1, 1)))
+
+
+class ConvPool(_ScalingConv):
+    """`mean_pool(Conv(features, 3)(x))`: [B, H, W, C] -> [B, H/2, W/2, features], H and W even.
+
+    Attributes: as of `Conv`.
+    """
+
+    def scaled(self, x: Array, kernel: Array) -> Array:
+        return convolve(x, _spread(kernel) / 4, strides=2, padding=((1, 1), (1, 1)))
