@@ -98,8 +98,8 @@ class DCGANCritic(nn.Module):
         Raises:
           ValueError: if `x` does not hold images of `image_shape`.
         """
-        expected = tuple(self.image_shape)
-        require(x.shape[1:] == expected, "x.shape", x.shape, f"must be [B, *{expected}]")
+        expected, sides = tuple(self.image_shape), ", ".join(map(str, self.image_shape))
+        require(x.shape[1:] == expected, "x.shape", x.shape, f"must be [B, {sides}]")
         init = self.kernel_init or nn.initializers.lecun_normal()
         for level in range(len(sizes(self.image_shape)) - 1):
             features = self.width * 2**level
