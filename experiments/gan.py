@@ -1,12 +1,13 @@
-"""The classical GAN on images: non-saturating, or minimax, or with a penalty.
-
-Paper: Goodfellow et al., 2014, Generative Adversarial Nets; Adam as in Radford et al., 2016.
+"""GANs that classify, on images: the classical game, and the penalties that tame it.
 
     python -m experiments.gan                               # real handwritten digits, 8x8
-    python -m experiments.gan --minimax                     # the saturating game
-    python -m experiments.gan --r1 1                        # Mescheder et al., 2018: R1
+    python -m experiments.gan --member gan_minimax          # the saturating game
+    python -m experiments.gan --member r1_gan
 
-Expected: recognisable digits, classes unevenly covered; the losses say nothing about quality.
+Papers: Goodfellow et al., 2014, Generative Adversarial Nets (gan, gan_minimax); Kodali et al., 2017
+(dragan); Mescheder et al., 2018 (r1_gan, r1_r2_gan); Huang et al., 2024, R3GAN (rpgan).
+Expected: recognisable digits; without a penalty some classes are rare, and the losses say nothing
+about quality.
 """
 
 import dataclasses
@@ -15,30 +16,42 @@ from typing import Any
 from experiments import launch, options
 from experiments.options import option
 
+# What each member is given beside its defaults: penalties as fit data of 64 pixels in [-1, 1].
+MEMBERS: dict[str, dict[str, Any]] = {
+    "gan": {},
+    "gan_minimax": {},
+    "dragan": {},
+    "r1_gan": {"weight": 1.0},
+    "r1_r2_gan": {"weight": 1.0},
+    "rpgan": {"weight": 1.0},
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.ImageConfig):
-    steps: int = option(30000, "generator updates in all, those of a resumed run included")
+    member: str = option("gan", "one of " + ", ".join(MEMBERS))
+    steps: int = option(20000, "generator updates in all, those of a resumed run included")
     n_critic: int = option(1, "critic updates for each generator update")
-    learning_rate: float = option(2e-4, "of both players' Adam")
-    minimax: bool = option(False, "the generator minimises log(1 - s(D)), which saturates")
-    r1: float = option(0.0, "weight of the R1 penalty on real data")
+    learning_rate: float = option(2e-4, "of both players' optimizer")
+
+    @property
+    def title(self) -> str:
+        return f"{self.member} on {self.dataset}".replace("_", " ")
 
 
 def build(config: Config, shape: tuple[int, ...]) -> Any:
     import jwgan
     from experiments import players
-    from jwgan import penalties, priors
+    from jwgan import priors
 
+    options.one_of("member", config.member, MEMBERS)
     critic, generator = players.image_players(shape, config.network, config.width)
-
-    member = jwgan.gan_minimax if config.minimax else jwgan.gan
-    algorithm = member(
+    algorithm = getattr(jwgan, config.member)(
         critic,
         generator,
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
-        penalty=penalties.r1(config.r1) if config.r1 else penalties.none(),
+        **MEMBERS[config.member],
     )
     return jwgan.with_ema(algorithm, config.ema)
 

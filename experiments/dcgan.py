@@ -1,0 +1,47 @@
+"""DCGAN on images: strided convolutions, batch norm in both players, N(0, 0.02) weights.
+
+Paper: Radford, Metz and Chintala, 2016, Unsupervised Representation Learning with DCGANs.
+
+    python -m experiments.dcgan                             # real handwritten digits, 8x8
+    python -m experiments.dcgan --dataset fashion_mnist --minutes 10 --steps 100000
+
+Expected: recognisable digits.
+"""
+
+import dataclasses
+from typing import Any
+
+from experiments import launch, options
+from experiments.options import option
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(options.ImageConfig):
+    steps: int = option(8000, "generator updates in all, those of a resumed run included")
+    batch_size: int = option(128, "samples in a batch")
+    n_critic: int = option(1, "critic updates for each generator update")
+    learning_rate: float = option(2e-4, "of both players' Adam")
+
+
+def build(config: Config, shape: tuple[int, ...]) -> Any:
+    import jwgan
+    from jwgan import priors
+    from jwgan.models import dcgan
+
+    common = {
+        "width": config.width,
+        "norm": dcgan.batch_norm,
+        "kernel_init": dcgan.PAPER_INIT,
+    }
+    modes = {"train": {"train": True}, "evaluate": {"train": False}}
+    algorithm = jwgan.dcgan(
+        jwgan.from_linen(dcgan.DCGANCritic(shape, **common), **modes),
+        jwgan.from_linen(dcgan.DCGANGenerator(shape, **common), **modes),
+        prior=priors.normal(config.latent),
+        learning_rate=config.learning_rate,
+    )
+    return jwgan.with_ema(algorithm, config.ema)
+
+
+if __name__ == "__main__":
+    launch.main(Config, build, __doc__, "dcgan")

@@ -1,0 +1,140 @@
+"""The README's tables, rendered from experiments/results/*.json."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from experiments.record import RESULTS, load
+
+# member -> (paper, the digits run's command line after `python -m experiments.`)
+MEMBERS = {
+    "gan_minimax": ("Goodfellow et al., 2014", "gan --member gan_minimax"),
+    "gan": ("Goodfellow et al., 2014", "gan"),
+    "dcgan": ("Radford et al., 2016", "dcgan"),
+    "lsgan": ("Mao et al., 2017", "lsgan"),
+    "wgan": ("Arjovsky et al., 2017", "wgan"),
+    "wgan_gp": ("Gulrajani et al., 2017", "wgan_gp"),
+    "wgan_lp": ("Petzka et al., 2018", "wgan_lp"),
+    "wgan_hinge": ("course slides", "wgan_lp --linear"),
+    "wgan_div": ("Wu et al., 2018", "wgan_div"),
+    "sngan": ("Miyato et al., 2018", "sngan"),
+    "ebgan": ("Zhao et al., 2017", "ebgan"),
+    "began": ("Berthelot et al., 2017", "began"),
+    "dragan": ("Kodali et al., 2017", "gan --member dragan"),
+    "r1_gan": ("Mescheder et al., 2018", "gan --member r1_gan"),
+    "r1_r2_gan": ("Mescheder et al., 2018", "gan --member r1_r2_gan"),
+    "rpgan": ("Huang et al., 2024", "gan --member rpgan"),
+}
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def figures(name: str) -> dict[str, Any]:
+    """A recorded result's figures, {} if it has not been recorded."""
+    return load(name)["figures"] if (RESULTS / f"{name}.json").exists() else {}
+
+
+def spread(value: dict[str, float] | None, digits: int) -> str:
+    """median (lower quartile, upper quartile)"""
+    if value is None:
+        return ""
+    low, high = value["lower_quartile"], value["upper_quartile"]
+    return f"{value['median']:.{digits}f} ({low:.{digits}f}, {high:.{digits}f})"
+
+
+def members() -> str:
+    rows = []
+    for name, (paper, command) in MEMBERS.items():
+        run, worlds = figures(f"digits-{name}"), figures(f"modes-{name}")
+        quality = run.get("quality", {})
+        rows.append(
+            [
+                f"`{name}`",
+                paper,
+                f"`{command}`",
+                quality.get("classes_present", ""),
+                quality.get("frechet_distance", ""),
+                quality.get("confident_share", ""),
+                f"{run['wasserstein_estimate']:.3f}" if run else "",
+                f"{run['seconds']:.0f}" if run else "",
+                spread(worlds.get("modes_covered"), 0),
+                spread(worlds.get("exact_w1"), 3),
+            ]
+        )
+    head = ["member", "paper", "run", "classes", "Frechet", "confident", "W", "s", "modes", "W1"]
+    return table(head, rows)
+
+
+def main_job() -> str:
+    run = figures("digits-wgan_gp")
+    quality = run["quality"]
+    return table(
+        ["figure", "value"],
+        [
+            ["seconds to the first picture, cold start", run["seconds_to_first_picture"]],
+            ["seconds of training", run["seconds"]],
+            ["generator updates a second", run["steps_per_second"]],
+            ["classes present (at least 3 % each) in 1,000 samples", quality["classes_present"]],
+            ["smallest class share", quality["smallest_class_share"]],
+            ["share labelled with confidence above .9", quality["confident_share"]],
+            ["the same share of real held-out digits", quality["confident_share_of_real"]],
+            [
+                "the labelling classifier's held-out accuracy",
+                quality["classifier_held_out_accuracy"],
+            ],
+            ["Frechet distance (digits-CNN features)", quality["frechet_distance"]],
+            ["the same distance of real training data", quality["frechet_distance_of_real"]],
+        ],
+    )
+
+
+def fashion() -> str:
+    rows = []
+    for name in ("wgan_gp", "began", "ebgan"):
+        run = figures(f"fashion-{name}")
+        if run:
+            quality = run["quality"]
+            rows.append(
+                [
+                    f"`{name}`",
+                    run["steps"],
+                    f"{run['seconds']:.0f}",
+                    quality["classes_present"],
+                    quality["confident_share"],
+                    quality["confident_share_of_real"],
+                    quality["frechet_distance"],
+                    quality["frechet_distance_of_real"],
+                ]
+            )
+    head = ["member", "steps", "s", "classes", "confident", "real's", "Frechet", "real's"]
+    return table(head, rows)
+
+
+def convolution() -> str:
+    rows = []
+    for name in ("jwgan", "lax"):
+        run = figures(f"dcgan32-{name}")
+        if run:
+            rows.append(
+                [
+                    name,
+                    run["iterations_per_second"],
+                    run["cpu_seconds_per_iteration"],
+                    f"{100 * run['roofline_share']:.0f} %",
+                    run["compile_seconds"],
+                    run["peak_memory_mb"],
+                ]
+            )
+    head = ["convolution", "iterations/s", "CPU s/iteration", "of roofline", "compile s", "MB"]
+    return table(head, rows)
+
+
+TABLES = {
+    "members": members,
+    "main-job": main_job,
+    "fashion": fashion,
+    "convolution": convolution,
+}
