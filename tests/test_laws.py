@@ -162,3 +162,13 @@ def test_same_key_same_bits_other_key_other_bits(case):
             strict=True,
         ):
             assert np.any(a != b)
+
+
+def test_lowers_for_every_platform_without_callbacks(case):
+    """The step is a program for CPU, CUDA and TPU alike, with no call back to the host."""
+    algorithm, state = start(case)
+    traced = jax.jit(algorithm.step).trace(state, case.batch())
+    for platform in ("cpu", "cuda", "tpu"):
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+        assert "callback" not in text
+        assert "f64" not in text
