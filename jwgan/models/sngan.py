@@ -1,0 +1,101 @@
+"""SN-GAN's networks for images: the standard CNN, and the ResNet as a variant of WGAN-GP's.
+
+T. Miyato, T. Kataoka, M. Koyama, Y. Yoshida, Spectral Normalization for Generative Adversarial
+Networks, ICLR 2018, tables 3 and 4. Spectral normalisation itself is no part of a model here:
+`networks.with_spectral_norm` puts it on any network.
+"""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jwgan.models.conv import Conv, ConvTranspose
+from jwgan.models.norms import batch_norm
+from jwgan.models.resnet import ResNetCritic, ResNetGenerator, sum_over_space
+from jwgan.models.scaling import check_images, scales
+
+Array = jax.Array
+
+
+class SNGANGenerator(nn.Module):
+    """Images in [-1, 1] from noise: [B, *Z] -> [B, H, W, C].
+
+    A linear layer to the smallest scale (4x4x512 for 32x32), transposed conv4 of stride 2 halving
+    the channels, conv3, tanh. Batch norm and ReLU after every layer but the last, the linear one
+    included (the paper's table names them only for the transposed convolutions). A layer in front
+    of a batch norm has no bias: the norm would take it away.
+
+    Attributes:
+      image_shape: (H, W, C); see `scaling.scales` for those that work.
+      width: channels at the image's size, doubled with each halving; the paper's 64.
+    """
+
+    image_shape: Sequence[int]
+    width: int = 64
+
+    def __post_init__(self) -> None:
+        scales(self.image_shape)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, z: Array, train: bool = True) -> Array:
+        """Images from noise z [B, *Z]; `train` False makes batch norm use its stored averages."""
+        *larger, side = scales(self.image_shape)
+        features = self.width * 2 ** len(larger)
+        x = nn.Dense(side * side * features, use_bias=False)(z.reshape(z.shape[0], -1))
+        x = x.reshape(-1, side, side, features)
+        x = nn.relu(batch_norm(use_running_average=not train)(x))
+        for _ in larger:
+            features //= 2
+            x = ConvTranspose(features, 4, 2, use_bias=False)(x)
+            x = nn.relu(batch_norm(use_running_average=not train)(x))
+        return jnp.tanh(Conv(self.image_shape[-1], 3)(x))
+
+
+class SNGANCritic(nn.Module):
+    """A score per image: [B, H, W, C] -> [B].
+
+    conv3 and conv4 of stride 2 at each scale, the channels doubled at each, conv3 at the smallest,
+    one linear layer; leaky ReLU after every convolution, no norm.
+
+    Attributes:
+      image_shape: (H, W, C); see `scaling.scales` for those that work.
+      width: channels at the image's size; the paper's 64 leads to 512 for 32x32.
+      slope: of the leaky ReLU at negative inputs.
+    """
+
+    image_shape: Sequence[int]
+    width: int = 64
+    slope: float = 0.1
+
+    def __post_init__(self) -> None:
+        scales(self.image_shape)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = True) -> Array:
+        """Scores of x [B, H, W, C]; `train` is without effect, as there is no batch norm."""
+        del train
+        check_images(x, self.image_shape)
+        features = self.width
+        for _ in scales(self.image_shape)[1:]:
+            x = nn.leaky_relu(Conv(features, 3)(x), self.slope)
+            x = nn.leaky_relu(Conv(features, 4, 2)(x), self.slope)
+            features *= 2
+        x = nn.leaky_relu(Conv(features, 3)(x), self.slope)
+        return jnp.squeeze(nn.Dense(1)(x.reshape(x.shape[0], -1)), -1)
+
+
+def resnet_generator(image_shape: Sequence[int], width: int = 256) -> ResNetGenerator:
+    """The ResNet generator of table 4a: WGAN-GP's blocks with 256 channels."""
+    return ResNetGenerator(image_shape, width)
+
+
+def resnet_critic(image_shape: Sequence[int], width: int = 128) -> ResNetCritic:
+    """The ResNet critic of table 4b: WGAN-GP's, with a sum over space in place of the mean.
+
+    Wrap it with `networks.with_spectral_norm`.
+    """
+    return ResNetCritic(image_shape, width, pool=sum_over_space)
