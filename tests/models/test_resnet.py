@@ -182,7 +182,6 @@ CANCELLED = [
 GENERATORS = {
     "resnet": (resnet.ResNetGenerator((8, 8, 1), width=4), True, CANCELLED),
     "no_norm": (resnet.ResNetGenerator((14, 14, 1), width=4, norm=None), False, ()),
-    "layer_norm": (resnet.ResNetGenerator((8, 8, 1), 4, norms.layer_norm), False, ()),
     "bottleneck": (resnet.BottleneckGenerator((8, 8, 1), width=4, depth=8), True, ()),
 }
 
