@@ -19,7 +19,7 @@ from experiments.options import option
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.ImageConfig):
-    steps: int = option(20000, "updates of both players, those of a resumed run included")
+    steps: int = option(15000, "updates of both players, those of a resumed run included")
     n_critic: int = option(1, "critic updates for each generator update")
     learning_rate: float = option(3e-4, "of both players' Adam (the paper's 1e-3)")
     margin: float = option(3.0, "m, in units of the energy")
@@ -34,7 +34,7 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
 
     _, generator = players.image_players(shape, config.network, config.width)
     if shape[0] < 16:
-        critic = autoencoder.EBGANMLPCritic((8 * config.width, 2 * config.width))
+        critic = autoencoder.EBGANMLPCritic((8 * config.width, config.width))
     else:
         critic = autoencoder.EBGANConvCritic(shape, (config.width, 2 * config.width))
     algorithm = jwgan.ebgan(

@@ -17,8 +17,9 @@ from experiments.options import option
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.ImageConfig):
-    n_critic: int = option(4, "critic updates for each generator update")
-    learning_rate: float = option(5e-4, "of both players' Adam")
+    steps: int = option(12000, "generator updates in all, those of a resumed run included")
+    n_critic: int = option(3, "critic updates for each generator update")
+    learning_rate: float = option(1e-3, "of both players' Adam")
     weight: float = option(2.0, "k of the penalty")
     power: float = option(6.0, "p of the penalty")
 

@@ -17,7 +17,9 @@ from experiments.options import option
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.ImageConfig):
-    learning_rate: float = option(5e-4, "of both players' Adam")
+    steps: int = option(12000, "generator updates in all, those of a resumed run included")
+    n_critic: int = option(3, "critic updates for each generator update")
+    learning_rate: float = option(1e-3, "of both players' Adam")
     weight: float = option(10.0, "of the penalty")
     linear: bool = option(False, "the linear hinge instead of the squared one")
 
