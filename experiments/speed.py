@@ -157,11 +157,12 @@ def measure(config: Config) -> dict[str, Any]:
         return state, time.perf_counter() - wall, time.process_time() - cpu
 
     state, first, _ = timed(state, 1)
-    state, once, _ = timed(state, 1)
+    state, once, cpu = timed(state, 1)
     steps = config.steps or max(2, min(2000, int(20 / once)))
+    seconds = once
     if steps > 1:
         state, _, _ = timed(state, steps)  # compiles and warms the chunk that is timed
-    state, seconds, cpu = timed(state, steps)
+        state, seconds, cpu = timed(state, steps)
     roofline = max(roofline, matmul_gflops())
     gflop = iteration_gflop(name)
     return {
