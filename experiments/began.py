@@ -36,7 +36,7 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     from jwgan.models import autoencoder
 
     # each network is applied twice in a training step, see BEGANCritic
-    extras = {"skips": config.skips, "vanishing": 2 * config.vanishing}
+    extras: dict[str, Any] = {"skips": config.skips, "vanishing": 2 * config.vanishing}
     algorithm = jwgan.began(
         jwgan.from_linen(autoencoder.BEGANCritic(shape, config.width, config.code, **extras)),
         jwgan.from_linen(autoencoder.BEGANDecoder(shape, config.width, **extras)),

@@ -28,7 +28,7 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     from jwgan import priors
     from jwgan.models import dcgan
 
-    common = {
+    common: dict[str, Any] = {
         "width": config.width,
         "norm": dcgan.batch_norm,
         "kernel_init": dcgan.PAPER_INIT,

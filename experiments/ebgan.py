@@ -33,6 +33,7 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     from jwgan.models import autoencoder
 
     _, generator = players.image_players(shape, config.network, config.width)
+    critic: Any
     if shape[0] < 16:
         critic = autoencoder.EBGANMLPCritic((8 * config.width, config.width))
     else:

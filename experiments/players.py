@@ -25,6 +25,8 @@ def image_players(shape: tuple[int, ...], network: str, width: int) -> tuple[Any
 
     small = min(shape[:2]) < 16
     kind = one_of("network", network, ("auto", "mlp", "dcgan"))
+    critic: nn.Module
+    generator: nn.Module
     if kind == "mlp" or (kind == "auto" and small):
         hidden = (8 * width,) * 3
         critic = mlp.MLPCritic(hidden, activation=lambda x: nn.leaky_relu(x, 0.2))

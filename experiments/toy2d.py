@@ -58,7 +58,7 @@ def load(config: Config) -> Any:
     return tasks.load_world(config.dataset)
 
 
-def build(config: Config, shape: tuple[int, ...]) -> Any:
+def build(config: Any, shape: tuple[int, ...]) -> Any:
     import jwgan
     from jwgan import priors
     from jwgan.models import mlp

@@ -93,7 +93,7 @@ class Repeat(NamedTuple):
     share: float  # of the second's samples, in (0, 1]
 
 
-def repeats(draws: Iterable[Array]) -> list[Repeat]:
+def repeats(draws: Iterable[Any]) -> list[Repeat]:
     """Pairs of draws [B, *D] with bit-equal samples; empty is what fresh noise and data give.
 
     Samples drawn with replacement from a small data set repeat by chance: then judge by `share`.
