@@ -191,8 +191,7 @@ def train(run: Run, name: str) -> tuple[Any, dict[str, Any]]:
     config, folder = run.config, run.folder
     drawn = lambda step: is_picture_step(step, config.chunk_steps)
     began, saved = time.perf_counter(), [run.step]
-    first_picture: list[float] = []
-    estimates: list[float] = []
+    first_picture, estimates = list[float](), list[float]()
 
     def picture(step: int, state: Any) -> None:
         image = evaluate.picture(run.task, run.algorithm, state)
@@ -241,7 +240,6 @@ def train(run: Run, name: str) -> tuple[Any, dict[str, Any]]:
         step, seconds = int(state.step), time.perf_counter() - began
         checkpoints.save(step, state)
         picture(step, state)
-    stopped = signal.Signals(caught[0]).name if caught else None
     return state, {
         "run_dir": str(folder),
         "steps": step,
@@ -250,7 +248,7 @@ def train(run: Run, name: str) -> tuple[Any, dict[str, Any]]:
         "steps_per_second": round((step - run.step) / seconds, 3),
         "wasserstein_estimate": float(estimates[-1]) if estimates else None,
         "state_sha256": checkpoint.state_sha256(state),
-        "stopped_by": stopped,
+        "stopped_by": signal.Signals(caught[0]).name if caught else None,
     }
 
 

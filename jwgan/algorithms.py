@@ -9,6 +9,7 @@ anything that is not an argument, copy the assembly: it is the documentation.
 import optax
 
 from jwgan import adversarial, constraints, networks, objectives, penalties
+from jwgan.check import require
 from jwgan.types import Algorithm, Network, Objective, Penalty, Prior
 
 _NO_PENALTY = penalties.none()
@@ -264,7 +265,11 @@ def began(
     states neither Adam's betas nor what a stall is. Here M, averaged over `window` updates, stalls
     when it has not fallen for `patience` windows; both players' rates then halve, inside the
     compiled program.
+
+    Raises:
+      ValueError: if patience is below 2: the first window holds M's infinite start.
     """
+    require(patience >= 2, "patience", patience, "give at least 2 windows")
     tx = optax.chain(
         optax.adam(learning_rate, b1=b1, b2=b2),
         _on_convergence(

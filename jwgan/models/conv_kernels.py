@@ -67,6 +67,7 @@ def _turn(w: Array) -> Array:
 
 
 def conv_native(g: Geometry, x: Array, w: Array) -> Array:
+    """y [B, OH, OW, O] of x [B, H, W, C] and w [KH, KW, C, O], as XLA has it."""
     return lax.conv_general_dilated(x, w, g.strides, g.padding, dimension_numbers=_LAYOUT)
 
 
@@ -120,6 +121,7 @@ def _tap(size: Pair, strides: Pair, row: int, column: int) -> tuple[slice, slice
 
 
 def conv_cpu(g: Geometry, x: Array, w: Array) -> Array:
+    """y [B, OH, OW, O]: a plain forward convolution, or for few channels one matrix product."""
     if g.strides == (1, 1) and w.shape[3] <= _FEW_CHANNELS:
         return _dgrad_fold(_mirror(g), x, _turn(w))
     return _plain(x, w, g.strides, g.padding)
@@ -219,6 +221,7 @@ def _dgrad_fold(g: Geometry, dy: Array, w: Array) -> Array:
 
 
 def wgrad_cpu(g: Geometry, x: Array, dy: Array) -> Array:
+    """The kernel's gradient [KH, KW, C, O]: one matrix product for each kernel row."""
     if g.strides == (1, 1) and dy.shape[3] < x.shape[3]:  # shift the narrower of the two
         return _turn(_wgrad_rows(_mirror(g), dy, x))
     return _wgrad_rows(g, x, dy)

@@ -1,0 +1,53 @@
+"""Recorded results, and the README's tables that come from them."""
+
+import json
+import sys
+
+import pytest
+
+from experiments import record, tables
+
+
+def test_the_readme_shows_what_is_recorded():
+    text = (record.ROOT / "README.md").read_text()
+    assert record.render(text, tables.TABLES) == text
+    for name in tables.TABLES:
+        assert f"<!-- table {name} -->" in text
+
+
+def test_every_result_says_where_it_comes_from():
+    paths = sorted(record.RESULTS.glob("*.json"))
+    assert paths
+    for path in paths:
+        result = json.loads(path.read_text())
+        assert set(result) == {"command", "date", "revision", "machine", "figures"}
+        assert result["command"].startswith("python -m experiments.")
+        assert "/" not in result["command"]
+        assert "run_dir" not in result["figures"]
+
+
+def test_record_takes_the_last_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    program = 'print(\'noise\'); print(\'{"run_dir": "x", "steps": 3}\')'
+    result = record.record("a", [sys.executable, "-c", program])
+    assert result["figures"] == {"steps": 3}
+    assert json.loads((tmp_path / "a.json").read_text()) == result
+    assert result["command"].startswith("python -c")
+
+
+@pytest.mark.parametrize("program", ["print('no json')", "import sys; sys.exit(3)", ""])
+def test_a_failed_command_is_not_recorded(tmp_path, monkeypatch, program):
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    with pytest.raises(ValueError, match="no JSON at the end"):
+        record.record("a", [sys.executable, "-c", program])
+    assert not list(tmp_path.iterdir())
+
+
+def test_table_and_spread():
+    assert tables.table(["a", "b"], [[1, 2]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+    value = {"median": 1.0, "lower_quartile": 0.5, "upper_quartile": 1.25}
+    assert tables.spread(value, 1) == "1.0 (0.5, 1.2)"
+    text = "x\n<!-- table t -->\nold\n<!-- end -->\ny"
+    assert record.render(text, {"t": lambda: "new"}) == (
+        "x\n<!-- table t -->\nnew\n<!-- end -->\ny"
+    )
