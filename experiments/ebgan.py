@@ -19,7 +19,7 @@ from experiments.options import option
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.ImageConfig):
-    steps: int = option(15000, "updates of both players, those of a resumed run included")
+    steps: int = option(10000, "updates of both players, those of a resumed run included")
     n_critic: int = option(1, "critic updates for each generator update")
     learning_rate: float = option(3e-4, "of both players' Adam (the paper's 1e-3)")
     margin: float = option(3.0, "m, in units of the energy")

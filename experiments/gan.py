@@ -30,7 +30,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
 @dataclasses.dataclass(frozen=True)
 class Config(options.ImageConfig):
     member: str = option("gan", "one of " + ", ".join(MEMBERS))
-    steps: int = option(20000, "generator updates in all, those of a resumed run included")
+    steps: int = option(10000, "generator updates in all, those of a resumed run included")
     n_critic: int = option(1, "critic updates for each generator update")
     learning_rate: float = option(2e-4, "of both players' optimizer")
 

@@ -53,6 +53,17 @@ def choose_folder(config: Config, name: str) -> pathlib.Path:
     return folder
 
 
+def claim(folder: pathlib.Path, config: Config, name: str) -> pathlib.Path:
+    """Makes the directory; if another run took the number meanwhile, takes the next one."""
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=config.run_dir is not None)
+        except FileExistsError:
+            folder = choose_folder(config, name)
+        else:
+            return folder
+
+
 def describe(config: Config, name: str, doc: str, task: Any) -> dict[str, Any]:
     """What config.json holds: all that is needed to repeat the run."""
     from jwgan import report
@@ -134,7 +145,7 @@ def prepare(config: Any, build: Callable, name: str, doc: str, load: Callable[[A
         for line in restored.skipped:
             print(f"passed over: {line}", file=sys.stderr)
         return Run(config, folder, task, algorithm, source, restored.state, restored.step)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = claim(folder, config, name)
     report.write_json(folder / "config.json", description)
     return Run(config, folder, task, algorithm, source, jax.jit(init)(), 0)
 

@@ -17,7 +17,7 @@ from experiments.options import option
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.ImageConfig):
-    steps: int = option(30000, "generator updates in all, those of a resumed run included")
+    steps: int = option(10000, "generator updates in all, those of a resumed run included")
     n_critic: int = option(1, "critic updates for each generator update")
     learning_rate: float = option(2e-4, "of both players' Adam")
     a: float = option(0.0, "the critic's target on generated data")

@@ -25,11 +25,13 @@ RESULTS = ROOT / "experiments" / "results"
 
 
 def revision() -> str:
-    """The git revision, with + if the tree has changes."""
+    """The git revision, with + if tracked files have changes."""
     git = lambda *args: subprocess.run(
         ["git", *args], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.strip()
-    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain") else "")
+    return git("rev-parse", "--short", "HEAD") + (
+        "+" if git("status", "--porcelain", "-uno") else ""
+    )
 
 
 def machine() -> dict[str, Any]:

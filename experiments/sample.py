@@ -95,8 +95,8 @@ def write(x: Any, out: pathlib.Path, task: Any, columns: int | None) -> None:
         report.save_png(out, report.scatter(task.held_out[:2000], x))
 
 
-def main() -> None:
-    config = options.parse(Config, None, __doc__, positional="run_dir")
+def main(argv: list[str] | None = None) -> None:
+    config = options.parse(Config, argv, __doc__, positional="run_dir")
     launch.use_compilation_cache()
     out = pathlib.Path(config.out)
     try:

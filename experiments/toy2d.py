@@ -29,6 +29,8 @@ MEMBERS: dict[str, dict[str, Any]] = {
     "wgan_hinge": {"learning_rate": 1e-4, "b1": 0.5, "weight": 0.1},
     "wgan_div": {"learning_rate": 1e-4},
     "sngan": {"learning_rate": 1e-4},
+    "ebgan": {"learning_rate": 1e-4, "margin": 1.0},
+    "began": {},
     "dragan": {},
     "r1_gan": {"weight": 0.1},
     "r1_r2_gan": {"weight": 0.1},
@@ -60,12 +62,17 @@ def load(config: Config) -> Any:
 
 def build(config: Any, shape: tuple[int, ...]) -> Any:
     import jwgan
-    from jwgan import priors
-    from jwgan.models import mlp
+    from jwgan import networks, priors
+    from jwgan.models import autoencoder, mlp
 
     options.one_of("member", config.member, MEMBERS)
+    critic = jwgan.from_linen(mlp.MLPCritic((config.width,) * 3))
+    if config.member in ("ebgan", "began"):  # an auto-encoder's error is the energy
+        critic = jwgan.from_linen(autoencoder.EBGANMLPCritic((config.width, config.width)))
+    if config.member == "began":
+        critic = networks.map_output(critic, lambda x, y: y.score)
     return getattr(jwgan, config.member)(
-        jwgan.from_linen(mlp.MLPCritic((config.width,) * 3)),
+        critic,
         jwgan.from_linen(mlp.MLPGenerator(shape, (config.width,) * 3)),
         prior=priors.normal(config.latent),
         **MEMBERS[config.member],
