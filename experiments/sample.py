@@ -38,7 +38,7 @@ def read_run(folder: pathlib.Path) -> tuple[Any, Any, Any]:
 
     try:
         described = json.loads((folder / "config.json").read_text())
-        name, options = described["experiment"], described["config"]
+        name, chosen = described["experiment"], described["config"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"run_dir is {str(folder)!r}: no readable config.json there") from error
     here = pathlib.Path(__file__).parent
@@ -46,7 +46,7 @@ def read_run(folder: pathlib.Path) -> tuple[Any, Any, Any]:
     module = importlib.import_module(
         f"experiments.{options.one_of('experiment', name, module_names)}"
     )
-    config = module.Config(**options)
+    config = module.Config(**chosen)
     task = module.load(config) if hasattr(module, "load") else launch.load_images(config)
     algorithm = module.build(config, task.shape)
     batch = task.source(config.n_critic, config.batch_size).batch

@@ -59,7 +59,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
     argv = ["--steps", "4", "--chunk-steps", "2", "--batch-size", "8", "--width", "8"]
     argv += ["--no-quality", "--run-dir", str(folder)]
-    launch.main(toy2d.Config, toy2d.build, "", "toy2d", load=toy2d.load, argv=argv)
+    launch.main(toy2d.Config, toy2d.build, toy2d.__doc__, "toy2d", load=toy2d.load, argv=argv)
     return folder
 
 
