@@ -78,7 +78,8 @@ def test_samples_of_a_run(run, tmp_path, capsys):
     assert (a != c).all()
     assert "7 samples of shape (2,) from step 4" in capsys.readouterr().out
     draw(run, "--out", tmp_path / "a.png")
-    assert PIL.Image.open(tmp_path / "a.png").size == (600, 600)
+    with PIL.Image.open(tmp_path / "a.png") as image:
+        assert image.size == (600, 600)
 
 
 def test_paths_end_where_single_samples_are(run, tmp_path):
