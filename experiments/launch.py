@@ -297,6 +297,8 @@ def main(
         result["quality"] = evaluate.quality(run.task, run.algorithm, state)
     report.write_json(run.folder / "result.json", result)
     page = report.write_report(run.folder)
+    for figure, value in result.get("quality", {}).items():
+        print(f"{figure}: {value}", file=sys.stderr)
     print(f"report: {page}", file=sys.stderr)
     if config.json:
         print(json.dumps(result))
