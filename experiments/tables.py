@@ -54,9 +54,10 @@ def members() -> str:
             [
                 f"`{name}`",
                 paper,
+                "measured" if run else "tested",
                 f"`{command}`",
                 quality.get("classes_present", ""),
-                quality.get("frechet_distance", ""),
+                f"{quality['frechet_distance']:.2f}" if quality else "",
                 quality.get("confident_share", ""),
                 f"{run['wasserstein_estimate']:.3f}" if run else "",
                 f"{run['seconds']:.0f}" if run else "",
@@ -64,7 +65,18 @@ def members() -> str:
                 spread(worlds.get("exact_w1"), 3),
             ]
         )
-    head = ["member", "paper", "run", "classes", "Frechet", "confident", "W", "s", "modes", "W1"]
+    real, worlds = figures("digits-wgan_gp")["quality"], figures("modes-wgan_gp")
+    rows.append(
+        [
+            *("real data", "", "", "", ""),
+            f"{real['frechet_distance_of_real']:.2f}",
+            real["confident_share_of_real"],
+            *("", "", ""),
+            worlds.get("exact_w1_of_real", ""),
+        ]
+    )
+    figures_of_run = ["run", "classes", "Frechet", "confident", "W", "s"]
+    head = ["member", "paper", "status", *figures_of_run, "modes", "W1"]
     return table(head, rows)
 
 
