@@ -61,7 +61,7 @@ def members() -> str:
                 quality.get("confident_share", ""),
                 f"{run['wasserstein_estimate']:.3f}" if run else "",
                 f"{run['seconds']:.0f}" if run else "",
-                spread(worlds.get("modes_covered"), 0),
+                spread(worlds.get("modes_covered"), 1),
                 spread(worlds.get("exact_w1"), 3),
             ]
         )
