@@ -5,7 +5,7 @@ Paper: Wu et al., 2018, Wasserstein Divergence for GANs.
     python -m experiments.wgan_div                          # real handwritten digits, 8x8
     python -m experiments.wgan_div --weight 10              # as in the authors' code
 
-Expected: on a par with wgan_gp.
+Expected: close to wgan_gp.
 """
 
 import dataclasses

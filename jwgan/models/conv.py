@@ -10,7 +10,7 @@ bilinear as well, and the derivatives of the three are the three again:
 So three kernels give reverse-mode derivatives of any order, and a gradient penalty (whose training
 gradient is a second derivative) costs what its arithmetic costs. That matters on the CPU, where XLA
 runs a plain forward convolution as fast as a matrix product, and the dilated, batch-grouped or
-spatially swapped convolutions that JAX's own differentiation makes from it up to 100 times slower.
+spatially swapped convolutions that JAX's own differentiation makes from it tens of times slower.
 Accelerators have good kernels for those: there the three are the native ones. The choice is made
 when a program is lowered, by `jax.lax.platform_dependent`.
 
