@@ -26,11 +26,11 @@ class Config(options.ImageConfig):
 def build(config: Config, shape: tuple[int, ...]) -> Any:
     import jwgan
     from jwgan import priors
-    from jwgan.models import dcgan
+    from jwgan.models import dcgan, norms
 
     common: dict[str, Any] = {
         "width": config.width,
-        "norm": dcgan.batch_norm,
+        "norm": norms.batch_norm,
         "kernel_init": dcgan.PAPER_INIT,
     }
     modes = {"train": {"train": True}, "evaluate": {"train": False}}

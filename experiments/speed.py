@@ -128,12 +128,10 @@ def matmul_gflops() -> float:
     return 2 * 2048**3 / best / 1e9
 
 
-def measure(config: Config) -> dict[str, Any]:
-    """Times the loop on one case."""
-    import jax
-
+def build(config: Config) -> tuple[Any, Any]:
+    """(algorithm, source) of the case that the options name."""
     import jwgan
-    from jwgan import loop, priors
+    from jwgan import priors
 
     name = options.one_of("case", config.case, CASES)
     options.one_of("convolution", config.convolution, ("jwgan", "lax"))
@@ -145,37 +143,53 @@ def measure(config: Config) -> dict[str, Any]:
         b1=0.5,
         weight=case.weight,
     )
-    roofline = matmul_gflops()
-    init = lambda: algorithm.init(jax.random.key(0), case.source.batch)
-    run_chunk, state = loop.chunk_program(algorithm, case.source), jax.jit(init)()
+    return algorithm, case.source
+
+
+def time_chunks(algorithm: Any, source: Any, steps: int) -> tuple[int, float, float, float]:
+    """(iterations, seconds and CPU seconds of each, seconds of compilation) of the loop's chunk."""
+    import jax
+
+    from jwgan import loop
+
+    run_chunk = loop.chunk_program(algorithm, source)
+    state = jax.jit(lambda: algorithm.init(jax.random.key(0), source.batch))()
 
     def timed(state: Any, steps: int) -> tuple[Any, float, float]:
-        """One chunk of the loop; the first of its length is compiled here."""
+        """One chunk; the first of its length is compiled here."""
         wall, cpu = time.perf_counter(), time.process_time()
-        state, _ = run_chunk(state, case.source.fetch(int(state.step), steps), steps)
+        state, _ = run_chunk(state, source.fetch(int(state.step), steps), steps)
         jax.block_until_ready(state.step)
         return state, time.perf_counter() - wall, time.process_time() - cpu
 
     state, first, _ = timed(state, 1)
-    state, once, cpu = timed(state, 1)
-    steps = config.steps or max(2, min(2000, int(20 / once)))
-    seconds = once
+    state, seconds, cpu = timed(state, 1)
+    compilation = first - seconds
+    steps = steps or max(2, min(2000, int(20 / seconds)))
     if steps > 1:
         state, _, _ = timed(state, steps)  # compiles and warms the chunk that is timed
         state, seconds, cpu = timed(state, steps)
+    return steps, seconds / steps, cpu / steps, compilation
+
+
+def measure(config: Config) -> dict[str, Any]:
+    """Times the loop on one case."""
+    algorithm, source = build(config)
+    roofline = matmul_gflops()
+    steps, seconds, cpu, compilation = time_chunks(algorithm, source, config.steps)
     roofline = max(roofline, matmul_gflops())
-    gflop = iteration_gflop(name)
+    gflop = iteration_gflop(config.case)
     return {
-        "case": name,
+        "case": config.case,
         "convolution": config.convolution,
         "seeds": 1,
         "iterations": steps,
-        "iterations_per_second": round(steps / seconds, 4),
-        "cpu_seconds_per_iteration": round(cpu / steps, 4),
+        "iterations_per_second": round(1 / seconds, 4),
+        "cpu_seconds_per_iteration": round(cpu, 4),
         "gflop_per_iteration": round(gflop, 3),
         "roofline_gflops": round(roofline, 1),
-        "roofline_share": round(gflop * steps / seconds / roofline, 3),
-        "compile_seconds": round(first - once, 2),
+        "roofline_share": round(gflop / seconds / roofline, 3),
+        "compile_seconds": round(compilation, 2),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 

@@ -61,19 +61,15 @@ class AdversarialInfo(NamedTuple):
     objective: Info  # whatever the objective reports, {} for most
 
 
-def _checked_score(output: Output, num: int) -> Array:
-    """The scores [B] in float32 or better; [B, 1] would broadcast silently against [B]."""
+def _checked(output: Output, num: int) -> Output:
+    """The output with scores [B] in float32 or better; [B, 1] would broadcast against [B]."""
     score = score_of(output)
     if score.shape != (num,):
         raise ValueError(
             f"critic output has shape {score.shape}, expected ({num},): return one score for each "
             "sample, for example networks.map_output(critic, lambda x, y: y[:, 0])"
         )
-    return score.astype(jnp.promote_types(score.dtype, jnp.float32))
-
-
-def _checked_output(output: Output, num: int) -> Output:
-    score = _checked_score(output, num)
+    score = score.astype(jnp.promote_types(score.dtype, jnp.float32))
     return output._replace(score=score) if isinstance(output, Scored) else score
 
 
@@ -130,7 +126,7 @@ def init(
     fake, _ = jax.eval_shape(generator.apply, generator_params, generator_model_state, z)
     _check_generated(fake.shape, real.shape)
     output, _ = jax.eval_shape(critic.apply, critic_params, critic_model_state, real)
-    jax.eval_shape(lambda y: _checked_score(y, num), output)
+    jax.eval_shape(lambda y: _checked(y, num), output)
     critic_opt_state, generator_opt_state, objective_state = jax.tree.map(
         # Python scalars in a first state are weakly typed, and the second step would be compiled
         # anew for the strong types that the first returns.
@@ -184,32 +180,24 @@ def critic_update(
     def loss(params: Params) -> tuple[Array, Any]:
         real_out, state = critic.apply(params, player.model_state, real)
         fake_out, state = critic.apply(params, state, fake)
-        real_out, fake_out = _checked_output(real_out, num), _checked_output(fake_out, num)
+        real_out, fake_out = _checked(real_out, num), _checked(fake_out, num)
 
         def critic_fn(x: Array) -> Array:  # [B, *D] -> [B]
-            return score_of(critic.apply(params, state, x)[0])
+            return score_of((critic.precise or critic.apply)(params, state, x)[0])
 
         objective_loss = objective.critic_loss(objective_state, real_out, fake_out)
         penalty_value = penalty(key, critic_fn, real, fake)
-        return objective_loss + penalty_value, (
-            state,
-            real_out,
-            fake_out,
-            objective_loss,
-            penalty_value,
-        )
+        figures = {
+            "critic_loss": objective_loss,
+            "penalty": penalty_value,
+            "wasserstein_estimate": objective.separation(real_out, fake_out),
+            "real_score": score_of(real_out).mean(),
+            "fake_score": score_of(fake_out).mean(),
+        }
+        return objective_loss + penalty_value, (state, real_out, fake_out, figures)
 
-    gradient, (state, real_out, fake_out, objective_loss, penalty_value) = jax.grad(
-        loss, has_aux=True
-    )(player.params)
-    figures = {
-        "critic_loss": objective_loss,
-        "penalty": penalty_value,
-        "wasserstein_estimate": objective.separation(real_out, fake_out),
-        "real_score": score_of(real_out).mean(),
-        "fake_score": score_of(fake_out).mean(),
-        "critic_gradient_norm": optax.tree.norm(gradient),
-    }
+    gradient, (state, real_out, fake_out, figures) = jax.grad(loss, has_aux=True)(player.params)
+    figures["critic_gradient_norm"] = optax.tree.norm(gradient)
     player = _descend(player, gradient, state, critic_tx, objective_state)
     return player, (real_out, fake_out, figures)
 
@@ -234,21 +222,67 @@ def generator_update(
     num = real.shape[0]
 
     def loss(params: Params) -> tuple[Array, Any]:
+        def scored(x: Array) -> Output:
+            output, _ = critic.apply(critic_player.params, critic_player.model_state, x)
+            return _checked(output, num)
+
         fake, state = generator.apply(params, player.model_state, prior(key, num))
-        real_out, critic_state = critic.apply(critic_player.params, critic_player.model_state, real)
-        del critic_state
-        fake_out, _ = critic.apply(critic_player.params, critic_player.model_state, fake)
-        real_out, fake_out = _checked_output(real_out, num), _checked_output(fake_out, num)
+        real_out, fake_out = scored(real), scored(fake)
         value = objective.generator_loss(objective_state, real_out, fake_out)
         return value, (state, fake_out)
 
     (value, (state, fake_out)), gradient = jax.value_and_grad(loss, has_aux=True)(player.params)
-    figures = {
-        "generator_loss": value,
-        "generator_gradient_norm": optax.tree.norm(gradient),
-    }
+    figures = {"generator_loss": value, "generator_gradient_norm": optax.tree.norm(gradient)}
     player = _descend(player, gradient, state, generator_tx, objective_state)
     return player, (fake_out, figures)
+
+
+def critic_updates(
+    state: AdversarialState,
+    batch: Array,
+    key: Key,
+    *,
+    critic: Network,
+    generator: Network,
+    critic_tx: optax.GradientTransformation,
+    objective: Objective,
+    penalty: Penalty,
+    prior: Prior,
+) -> tuple[PlayerState, ModelState, tuple[Output, Info]]:
+    """One critic update, with new fakes, for each real batch of [n_critic, B, *D].
+
+    Returns the new critic, the generator's model state, which its fakes move, and (the outputs on
+    real, figures) of the last update.
+    """
+    n_critic, num = batch.shape[:2]
+
+    def update(carry: Any, xs: Any) -> tuple[Any, Any]:
+        player, generator_model_state = carry
+        key, real = xs
+        key_z, key_penalty = jax.random.split(key)
+        fake, generator_model_state = generator.apply(
+            state.generator.params, generator_model_state, prior(key_z, num)
+        )
+        _check_generated(fake.shape, real.shape)
+        player, (real_out, _, figures) = critic_update(
+            player,
+            real,
+            fake,
+            key_penalty,
+            critic=critic,
+            critic_tx=critic_tx,
+            objective=objective,
+            objective_state=state.objective,
+            penalty=penalty,
+        )
+        return (player, generator_model_state), (real_out, figures)
+
+    (player, generator_model_state), outs = jax.lax.scan(
+        update,
+        (state.critic, state.generator.model_state),
+        (jax.random.split(key, n_critic), batch),
+    )
+    return player, generator_model_state, jax.tree.map(lambda leaf: leaf[-1], outs)
 
 
 def step(
@@ -276,38 +310,20 @@ def step(
     Algorithm 1.
     """
     _check_batch(batch)
-    n_critic, num = batch.shape[:2]
     key_critic, key_generator = jax.random.split(jax.random.fold_in(state.key, state.step))
-
-    def critic_step(carry: Any, xs: Any) -> tuple[Any, Any]:
-        player, generator_model_state = carry
-        key, real = xs
-        key_z, key_penalty = jax.random.split(key)
-        fake, generator_model_state = generator.apply(
-            state.generator.params, generator_model_state, prior(key_z, num)
-        )
-        _check_generated(fake.shape, real.shape)
-        player, out = critic_update(
-            player,
-            real,
-            fake,
-            key_penalty,
-            critic=critic,
-            critic_tx=critic_tx,
-            objective=objective,
-            objective_state=state.objective,
-            penalty=penalty,
-        )
-        return (player, generator_model_state), out
-
-    (critic_player, generator_model_state), outs = jax.lax.scan(
-        critic_step,
-        (state.critic, state.generator.model_state),
-        (jax.random.split(key_critic, n_critic), batch),
+    critic_player, generator_state, (real_out, critic_figures) = critic_updates(
+        state,
+        batch,
+        key_critic,
+        critic=critic,
+        generator=generator,
+        critic_tx=critic_tx,
+        objective=objective,
+        penalty=penalty,
+        prior=prior,
     )
-    real_out, _, critic_figures = jax.tree.map(lambda leaf: leaf[-1], outs)
     generator_player, (fake_out, generator_figures) = generator_update(
-        state.generator._replace(model_state=generator_model_state),
+        state.generator._replace(model_state=generator_state),
         critic_player,
         batch[-1],
         key_generator,
@@ -344,7 +360,7 @@ def sample(
 def score(state: AdversarialState, x: Array, *, critic: Network) -> Array:
     """The critic's scores [B] of x [B, *D], with stored batch statistics."""
     output = critic.evaluate(state.critic.params, state.critic.model_state, x)
-    return _checked_score(output, x.shape[0])
+    return score_of(_checked(output, x.shape[0]))
 
 
 def build(
@@ -358,33 +374,22 @@ def build(
     prior: Prior,
 ) -> Algorithm:
     """Binds the parts into an Algorithm; see `init` and `step` for what they must be."""
+    players: dict[str, Any] = {
+        "critic": critic,
+        "generator": generator,
+        "critic_tx": critic_tx,
+        "generator_tx": generator_tx,
+        "objective": objective,
+        "prior": prior,
+    }
 
     def bound_init(key: Key, batch: Any) -> AdversarialState:
-        return init(
-            key,
-            batch,
-            critic=critic,
-            generator=generator,
-            critic_tx=critic_tx,
-            generator_tx=generator_tx,
-            objective=objective,
-            prior=prior,
-        )
+        return init(key, batch, **players)
 
     def bound_step(
         state: AdversarialState, batch: Array
     ) -> tuple[AdversarialState, AdversarialInfo]:
-        return step(
-            state,
-            batch,
-            critic=critic,
-            generator=generator,
-            critic_tx=critic_tx,
-            generator_tx=generator_tx,
-            objective=objective,
-            penalty=penalty,
-            prior=prior,
-        )
+        return step(state, batch, penalty=penalty, **players)
 
     def bound_generate(state: AdversarialState, z: Array) -> Array:
         return generate(state, z, generator=generator)

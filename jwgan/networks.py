@@ -127,21 +127,27 @@ def map_output(network: Network, transform: Callable[[Array, Any], Any]) -> Netw
     into scores [B].
     """
 
-    def apply(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
-        y, state = network.apply(params, state, x)
-        return transform(x, y), state
+    def mapped(apply: Callable) -> Callable:
+        def run(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
+            y, state = apply(params, state, x)
+            return transform(x, y), state
+
+        return run
 
     def evaluate(params: Params, state: ModelState, x: Array) -> Any:
         return transform(x, network.evaluate(params, state, x))
 
-    return network._replace(apply=apply, evaluate=evaluate)
+    precise = network.precise and mapped(network.precise)
+    return Network(network.init, mapped(network.apply), evaluate, precise)
 
 
 def in_dtype(network: Network, dtype: Any) -> Network:
     """The same network computing in `dtype` (for example bfloat16) over float32 parameters.
 
     Parameters and inputs are cast on the way in, the output back to float32 on the way out, so
-    losses, penalties and optimizers stay in float32.
+    losses and optimizers stay in float32. A penalty uses the network as it was (`precise`): of a
+    trained critic it is the small difference of a rounded norm and its target, off by some percent
+    in bfloat16. `._replace(precise=None)` has it in `dtype` too, which is faster.
     """
 
     def cast(tree: Any, to: Any) -> Any:
@@ -160,7 +166,8 @@ def in_dtype(network: Network, dtype: Any) -> Network:
     def evaluate(params: Params, state: ModelState, x: Array) -> Any:
         return cast(network.evaluate(cast(params, dtype), state, cast(x, dtype)), jnp.float32)
 
-    return network._replace(apply=apply, evaluate=evaluate)
+    precise = network.precise or network.apply
+    return Network(network.init, apply, evaluate, precise)
 
 
 def with_spectral_norm(network: Network, iterations: int = 1, eps: float = 1e-12) -> Network:
@@ -179,14 +186,11 @@ def with_spectral_norm(network: Network, iterations: int = 1, eps: float = 1e-12
     Args:
       network: any network with array parameters.
       iterations: power iterations in an `apply`, >= 1.
-      eps: lower bound of norms, for a weight of zeros.
+      eps: a weight with a smaller norm (zeros) is left as it is.
 
     Reference: Miyato et al., 2018, Spectral Normalization for GANs, Algorithm 1.
     """
     require(iterations >= 1, "iterations", iterations, "give at least one power iteration")
-
-    def unit(x: Array) -> Array:
-        return x / jnp.maximum(jnp.linalg.norm(x), eps)
 
     def init(key: Key, x: Array) -> tuple[Params, ModelState]:
         key_network, key_u = jax.random.split(key)
@@ -194,47 +198,63 @@ def with_spectral_norm(network: Network, iterations: int = 1, eps: float = 1e-12
         leaves = [leaf for leaf in jax.tree.leaves(params) if leaf.ndim >= 2]
         keys = jax.random.split(key_u, max(len(leaves), 1))
         u = [
-            unit(jax.random.normal(k, leaf.shape[-1:], leaf.dtype))
+            jax.random.normal(k, leaf.shape[-1:], leaf.dtype)
             for k, leaf in zip(keys, leaves, strict=False)
         ]
+        u = [leaf / jnp.linalg.norm(leaf) for leaf in u]
         # the first estimate would be poor: start from settled vectors
-        settle = lambda i, u: [_iterate(w, v, unit)[1] for w, v in zip(leaves, u, strict=True)]
+        settle = lambda i, u: [_iterate(w, v, eps)[1] for w, v in zip(leaves, u, strict=True)]
         return params, {"network": state, "u": jax.lax.fori_loop(0, 20, settle, u)}
 
-    def normalised(params: Params, vectors: list[Array], steps: int) -> tuple[Params, list[Array]]:
-        leaves, structure = jax.tree.flatten(params)
-        rest, moved = iter(vectors), []
-        for i, leaf in enumerate(leaves):
-            if leaf.ndim < 2:
-                continue
-            u = next(rest)
-            fixed = jax.lax.stop_gradient(leaf)
-            for _ in range(steps):
-                u = _iterate(fixed, u, unit)[1]
-            u = jax.lax.stop_gradient(u)
-            v = jax.lax.stop_gradient(unit(_matrix(fixed) @ u))
-            sigma = v @ (_matrix(leaf) @ u)
-            leaves[i] = (leaf / jnp.maximum(sigma, eps)).astype(leaf.dtype)
-            moved.append(u)
-        return jax.tree.unflatten(structure, leaves), moved
+    def normalised(inner: Callable) -> Callable:
+        def run(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
+            params, u = _normalised(params, state["u"], iterations, eps)
+            y, moved = inner(params, state["network"], x)
+            return y, {"network": moved, "u": u}
 
-    def apply(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
-        params, u = normalised(params, state["u"], iterations)
-        y, inner = network.apply(params, state["network"], x)
-        return y, {"network": inner, "u": u}
+        return run
 
     def evaluate(params: Params, state: ModelState, x: Array) -> Any:
-        params, _ = normalised(params, state["u"], 0)
+        params, _ = _normalised(params, state["u"], 0, eps)
         return network.evaluate(params, state["network"], x)
 
-    return Network(init, apply, evaluate)
+    precise = network.precise and normalised(network.precise)
+    return Network(init, normalised(network.apply), evaluate, precise)
+
+
+def _normalised(
+    params: Params, vectors: list[Array], iterations: int, eps: float
+) -> tuple[Params, list[Array]]:
+    """Parameters with every weight over its spectral norm, and the moved vectors."""
+    leaves, structure = jax.tree.flatten(params)
+    rest, moved = iter(vectors), []
+    for i, leaf in enumerate(leaves):
+        if leaf.ndim < 2:
+            continue
+        u = next(rest)
+        fixed = jax.lax.stop_gradient(leaf)
+        for _ in range(iterations):
+            _, u = _iterate(fixed, u, eps)
+        v, _ = _iterate(fixed, u, eps)
+        u, v = jax.lax.stop_gradient((u, v))
+        sigma = v @ (_matrix(leaf) @ u)
+        sigma = jnp.where(sigma > eps, sigma, 1.0)  # 1 / eps would be the gradient at zeros
+        leaves[i] = (leaf / sigma).astype(leaf.dtype)
+        moved.append(u)
+    return jax.tree.unflatten(structure, leaves), moved
 
 
 def _matrix(leaf: Array) -> Array:
     return leaf.reshape(-1, leaf.shape[-1])
 
 
-def _iterate(leaf: Array, u: Array, unit: Callable[[Array], Array]) -> tuple[Array, Array]:
-    """One power iteration: v = W u, u = W^T v, both of unit length."""
-    v = unit(_matrix(leaf) @ u)
-    return v, unit(_matrix(leaf).T @ v)
+def _iterate(leaf: Array, u: Array, eps: float) -> tuple[Array, Array]:
+    """One power iteration: v = W u, u = W^T v, both of unit length.
+
+    Where W u is zero, u stays: a zero vector would never come back.
+    """
+    v = _matrix(leaf) @ u
+    v = v / jnp.maximum(jnp.linalg.norm(v), eps)
+    moved = _matrix(leaf).T @ v
+    norm = jnp.linalg.norm(moved)
+    return v, jnp.where(norm > eps, moved / jnp.maximum(norm, eps), u)

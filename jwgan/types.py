@@ -45,11 +45,13 @@ class Network(NamedTuple):
       apply: `(params, model_state, x) -> (y, model_state)`, as used in training (batch norm uses
         the batch's own statistics and moves its averages).
       evaluate: `(params, model_state, x) -> y`, as used after training (stored averages).
+      precise: `apply` without reduced precision, which penalties use; None: `apply` itself.
     """
 
     init: Callable[[Key, Array], tuple[Params, ModelState]]
     apply: Callable[[Params, ModelState, Array], tuple[Any, ModelState]]
     evaluate: Callable[[Params, ModelState, Array], Any]
+    precise: Callable[[Params, ModelState, Array], tuple[Any, ModelState]] | None = None
 
 
 def score_gap(real: Output, fake: Output) -> Array:

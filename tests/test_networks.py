@@ -378,14 +378,20 @@ def test_in_training_the_lipschitz_constant_stays_near_1(key):
     assert 0.3 < report.constant < 1.02
 
 
-def test_spectral_norm_of_a_zero_weight_is_finite(key):
+def test_spectral_norm_of_a_zero_weight(key):
+    """It stays zero with a plain weight's gradient, and is normalised once it moves."""
     network = networks.with_spectral_norm(
         networks.from_fn(lambda key, x: jnp.zeros((3, 2)), lambda w, x: (x @ w).sum(axis=1))
     )
     params, state = network.init(key, X)
     y, state = network.apply(params, state, X)
     np.testing.assert_array_equal(y, np.zeros(6))
-    assert all(np.isfinite(u).all() for u in jax.tree.leaves(state))
+    gradient = jax.grad(lambda w: network.apply(w, state, X)[0].sum())(params)
+    np.testing.assert_allclose(gradient, X.sum(axis=0)[:, None] * np.ones(2), rtol=1e-5)
+    moved = 5 * jax.random.normal(key, (3, 2))
+    state = settled(network, moved, state, X)
+    expected = (X @ (moved / np.linalg.norm(moved, 2))).sum(axis=1)
+    np.testing.assert_allclose(network.apply(moved, state, X)[0], expected, rtol=1e-4)
 
 
 def test_spectral_norm_inside_the_step_moves_twice_a_critic_update(key):

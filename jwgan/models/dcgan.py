@@ -15,25 +15,13 @@ import jax.numpy as jnp
 
 from jwgan.check import require
 from jwgan.models.conv import Conv, ConvTranspose
+from jwgan.models.norms import Norm, normalised
 
 Array = jax.Array
 Initializer = Callable[[Array, Sequence[int], Any], Array]
-# A norm is a function that makes a layer, called as `norm(use_running_average=not train)`.
-Norm = Callable[..., nn.Module]
 
 _SMALLEST = 4  # the feature maps' last size, in pixels a side
 PAPER_INIT = nn.initializers.normal(0.02)  # of every kernel in the DCGAN paper
-
-
-def batch_norm(*, use_running_average: bool) -> nn.Module:
-    """The norm of the DCGAN paper; its averages are model state."""
-    return nn.BatchNorm(use_running_average=use_running_average, momentum=0.9)
-
-
-def layer_norm(*, use_running_average: bool) -> nn.Module:
-    """The norm that Gulrajani et al. recommend for a critic with a penalty: over each sample."""
-    del use_running_average
-    return nn.LayerNorm(reduction_axes=(-3, -2, -1))
 
 
 def sizes(image_shape: Sequence[int]) -> list[tuple[int, int]]:
@@ -68,8 +56,8 @@ class DCGANCritic(nn.Module):
       image_shape: (H, W, C); see `sizes` for those that work.
       width: channels of the first convolution.
       kernel_size: of every convolution.
-      norm: None, `batch_norm`, `layer_norm` or another function that makes a layer; not applied to
-        the first convolution. Batch norm and a gradient penalty do not go together.
+      norm: None, `norms.batch_norm`, `norms.layer_norm` or another `Norm`; not applied to the first
+        convolution. Batch norm and a gradient penalty do not go together.
       slope: of the leaky ReLU at negative inputs.
       kernel_init: of every kernel; None is LeCun's, `PAPER_INIT` the paper's.
       dtype: of the computation; None promotes the input's and the parameters'.
@@ -104,8 +92,8 @@ class DCGANCritic(nn.Module):
         for level in range(len(sizes(self.image_shape)) - 1):
             features = self.width * 2**level
             x = Conv(features, self.kernel_size, 2, kernel_init=init, dtype=self.dtype)(x)
-            if self.norm is not None and level > 0:
-                x = self.norm(use_running_average=not train)(x)
+            if level > 0:
+                x = normalised(self.norm, x, train)
             x = nn.leaky_relu(x, self.slope)
         x = nn.Dense(1, kernel_init=init, dtype=self.dtype)(x.reshape(x.shape[0], -1))
         return jnp.squeeze(x, -1)
@@ -121,8 +109,8 @@ class DCGANGenerator(nn.Module):
       image_shape: (H, W, C); see `sizes` for those that work.
       width: channels of the last hidden feature maps; doubled with each halving.
       kernel_size: of every transposed convolution.
-      norm: None, `batch_norm`, `layer_norm` or another function that makes a layer; applied to
-        every layer but the last.
+      norm: None, `norms.batch_norm`, `norms.layer_norm` or another `Norm`; applied to every layer
+        but the last.
       kernel_init: of every kernel; None is LeCun's, `PAPER_INIT` the paper's.
       dtype: of the computation; None promotes the input's and the parameters'.
     """
@@ -153,10 +141,9 @@ class DCGANGenerator(nn.Module):
         x = dense(z.reshape(z.shape[0], -1)).reshape(-1, *smallest, widths[-1])
         channels = [self.image_shape[-1], *widths[:-1]]
         for size, features in zip(reversed(larger), reversed(channels), strict=True):
-            if self.norm is not None:
-                x = self.norm(use_running_average=not train)(x)
+            x = nn.relu(normalised(self.norm, x, train))
             x = ConvTranspose(
                 features, self.kernel_size, 2,
                 output_size=size, kernel_init=self.kernel_init, dtype=self.dtype,
-            )(nn.relu(x))  # fmt: skip
+            )(x)  # fmt: skip
         return jnp.tanh(x)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jwgan.models import dcgan
+from jwgan.models import dcgan, norms
 
 
 def spec(*shape):
@@ -59,8 +59,8 @@ def test_parameters_of_the_benchmark(key):
 
 def test_with_layer_norm_samples_do_not_meet(key):
     """A critic's score and a generator's image depend on their own sample alone."""
-    generator = dcgan.DCGANGenerator((16, 16, 1), width=4, norm=dcgan.layer_norm)
-    critic = dcgan.DCGANCritic((16, 16, 1), width=4, norm=dcgan.layer_norm)
+    generator = dcgan.DCGANGenerator((16, 16, 1), width=4, norm=norms.layer_norm)
+    critic = dcgan.DCGANCritic((16, 16, 1), width=4, norm=norms.layer_norm)
     z = jax.random.normal(key, (4, 6))
     x, variables = jax.jit(generator.init_with_output)(key, z)
     assert jnp.abs(x).max() <= 1
@@ -71,7 +71,7 @@ def test_with_layer_norm_samples_do_not_meet(key):
 
 @pytest.mark.parametrize("player", [dcgan.DCGANCritic, dcgan.DCGANGenerator])
 def test_batch_norm_uses_the_batch_in_training_and_its_averages_after(key, player):
-    module = player((8, 16, 1), width=4, norm=dcgan.batch_norm)
+    module = player((8, 16, 1), width=4, norm=norms.batch_norm)
     x = jax.random.normal(key, (4, 8, 16, 1))
 
     @jax.jit
@@ -93,16 +93,16 @@ def test_batch_norm_uses_the_batch_in_training_and_its_averages_after(key, playe
 
 def test_norms_stand_where_the_paper_puts_them(key):
     """Not on the critic's input layer, not on the generator's output."""
-    critic = dcgan.DCGANCritic((32, 32, 3), norm=dcgan.batch_norm)
-    generator = dcgan.DCGANGenerator((32, 32, 3), norm=dcgan.batch_norm)
-    norms = [
+    critic = dcgan.DCGANCritic((32, 32, 3), norm=norms.batch_norm)
+    generator = dcgan.DCGANGenerator((32, 32, 3), norm=norms.batch_norm)
+    shapes = [
         [v["scale"].shape for k, v in variables["params"].items() if k.startswith("BatchNorm")]
         for variables in (
             jax.eval_shape(critic.init, key, spec(1, 32, 32, 3)),
             jax.eval_shape(generator.init, key, spec(1, 8)),
         )
     ]
-    assert norms == [[(128,), (256,)], [(256,), (128,), (64,)]]
+    assert shapes == [[(128,), (256,)], [(256,), (128,), (64,)]]
 
 
 @pytest.mark.parametrize("player", [dcgan.DCGANCritic, dcgan.DCGANGenerator])
