@@ -4,9 +4,11 @@ The Frechet distance here uses the features of a small classifier trained on the
 labels, named in the result; it is not comparable with published FID figures, which use Inception.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 PICTURES = 100  # samples in a grid of images
+HEALTH_POINTS = 500  # samples in the figures of the alarm, at most
 POINTS = 2000  # samples in a 2-D picture and in an exact W1
 
 
@@ -41,6 +43,42 @@ def quality(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
     sample = jax.jit(algorithm.sample, static_argnums=2)
     keys = jax.random.split(key, num // 500)
     return image_quality(task, np.concatenate([sample(k, state, 500) for k in keys]))
+
+
+def make_probe(task: Any, algorithm: Any) -> Callable[[Any], dict[str, float]]:
+    """`state -> figures` of samples beside held-out data, in milliseconds, for the alarm."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from jwgan.metrics import coverage, sliced
+
+    half = min(HEALTH_POINTS, len(task.held_out) // 2)
+    held_out, other = task.held_out[:half], task.held_out[half : 2 * half]
+    seen = None if task.dataset is None else task.dataset.images[:half]
+    flat = lambda x: x.reshape(len(x), -1)
+
+    @jax.jit
+    def figures(state: Any) -> dict[str, Any]:
+        fake = algorithm.sample(jax.random.key(14), state, half)
+        found = {
+            "coverage": coverage.neighbour_coverage(held_out, fake),
+            "sliced_distance": sliced.sliced_w1(jax.random.key(15), flat(held_out), flat(fake)),
+        }
+        if seen is not None:
+            score = lambda x: algorithm.score(state, x).mean()
+            gap = score(seen) - score(fake)
+            found["held_out_gap"] = jnp.where(gap > 0, (score(seen) - score(held_out)) / gap, 0.0)
+        return found
+
+    of_real = round(float(coverage.neighbour_coverage(held_out, other)), 5)
+
+    def probe(state: Any) -> dict[str, float]:
+        found = jax.device_get(figures(state))
+        finite = {k: round(float(v), 6) for k, v in found.items() if np.isfinite(v)}
+        return {**finite, "coverage_of_real": of_real}
+
+    return probe
 
 
 def world_quality(task: Any, fake: Any) -> dict[str, Any]:

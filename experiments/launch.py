@@ -5,21 +5,18 @@ An experiment is a module with a docstring, a frozen dataclass `Config(options.C
 name)`. Nothing here imports jax before the command line is parsed, so `--help` answers at once.
 """
 
-import contextlib
 import dataclasses
+import functools
 import json
 import os
 import pathlib
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
+from experiments import session
 from experiments.options import FREE, Config, check, fail, parse
-
-START = time.perf_counter()
-
 
 # --- run directory --------------------------------------------------------------------------------
 
@@ -98,23 +95,16 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> None:
 # --- the run --------------------------------------------------------------------------------------
 
 
-class Run(NamedTuple):
-    """A run ready to train."""
-
-    config: Any
-    folder: pathlib.Path
-    task: Any
-    algorithm: Any
-    source: Any
-    state: Any
-    step: int
-
-
 def load_images(config: Config) -> Any:
     """The image task that the options name."""
     from experiments import tasks
 
-    return tasks.load_images(config.dataset, config.data_dir, config.image_size, config.channels)
+    size = config.image_size
+    if config.stream:
+        return tasks.stream_images(
+            config.dataset, config.data_dir, size, config.channels, config.seed
+        )
+    return tasks.load_images(config.dataset, config.data_dir, size, config.channels)
 
 
 def use_compilation_cache() -> None:
@@ -123,7 +113,9 @@ def use_compilation_cache() -> None:
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(default))
 
 
-def prepare(config: Any, build: Callable, name: str, doc: str, load: Callable[[Any], Any]) -> Run:
+def prepare(
+    config: Any, build: Callable, name: str, doc: str, load: Callable[[Any], Any]
+) -> session.Run:
     """Loads, builds, checks, and only then writes into the run's directory."""
     check(config)
     folder = choose_folder(config, name)
@@ -137,130 +129,20 @@ def prepare(config: Any, build: Callable, name: str, doc: str, load: Callable[[A
     init = lambda: algorithm.init(jax.random.key(config.seed), source.batch)
     target = jax.eval_shape(init)  # shape errors show here, before anything is written
     description = describe(config, name, doc, task)
+    run = functools.partial(session.Run, config, name, folder, task, algorithm, source)
     if config.resume:
         compare(json.loads((folder / "config.json").read_text()), description)
         if not checkpoint.steps(folder / "checkpoints"):  # stopped before its first checkpoint
-            return Run(config, folder, task, algorithm, source, jax.jit(init)(), 0)
+            return run(jax.jit(init)(), 0, {})
         restored = checkpoint.restore(folder / "checkpoints", target)
         for line in restored.skipped:
             print(f"passed over: {line}", file=sys.stderr)
-        return Run(config, folder, task, algorithm, source, restored.state, restored.step)
-    folder = claim(folder, config, name)
-    report.write_json(folder / "config.json", description)
-    return Run(config, folder, task, algorithm, source, jax.jit(init)(), 0)
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of dying of them, so that the chunk can end."""
-    caught: list[int] = []
-    handle = lambda number, frame: caught.append(number)
-    before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def progress_bar(name: str, total: int, start: int) -> Iterator[Callable[[int, float], None]]:
-    """A rich bar on stderr: steps/s of this session and the Wasserstein estimate."""
-    import rich.console
-    from rich import progress as bars
-
-    bar = bars.Progress(
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TextColumn("{task.fields[speed]:.1f} steps/s  W {task.fields[estimate]:+.4f}"),
-        bars.TimeRemainingColumn(),
-        console=rich.console.Console(stderr=True),
+        return run(restored.state, restored.step, restored.extra)
+    run = functools.partial(
+        session.Run, config, name, claim(folder, config, name), task, algorithm, source
     )
-    began = time.perf_counter()
-    with bar:
-        row = bar.add_task(name, total=total, completed=start, speed=0.0, estimate=0.0)
-
-        def show(step: int, estimate: float) -> None:
-            speed = (step - start) / max(time.perf_counter() - began, 1e-9)
-            bar.update(row, completed=step, speed=speed, estimate=estimate)
-
-        yield show
-
-
-def is_picture_step(step: int, chunk_steps: int) -> bool:
-    """Pictures after 1, 2, 4, 8, ... chunks: early progress is where the eye learns most."""
-    chunks, rest = divmod(step, chunk_steps)
-    return chunks > 0 and rest == 0 and chunks & (chunks - 1) == 0
-
-
-def train(run: Run, name: str) -> tuple[Any, dict[str, Any]]:
-    """Trains and writes everything; returns the final state and the figures of the run."""
-    from experiments import evaluate
-    from jwgan import checkpoint, loop, report
-
-    config, folder = run.config, run.folder
-    drawn = lambda step: is_picture_step(step, config.chunk_steps)
-    began, saved = time.perf_counter(), [run.step]
-    first_picture, estimates = list[float](), list[float]()
-
-    def picture(step: int, state: Any) -> None:
-        image = evaluate.picture(run.task, run.algorithm, state)
-        report.save_png(folder / "samples" / f"{step:08d}.png", image)
-        writer.image("samples", step, image)
-        first_picture.append(time.perf_counter() - START)
-
-    def due(step: int) -> bool:
-        return step > run.step and (drawn(step) or step - saved[-1] >= config.checkpoint_every)
-
-    def observe(step: int, state: Any) -> None:
-        if drawn(step):
-            picture(step, state)
-        if step - saved[-1] >= config.checkpoint_every:
-            saved.append(step)
-            checkpoints.save(step, state)
-
-    def stop(step: int) -> bool:
-        late = config.minutes and time.perf_counter() - began > 60 * config.minutes
-        return bool(caught or late)
-
-    def record(first: int, info: Any) -> None:
-        scalars = {**info._asdict(), **info.objective}
-        del scalars["objective"]
-        writer.scalars(first, scalars)
-        estimates.extend(info.wasserstein_estimate[-1:])
-        show(first + len(info.penalty), float(estimates[-1]))
-
-    with (
-        stop_signals() as caught,
-        checkpoint.Checkpoints(folder / "checkpoints") as checkpoints,
-        report.Writer(folder, step=run.step) as writer,
-        progress_bar(name, config.steps, run.step) as show,
-    ):
-        state = loop.train(
-            run.algorithm,
-            run.state,
-            run.source,
-            steps=config.steps,
-            chunk_steps=config.chunk_steps,
-            record=record,
-            due=due,
-            observe=observe,
-            stop=stop,
-        )
-        step, seconds = int(state.step), time.perf_counter() - began
-        checkpoints.save(step, state)
-        picture(step, state)
-    return state, {
-        "run_dir": str(folder),
-        "steps": step,
-        "seconds": round(seconds, 2),
-        "seconds_to_first_picture": round(first_picture[0], 2),
-        "steps_per_second": round((step - run.step) / seconds, 3),
-        "wasserstein_estimate": float(estimates[-1]) if estimates else None,
-        "state_sha256": checkpoint.state_sha256(state),
-        "stopped_by": signal.Signals(caught[0]).name if caught else None,
-    }
+    report.write_json(folder / "config.json", description)
+    return run(jax.jit(init)(), 0, {})
 
 
 def main(
@@ -272,7 +154,9 @@ def main(
     load: Callable[[Any], Any] = load_images,
     argv: list[str] | None = None,
 ) -> None:
-    """Parses, trains, measures and reports; exit code 2 for bad input, 128 + n for signal n.
+    """Parses, trains, measures and reports.
+
+    Exit code 2 for bad input, 1 for a run that failed, 128 + n for signal n.
 
     Args:
       config_type: frozen dataclass of options, a subclass of `Config`.
@@ -288,10 +172,34 @@ def main(
         run = prepare(config, build, name, doc, load)
     except (ValueError, OSError) as error:
         fail(error)
+    try:
+        finish(run)
+    except (session.NonFiniteError, ValueError, OSError) as error:
+        if not _speaks_for_itself(error):
+            raise
+        fail(f"{error}; what was saved is in {run.folder}", code=1)
+
+
+def _speaks_for_itself(error: Exception) -> bool:
+    """Whether it is about the machine, the data or the numbers, and not a defect of the program."""
+    from jwgan import checkpoint, data
+
+    kinds = (session.NonFiniteError, checkpoint.CheckpointError, data.DataError, OSError)
+    return isinstance(error, kinds)
+
+
+def finish(run: session.Run) -> None:
+    """Trains, measures, reports."""
     from experiments import evaluate
     from jwgan import report
 
-    state, result = train(run, name)
+    config = run.config
+    try:
+        state, result = session.train(run)
+    except session.NonFiniteError as error:
+        report.write_json(run.folder / "result.json", {"stopped_by": str(error)})
+        report.write_report(run.folder)
+        raise
     stopped = result["stopped_by"]
     if config.quality and not stopped:
         result["quality"] = evaluate.quality(run.task, run.algorithm, state)

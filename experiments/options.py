@@ -16,6 +16,8 @@ FREE = (
     "run_dir",
     "resume",
     "checkpoint_every",
+    "keep",
+    "on_nonfinite",
     "chunk_steps",
     "quality",
     "json",
@@ -57,6 +59,9 @@ class Config:
     run_dir: str | None = option(None, "where the run is written (default: runs/NAME-DATASET-K)")
     resume: bool = option(False, "go on with the run in --run-dir, or the latest of this name")
     checkpoint_every: int = option(1000, "steps between checkpoints; the last step is always saved")
+    keep: int = option(3, "latest checkpoints that stay; the best one stays too")
+    on_nonfinite: str = option("stop", "stop, or restore: back to a checkpoint, with another key")
+    stream: bool = option(False, "read images while training, for data larger than the memory")
     chunk_steps: int = option(25, "steps in one compiled program")
     quality: bool = option(True, "measure the samples' quality at the end")
     json: bool = option(False, "print one line of JSON at the end")
@@ -87,10 +92,10 @@ class _Parser(argparse.ArgumentParser):
         fail(f"{message}; see --help")
 
 
-def fail(message: object) -> typing.NoReturn:
-    """Ends the program on bad input: one line on stderr, exit code 2."""
+def fail(message: object, code: int = 2) -> typing.NoReturn:
+    """Ends the program with one line on stderr: exit code 2 for bad input, 1 for a failed run."""
     print("error: " + " ".join(str(message).split()), file=sys.stderr)
-    raise SystemExit(2)
+    raise SystemExit(code)
 
 
 def _value_type(annotation: Any) -> Any:
@@ -123,9 +128,10 @@ def parse(config_type: type, argv: list[str] | None, doc: str, positional: str =
 
 def check(config: Config) -> None:
     """Raises ValueError for options that no experiment can run with."""
-    for name in ("steps", "batch_size", "n_critic", "chunk_steps", "checkpoint_every"):
+    for name in ("steps", "batch_size", "n_critic", "chunk_steps", "checkpoint_every", "keep"):
         if getattr(config, name) < 1:
             raise ValueError(f"{name} is {getattr(config, name)}: give at least 1")
+    one_of("on_nonfinite", config.on_nonfinite, ("stop", "restore"))
     if config.minutes is not None and not config.minutes > 0:
         raise ValueError(f"minutes is {config.minutes}: give a time > 0, or leave it out")
     if not 0 <= config.seed < 2**32:

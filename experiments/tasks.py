@@ -3,6 +3,8 @@
 Importing this file is cheap; loading a task is not.
 """
 
+import functools
+import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -67,12 +69,57 @@ def load_images(
     )
 
 
+def stream_images(
+    name: str, data_dir: str | None, image_size: int | None, channels: int, seed: int
+) -> Task:
+    """An image task whose batches are read on the host while the device trains.
+
+    A folder's images are decoded when they are needed; the first thousand of them stand for the
+    data in figures. Other data sets are read once and kept on the host.
+    """
+    from jwgan import streams
+
+    if one_of("dataset", name, IMAGES) == "folder":
+        rows: Any = streams.FolderRows(_path(data_dir), image_size or 32, channels)
+        task = _folder_task(rows, str(data_dir))
+    else:
+        task = load_images(name, data_dir, image_size, channels)
+        rows = task.dataset.images
+    return task._replace(
+        source=lambda n_critic, batch_size: streams.from_rows(
+            rows, n_critic=n_critic, batch_size=batch_size, seed=seed
+        )
+    )
+
+
+def _folder_task(rows: Any, path: str) -> Task:
+    """A task but for its source; the checksum is of the files' names and sizes."""
+    import numpy as np
+
+    from jwgan import data, sources
+
+    shown = np.stack([rows[i] for i in range(min(len(rows), 1000))])
+    listing = "".join(f"{path.name} {path.stat().st_size}\n" for path in rows.paths)
+    return Task(
+        name="folder",
+        shape=shown.shape[1:],
+        source=functools.partial(sources.from_array, shown),
+        held_out=shown,
+        dataset=data.Dataset(name="folder", images=shown, source=path),
+        checksum=hashlib.sha256(listing.encode()).hexdigest(),
+    )
+
+
+def _path(data_dir: str | None) -> str:
+    if not data_dir:
+        raise ValueError("data_dir is None: give --data-dir, the folder of images")
+    return data_dir
+
+
 def _folder(data_dir: str | None, image_size: int | None, channels: int) -> Any:
     from jwgan import data
 
-    if not data_dir:
-        raise ValueError("data_dir is None: give --data-dir, the folder of images")
-    return data.folder(data_dir, image_size=image_size or 32, channels=channels)
+    return data.folder(_path(data_dir), image_size=image_size or 32, channels=channels)
 
 
 def load_world(name: str) -> Task:

@@ -331,16 +331,22 @@ def folder(path: str | os.PathLike, *, image_size: int, channels: int = 3) -> Da
     """
     if channels not in (1, 3) or image_size < 1:
         raise DataError(f"{channels=}, {image_size=}: give channels 1 or 3, image_size >= 1")
+    root, paths = Path(path), image_paths(path)
+    pixels = np.empty((len(paths), image_size, image_size, channels), np.uint8)
+    for i, image_path in enumerate(paths):
+        pixels[i] = read_image(image_path, image_size, channels)
+    return Dataset(name=root.resolve().name, images=_to_unit(pixels), source=str(root))
+
+
+def image_paths(path: str | os.PathLike) -> list[Path]:
+    """The PNG and JPEG files below a folder, in path order; raises DataError if there are none."""
     root = Path(path)
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give a folder of PNG or JPEG files")
     paths = sorted(_image_paths(root))
     if not paths:
         raise DataError(f"{root}: no .png, .jpg or .jpeg file in it; give a folder of images")
-    pixels = np.empty((len(paths), image_size, image_size, channels), np.uint8)
-    for i, image_path in enumerate(paths):
-        pixels[i] = _read_image(image_path, image_size, channels)
-    return Dataset(name=root.resolve().name, images=_to_unit(pixels), source=str(root))
+    return paths
 
 
 def _image_paths(root: Path) -> Iterator[Path]:
@@ -355,7 +361,8 @@ def _image_paths(root: Path) -> Iterator[Path]:
                 yield Path(parent, name)
 
 
-def _read_image(path: Path, image_size: int, channels: int) -> np.ndarray:
+def read_image(path: Path, image_size: int, channels: int) -> np.ndarray:
+    """An image file, centre-cropped and resized: uint8 [S, S, C]."""
     from PIL import Image, ImageOps
 
     try:

@@ -10,6 +10,9 @@ from jwgan.check import require
 from jwgan.sources import Source
 from jwgan.types import Algorithm
 
+# Steps fold their number, below 2**31, into the key; data and init fold 2**32 - 2 and - 1.
+_RETRY = 2**32 - 3
+
 
 def _nothing(*args: Any) -> None:
     del args
@@ -34,6 +37,26 @@ def chunk_program(algorithm: Algorithm, source: Source) -> Callable[[Any, Any, i
     return jax.jit(chunk, static_argnums=2, donate_argnums=0)
 
 
+def with_fresh_key(state: Any, number: int) -> Any:
+    """The state with another base key, so that what follows is other noise and other data.
+
+    For going on from a checkpoint whose future ended badly. The same number gives the same key.
+
+    Args:
+      state: a state whose base key is an attribute `key`, of itself or of what it wraps; keys
+        [K] of K seeds side by side are renewed each.
+      number: 0, 1, 2, ... for the first, second, third retry.
+    """
+
+    def renew(path: Any, leaf: Any) -> Any:
+        if jax.tree_util.keystr(path[-1:]) != ".key":
+            return leaf
+        fold = lambda key: jax.random.fold_in(jax.random.fold_in(key, _RETRY), number)
+        return jax.vmap(fold)(leaf) if leaf.ndim else fold(leaf)
+
+    return jax.tree_util.tree_map_with_path(renew, state)
+
+
 def train(
     algorithm: Algorithm,
     state: Any,
@@ -45,6 +68,7 @@ def train(
     due: Callable[[int], bool] = _never,
     observe: Callable[[int, Any], Any] = _nothing,
     stop: Callable[[int], bool] = _never,
+    rescue: Callable[[int, Any], Any] = _nothing,
 ) -> Any:
     """Trains until the state's step counter reaches `steps`.
 
@@ -62,6 +86,8 @@ def train(
       observe: `(step, state)`, called where due, when everything before `step` is recorded and
         the state is still alive; it may save or sample from it.
       stop: `(step) -> bool`, asked at every chunk boundary.
+      rescue: `(step, state)`, called when the source fails (an unreadable file, a lost connection)
+        with the state so far, before the error goes on to the caller.
 
     Returns:
       The final state.
@@ -86,7 +112,13 @@ def train(
         if step >= steps or stop(step):
             break
         length = min(chunk_steps, steps - step)
-        state, info = run_chunk(state, source.fetch(step, length), length)
+        try:
+            operand = source.fetch(step, length)
+        except Exception:
+            flush(keep=0)
+            rescue(step, state)
+            raise
+        state, info = run_chunk(state, operand, length)
         pending.append((step, info))
         step += length
         flush(keep=1)

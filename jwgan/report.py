@@ -68,7 +68,9 @@ class Writer:
             write_to_disk=True,
         )
 
-    def scalars(self, first: int, scalars: Mapping[str, Any]) -> None:
+    def scalars(
+        self, first: int, scalars: Mapping[str, Any], rare: Mapping[str, float] | None = None
+    ) -> None:
         """Writes a chunk of figures and flushes them to the file.
 
         metrics.jsonl gets every stride-th step as it is (a mean would hide what matters most, the
@@ -77,6 +79,7 @@ class Writer:
         Args:
           first: the first row's step.
           scalars: {name: values [length]} for the steps first ... first + length - 1.
+          rare: figures of the first step alone; other rows do not have them.
         """
         columns = {name: np.asarray(values) for name, values in scalars.items()}
         shapes = {name: column.shape for name, column in columns.items()}
@@ -84,11 +87,13 @@ class Writer:
         require(same, "scalars", shapes, "give arrays of one shape [length]")
         length = len(next(iter(columns.values())))
         chosen = [i for i in range(length) if (first + i) % self._stride == 0]
-        lines = [_row(first + i, columns, i) for i in chosen]
+        lines = [_row(first + i, columns, i, {} if i else rare or {}) for i in chosen]
         self._metrics.write("".join(lines))
         self._metrics.flush()
         for name, column in columns.items() if length else ():
             self._board.add_scalar(name, float(column[-1]), first + length - 1)
+        for name, value in (rare or {}).items():
+            self._board.add_scalar(name, float(value), first)
 
     def image(self, name: str, step: int, image: np.ndarray) -> None:
         """Gives TensorBoard a picture uint8 [H, W, 1 or 3]; `save_png` keeps one as a file."""
@@ -306,8 +311,9 @@ def _whole_rows(path: Path) -> Iterator[str]:
                 yield line.rstrip("\n") + "\n"  # a kill may have come between row and line end
 
 
-def _row(step: int, columns: Mapping[str, np.ndarray], i: int) -> str:
+def _row(step: int, columns: Mapping[str, np.ndarray], i: int, rare: Mapping) -> str:
     row = {"step": step} | {name: _plain(column[i]) for name, column in columns.items()}
+    row |= {name: _plain(value) for name, value in rare.items()}
     return json.dumps(row, allow_nan=False) + "\n"
 
 

@@ -24,6 +24,8 @@ ALLOWED = {
     "diagnostics": {"types", "check"},
     "transport": {"types", "check"},
     "data": {"types", "check"},
+    "streams": {"types", "check", "data", "sources"},
+    "alarms": {"types", "check"},
     "checkpoint": {"types", "check"},
     "chart": {"types", "check"},
     "page": {"types", "check", "chart"},

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments import launch, options, toy2d, wgan_gp
+from experiments import launch, options, session, toy2d, wgan_gp
 
 TINY = ["--steps", "6", "--chunk-steps", "2", "--batch-size", "8", "--n-critic", "2", "--json"]
 TOY = ["--width", "8", "--no-quality", *TINY]
@@ -166,5 +166,5 @@ def test_one_of_names_the_choices():
 
 
 def test_pictures_come_early_and_rarer_later():
-    steps = [s for s in range(0, 1000, 5) if launch.is_picture_step(s, 25)]
+    steps = [s for s in range(0, 1000, 5) if session.is_picture_step(s, 25)]
     assert steps == [25, 50, 100, 200, 400, 800]

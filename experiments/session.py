@@ -1,0 +1,329 @@
+"""A run from its state to its end: what is written on the way, when it stops, what if it fails.
+
+`train` is the whole of it. The state of the run itself is one pytree; what else a run remembers
+(its best checkpoint, its retries, the alarm's sums) is the Journal, and both are in every
+checkpoint.
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+START = time.perf_counter()
+MAX_RETRIES = 10
+
+
+class Run(NamedTuple):
+    """A run ready to train."""
+
+    config: Any
+    name: str
+    folder: pathlib.Path
+    task: Any
+    algorithm: Any
+    source: Any
+    state: Any
+    step: int
+    extra: dict[str, Any]  # of the checkpoint it goes on from; {} at the start
+
+
+class NonFiniteError(RuntimeError):
+    """A figure is NaN or infinite."""
+
+
+class NonFinite(NamedTuple):
+    quantity: str
+    value: float
+    step: int
+
+    def __str__(self) -> str:
+        return f"{self.quantity} is {self.value} at step {self.step}"
+
+
+@dataclasses.dataclass
+class Journal:
+    """What a run remembers beside its state, as JSON keeps it."""
+
+    best: dict[str, Any] | None = None  # {"step", "sliced_distance"} of the best checkpoint
+    retries: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    warnings: dict[str, str] = dataclasses.field(default_factory=dict)
+    reference: dict[str, float] = dataclasses.field(default_factory=dict)  # the alarm's sums
+    stretch: dict[str, float] = dataclasses.field(default_factory=dict)
+    health: dict[str, float] = dataclasses.field(default_factory=dict)  # not yet in a row
+
+    @classmethod
+    def from_extra(cls, extra: dict[str, Any]) -> "Journal":
+        known = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in extra.items() if name in known})
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM instead of dying of them, so that the chunk can end."""
+    caught: list[int] = []
+    handle = lambda number, frame: caught.append(number)
+    before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def progress_bar(name: str, total: int, start: int) -> Iterator[Callable[[int, float, str], None]]:
+    """A rich bar on stderr: steps/s of this session, the Wasserstein estimate, warnings."""
+    import rich.console
+    from rich import progress as bars
+
+    bar = bars.Progress(
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[speed]:.1f} steps/s  W {task.fields[estimate]:+.4f}"),
+        bars.TextColumn("[bold red]{task.fields[warning]}"),
+        bars.TimeRemainingColumn(),
+        console=rich.console.Console(stderr=True),
+    )
+    began = time.perf_counter()
+    with bar:
+        row = bar.add_task(name, total=total, completed=start, speed=0.0, estimate=0.0, warning="")
+
+        def show(step: int, estimate: float, warning: str) -> None:
+            speed = (step - start) / max(time.perf_counter() - began, 1e-9)
+            bar.update(row, completed=step, speed=speed, estimate=estimate, warning=warning)
+
+        yield show
+
+
+def is_picture_step(step: int, chunk_steps: int) -> bool:
+    """Pictures after 1, 2, 4, 8, ... chunks: early progress is where the eye learns most."""
+    chunks, rest = divmod(step, chunk_steps)
+    return chunks > 0 and rest == 0 and chunks & (chunks - 1) == 0
+
+
+def first_non_finite(first: int, scalars: dict[str, Any]) -> NonFinite | None:
+    """The earliest NaN or infinity in a chunk of figures {quantity: [length]}."""
+    import numpy as np
+
+    found = [
+        NonFinite(name, float(values[i]), first + int(i))
+        for name, values in scalars.items()
+        for i in np.flatnonzero(~np.isfinite(values))[:1]
+    ]
+    return min(found, key=lambda it: it.step, default=None)
+
+
+class Session:
+    """The callbacks of `loop.train` over one stretch of a run."""
+
+    def __init__(self, run: Run, journal: Journal, probe: Callable, writer: Any, checkpoints: Any):
+        self.run, self.journal, self.probe = run, journal, probe
+        self.writer, self.checkpoints = writer, checkpoints
+        self.saved = self.examined = run.step
+        self.began = time.perf_counter()
+        self.saving = 0.0  # seconds
+        self.first_picture: float | None = None
+        self.estimate: float | None = None
+        self.trouble: NonFinite | None = None
+        self.caught: list[int] = []
+        self.show: Callable[[int, float, str], None] = lambda step, estimate, warning: None
+
+    def drawn(self, step: int) -> bool:
+        return is_picture_step(step, self.run.config.chunk_steps)
+
+    def complete(self, step: int) -> bool:
+        """Whether a multiple of checkpoint_every was passed: a property of the step, wherever the
+        run was resumed."""
+        every = self.run.config.checkpoint_every
+        return step // every > self.saved // every
+
+    def due(self, step: int) -> bool:
+        return step > self.run.step and (self.drawn(step) or self.complete(step))
+
+    def observe(self, step: int, state: Any) -> None:
+        if self.trouble:
+            return
+        if self.drawn(step):
+            self.picture(step, state)
+        if self.complete(step):
+            self.examine(step, state)
+            self.save(step, state, self.journal.health["sliced_distance"])
+
+    def stop(self, step: int) -> bool:
+        minutes = self.run.config.minutes
+        late = minutes and time.perf_counter() - self.began > 60 * minutes
+        return bool(self.caught or late or self.trouble)
+
+    def record(self, first: int, info: Any) -> None:
+        from jwgan import alarms
+
+        scalars = {**info._asdict(), **info.objective}
+        del scalars["objective"]
+        self.writer.scalars(first, scalars, self.journal.health)
+        self.journal.health = {}
+        self.trouble = self.trouble or first_non_finite(first, scalars)
+        if not self.trouble:
+            self.journal.stretch = alarms.add(self.journal.stretch, scalars)
+            self.estimate = float(info.wasserstein_estimate[-1])
+            warning = ", ".join(self.journal.warnings)
+            self.show(first + len(info.penalty), self.estimate, warning)
+
+    def picture(self, step: int, state: Any) -> None:
+        from experiments import evaluate
+        from jwgan import report
+
+        image = evaluate.picture(self.run.task, self.run.algorithm, state)
+        report.save_png(self.run.folder / "samples" / f"{step:08d}.png", image)
+        self.writer.image("samples", step, image)
+        self.first_picture = self.first_picture or time.perf_counter() - START
+
+    def examine(self, step: int, state: Any) -> None:
+        """Looks at samples and figures, and warns."""
+        from jwgan import alarms
+
+        journal = self.journal
+        journal.health = health = self.probe(state)
+        self.examined = step
+        if journal.best is None or health["sliced_distance"] < journal.best["sliced_distance"]:
+            journal.best = {"step": step, "sliced_distance": health["sliced_distance"]}
+        found = alarms.judge(journal.reference, journal.stretch, health)
+        for kind in found.keys() - journal.warnings.keys():
+            print(f"warning at step {step}: {found[kind]}", file=sys.stderr)
+        journal.warnings = found
+        journal.reference = journal.reference or journal.stretch
+        journal.stretch = {}
+
+    def save(self, step: int, state: Any, sliced_distance: float | None = None) -> None:
+        began = time.perf_counter()
+        self.saved = step
+        extra = {**dataclasses.asdict(self.journal), "sliced_distance": sliced_distance}
+        self.checkpoints.save(step, state, extra)
+        self.saving += time.perf_counter() - began
+
+    def finish(self, step: int, state: Any) -> None:
+        """The last checkpoint, picture and look; after a signal there is no time for the latter.
+
+        The look comes after the checkpoint: a run that goes on from here must not remember it.
+        """
+        if self.trouble:
+            return
+        if step > self.saved or step == 0:
+            self.save(step, state)
+        self.picture(step, state)
+        if step > self.examined and not self.caught:
+            self.examine(step, state)
+
+
+def _stretch(run: Run, journal: Journal, probe: Callable) -> tuple[Any, Session]:
+    """Trains until the last step, a signal, the time limit or a non-finite figure."""
+    from jwgan import checkpoint, loop, report
+
+    config = run.config
+    best = lambda extra: -(extra.get("sliced_distance") or float("inf"))
+    with (
+        stop_signals() as caught,
+        checkpoint.Checkpoints(run.folder / "checkpoints", config.keep, best) as checkpoints,
+        report.Writer(run.folder, step=run.step) as writer,
+        progress_bar(run.name, config.steps, run.step) as show,
+    ):
+        session = Session(run, journal, probe, writer, checkpoints)
+        session.caught, session.show = caught, show
+        state = loop.train(
+            run.algorithm,
+            run.state,
+            run.source,
+            steps=config.steps,
+            chunk_steps=config.chunk_steps,
+            record=session.record,
+            due=session.due,
+            observe=session.observe,
+            stop=session.stop,
+            rescue=session.save,
+        )
+        session.finish(int(state.step), state)
+    return state, session
+
+
+def last_finite(run: Run) -> Run:
+    """The run as its newest checkpoint has it, or as it began."""
+    import jax
+
+    from jwgan import checkpoint
+
+    init = lambda: run.algorithm.init(jax.random.key(run.config.seed), run.source.batch)
+    if not checkpoint.steps(run.folder / "checkpoints"):
+        return run._replace(state=jax.jit(init)(), step=0, extra={})
+    restored = checkpoint.restore(run.folder / "checkpoints", jax.eval_shape(init))
+    return run._replace(state=restored.state, step=restored.step, extra=restored.extra)
+
+
+def keep_for_inspection(run: Run, trouble: NonFinite) -> None:
+    """Repeats the run up to the bad step and saves the state before it, which is still finite."""
+    from jwgan import checkpoint, loop
+
+    state = loop.train(
+        run.algorithm,
+        run.state,
+        run.source,
+        steps=trouble.step,
+        chunk_steps=run.config.chunk_steps,
+    )
+    with checkpoint.Checkpoints(run.folder / "nonfinite", keep=1) as checkpoints:
+        checkpoints.save(trouble.step, state, {"trouble": str(trouble)})
+
+
+def _retry(run: Run, trouble: NonFinite, retries: list[dict[str, Any]]) -> tuple[Run, Journal]:
+    """Back to the last finite checkpoint: on with another key, or the end with an explanation."""
+    from jwgan import loop
+
+    run = last_finite(run)
+    if run.config.on_nonfinite == "stop" or len(retries) >= MAX_RETRIES:
+        start = run.step
+        keep_for_inspection(run, trouble)
+        raise NonFiniteError(
+            f"{trouble}; the state before that step is in {run.folder / 'nonfinite'}, the last "
+            f"finite checkpoint is of step {start}: lower the learning rate, or go on from there "
+            "with --resume --on-nonfinite restore"
+        )
+    journal = Journal.from_extra(run.extra)
+    journal.retries = [*retries, {"trouble": str(trouble), "restored_step": run.step}]
+    print(f"warning: {trouble}; back to step {run.step} with another key", file=sys.stderr)
+    return run._replace(state=loop.with_fresh_key(run.state, len(retries))), journal
+
+
+def train(run: Run) -> tuple[Any, dict[str, Any]]:
+    """Trains and writes everything; returns the final state and the figures of the run.
+
+    Raises:
+      NonFiniteError: a figure is not finite, and --on-nonfinite is stop or of no help.
+    """
+    from experiments import evaluate
+    from jwgan import checkpoint
+
+    began, start, journal = time.perf_counter(), run.step, Journal.from_extra(run.extra)
+    probe = evaluate.make_probe(run.task, run.algorithm)
+    state, session = _stretch(run, journal, probe)
+    while session.trouble:
+        run, journal = _retry(run, session.trouble, journal.retries)
+        state, session = _stretch(run, journal, probe)
+    step, seconds = int(state.step), time.perf_counter() - began
+    return state, {
+        "run_dir": str(run.folder),
+        "steps": step,
+        "seconds": round(seconds, 2),
+        "seconds_to_first_picture": round(session.first_picture or 0.0, 2),
+        "seconds_saving": round(session.saving, 3),
+        "steps_per_second": round((step - start) / seconds, 3),
+        "wasserstein_estimate": session.estimate,
+        "state_sha256": checkpoint.state_sha256(state),
+        "stopped_by": signal.Signals(session.caught[0]).name if session.caught else None,
+        "best": journal.best,
+        "retries": journal.retries,
+        "warnings": list(journal.warnings.values()),
+    }

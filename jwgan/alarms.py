@@ -1,0 +1,124 @@
+"""Warns of collapse and divergence from figures that a run computes anyway.
+
+A run is cut into stretches of steps. Of each, a few sums are kept (`add`); the first stretch is
+the reference the later ones are compared with. `judge` turns them, with figures of the samples,
+into warnings. The thresholds were set on other runs than those their precision and recall were
+measured on: `experiments.alarm`.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+GRADIENTS = ("critic_gradient_norm", "generator_gradient_norm")
+EMPTY: dict[str, float] = {}
+_TINY = 1e-30
+
+
+class Thresholds(NamedTuple):
+    """When to warn.
+
+    Attributes:
+      coverage: below this share of the real data's own coverage the samples have collapsed.
+      growth: a gradient norm, or the estimate's size, is this many times the first stretch's.
+      decay: the generator's gradient norm is this part of the first stretch's.
+      negative: mean estimate over mean |estimate| is below minus this.
+      bound: k_t is within this of 0 or 1 for a whole stretch.
+      memorised: this part of the score gap between training data and fakes is also between
+        training and held-out data.
+    """
+
+    coverage: float = 0.5
+    growth: float = 100.0
+    decay: float = 1e-4
+    negative: float = 0.5
+    bound: float = 1e-3
+    memorised: float = 0.5
+
+
+def add(sums: Mapping[str, float], info: Mapping[str, Any]) -> dict[str, float]:
+    """The sums of a stretch with more steps: a flat dictionary of numbers, as JSON keeps it.
+
+    Args:
+      sums: of the steps so far, `EMPTY` at first.
+      info: {quantity: values [length]} of the steps that follow.
+    """
+    estimate = np.asarray(info["wasserstein_estimate"], np.float64)
+    parts = {
+        "count": float(len(estimate)),
+        "estimate": estimate.sum(),
+        "size": np.abs(estimate).sum(),
+        # logarithms: one spike is not a trend
+        **{name: np.log(np.abs(np.float64(info[name])) + _TINY).sum() for name in GRADIENTS},
+    }
+    total = {name: float(sums.get(name, 0.0) + part) for name, part in parts.items()}
+    if "k" in info:
+        total["k_low"] = float(min(sums.get("k_low", math.inf), np.min(info["k"])))
+        total["k_high"] = float(max(sums.get("k_high", -math.inf), np.max(info["k"])))
+    return total
+
+
+def judge(
+    reference: Mapping[str, float],
+    recent: Mapping[str, float],
+    health: Mapping[str, float],
+    thresholds: Thresholds = Thresholds(),  # noqa: B008
+) -> dict[str, str]:
+    """{kind of trouble: one sentence}, empty for a run that looks well.
+
+    Args:
+      reference: sums of the first stretch.
+      recent: sums of the last one.
+      health: figures of samples and scores, as far as known: "coverage" and "coverage_of_real"
+        (see `metrics.coverage.neighbour_coverage`), "held_out_gap" (E D(seen) - E D(held out) over
+        E D(seen) - E D(fake)).
+    """
+    return {**_of_samples(health, thresholds), **_of_figures(reference, recent, thresholds)}
+
+
+def _of_samples(health: Mapping[str, float], limits: Thresholds) -> dict[str, str]:
+    found = {}
+    share = health.get("coverage", 1.0) / max(health.get("coverage_of_real", 1.0), _TINY)
+    if share < limits.coverage:
+        found["collapse"] = f"the samples cover {share:.0%} of what real data do: modes are missing"
+    gap = health.get("held_out_gap", 0.0)
+    if gap > limits.memorised:
+        found["memorised"] = (
+            f"{gap:.0%} of the critic's gap is also between training and held-out data: it has "
+            "learnt the training data by heart"
+        )
+    return found
+
+
+def _of_figures(
+    reference: Mapping[str, float], recent: Mapping[str, float], limits: Thresholds
+) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if not reference or not recent:
+        return found
+    for name in GRADIENTS:
+        ratio = math.exp(_mean(recent, name) - _mean(reference, name))
+        if ratio > limits.growth:
+            found[f"{name}_explodes"] = f"{_words(name)} is {ratio:.3g} times that of the start"
+        elif ratio < limits.decay and name == GRADIENTS[1]:
+            found[f"{name}_vanishes"] = f"{_words(name)} is {ratio:.3g} times that of the start"
+    size = _mean(recent, "size")
+    if size > limits.growth * max(_mean(reference, "size"), _TINY):
+        found["estimate_explodes"] = f"the estimate has grown to {size:.3g}"
+    if recent["estimate"] < -limits.negative * recent["size"]:
+        found["estimate_negative"] = "the estimate is negative: the critic ranks fakes above data"
+    if recent.get("k_high", 1.0) < limits.bound or recent.get("k_low", 0.0) > 1 - limits.bound:
+        found["k_at_bound"] = f"k stays at {recent['k_low']:.3g}: the balance is lost"
+    return found
+
+
+def _mean(sums: Mapping[str, float], name: str) -> float:
+    return sums[name] / max(sums["count"], 1.0)
+
+
+def _words(name: str) -> str:
+    return "the " + name.replace("_", " ").replace("critic", "critic's").replace(
+        "generator", "generator's"
+    )

@@ -1,0 +1,94 @@
+"""Streamed batches: rows read on the host while the device computes, for data that do not fit it.
+
+Grain shuffles, reads ahead in threads and takes this process's share. The position is the step
+counter: batch t is the same whenever it is asked for, so a resumed run needs nothing beside its
+state, and every epoch is a new permutation, as for data held on the device.
+"""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jwgan import data
+from jwgan.check import require
+from jwgan.sources import Source
+from jwgan.types import Array, Key
+
+_THREADS = 8
+_READ_AHEAD = 64  # batches
+
+
+class Rows(Protocol):
+    """Anything with a length whose item i is a sample [*D]: an array, a data source, a folder."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Any: ...
+
+
+class FolderRows:
+    """The images below a folder as rows float32 [S, S, C] in [-1, 1], each read when asked for.
+
+    Args:
+      path: a folder of PNG and JPEG files; see `data.folder` for what is done to them.
+      image_size: S, in pixels.
+      channels: C, 1 or 3.
+
+    Raises:
+      DataError: no such folder, or no image in it; and when a row is read, an unreadable image.
+    """
+
+    def __init__(self, path: str | Path, image_size: int, channels: int = 3):
+        self.paths = data.image_paths(path)
+        self.image_size, self.channels = image_size, channels
+        self[0]  # the first image says now what would be said in the middle of a run
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        pixels = data.read_image(self.paths[index], self.image_size, self.channels)
+        return pixels.astype(np.float32) / 127.5 - 1
+
+
+def from_rows(
+    rows: Rows, *, n_critic: int, batch_size: int, seed: int = 0, shard: tuple[int, int] = (0, 1)
+) -> Source:
+    """Batches of rows, without replacement within an epoch.
+
+    Args:
+      rows: samples [*D], all of one shape and dtype.
+      n_critic: batches a step.
+      batch_size: samples in a batch, of this process.
+      seed: of the order.
+      shard: (p, n): this process takes every n-th draw, from the p-th on.
+
+    Raises:
+      ValueError: there are no rows, or n_critic or batch_size is below 1.
+    """
+    import grain
+
+    require(n_critic >= 1, "n_critic", n_critic, "give at least one critic update a step")
+    require(batch_size >= 1, "batch_size", batch_size, "give at least one sample")
+    require(len(rows) >= 1, "number of rows", len(rows), "give at least one sample")
+    draws = grain.MapDataset.source(rows).seed(seed).shuffle().repeat(None)[shard[0] :: shard[1]]
+    steps = draws.batch(n_critic * batch_size)
+    options = grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=_READ_AHEAD)
+    iterator = iter(steps.to_iter_dataset(options))
+    first = np.asarray(rows[0])
+    batch = jax.ShapeDtypeStruct((n_critic, batch_size, *first.shape), first.dtype)
+
+    def fetch(first_step: int, length: int) -> Array:
+        if iterator.get_state()["next_index"] != first_step:
+            iterator.set_state({"next_index": first_step})
+        chunk = [next(iterator) for _ in range(length)]
+        return jnp.asarray(np.stack(chunk).reshape(length, *batch.shape))
+
+    def batches(operand: Array, key: Key, length: int) -> tuple[Any, Any]:
+        del key, length
+        return operand, lambda x: x
+
+    return Source(batch, fetch, batches)
