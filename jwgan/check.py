@@ -13,3 +13,8 @@ def require(condition: Any, name: str, value: Any, remedy: str) -> None:
     """
     if not isinstance(condition, jax.core.Tracer) and not condition:
         raise ValueError(f"{name} is {value!r}: {remedy}")
+
+
+def printable(text: str) -> str:
+    """`text` in one line: a file's name may hold line ends, control characters, broken UTF-8."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -6,21 +6,23 @@ Every loader reads local files, never unpickles, and returns a `Dataset` held in
 Letters: N images, H height, W width, C channels.
 """
 
-import gzip
 import hashlib
-import io
-import math
 import os
-import zlib
-from collections.abc import Iterator
+import re
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-
-class DataError(ValueError):
-    """A missing or damaged data file; one line naming the file and the remedy."""
+from jwgan.readers import (
+    DataError,
+    Part,
+    image_paths,
+    read_idx,
+    read_image,
+    read_tfds,
+    require_memory,
+)
 
 
 class Dataset(NamedTuple):
@@ -43,9 +45,6 @@ class Dataset(NamedTuple):
     test_labels: np.ndarray | None = None
     class_names: tuple[str, ...] = ()
     source: str = ""
-
-
-_Part = tuple[np.ndarray, np.ndarray | None]  # images, labels
 
 
 class _Catalogue(NamedTuple):
@@ -138,14 +137,22 @@ def _idx_or_tfds(catalogue: _Catalogue, data_dir: str | os.PathLike | None) -> D
         if (paths := _idx_paths(folder_path)) is not None:
             return _from_idx(catalogue, folder_path, paths)
     if _tfds_folder(catalogue.name, tfds_dir) is not None:
-        return from_tfds(catalogue.name, tfds_dir)
+        return _whole(catalogue, from_tfds(catalogue.name, tfds_dir))
     looked = ", ".join(str(f) for f in (*folders, tfds_dir / catalogue.name))
     raise DataError(f"{catalogue.name}: not found (looked in {looked}); {catalogue.remedy}")
 
 
+def _whole(catalogue: _Catalogue, read: Dataset) -> Dataset:
+    """What TFDS prepared, if it is all there; label names are ours: theirs lie in a file beside."""
+    if read.labels is None or read.test_labels is None:
+        raise DataError(f"{read.source}: no labels, or no split test; prepare it again")
+    if max(read.labels.max(), read.test_labels.max()) >= len(catalogue.class_names):
+        raise DataError(f"{read.source}: labels are not those of {read.name}; prepare it again")
+    return read._replace(class_names=catalogue.class_names)
+
+
 # IDX files
 
-_AGAIN = "download it again"
 _PARTS = {"train-images": 3, "train-labels": 1, "t10k-images": 3, "t10k-labels": 1}  # axes
 
 
@@ -173,14 +180,14 @@ def _from_idx(catalogue: _Catalogue, folder_path: Path, paths: dict[str, Path]) 
     return Dataset(catalogue.name, *train, *test, names, f"{folder_path} (IDX)")
 
 
-def _idx_part(images_path: Path, labels_path: Path, num_classes: int) -> _Part:
+def _idx_part(images_path: Path, labels_path: Path, num_classes: int) -> Part:
     images = read_idx(images_path, (28, 28))
     labels = read_idx(labels_path, ())
     if len(images) != len(labels) or not len(images):
         counts = f"{len(labels)} labels for the {len(images)} images of {images_path.name}"
         raise DataError(f"{labels_path}: {counts}; give files that belong together")
     if (top := labels.max()) >= num_classes:
-        raise DataError(f"{labels_path}: label {top}, expected 0 to {num_classes - 1}; {_AGAIN}")
+        raise DataError(f"{labels_path}: label {top}, expected 0 to {num_classes - 1}; replace it")
     return _to_unit(images[..., None]), labels.astype(np.int32)
 
 
@@ -191,77 +198,17 @@ def _to_unit(pixels: np.ndarray) -> np.ndarray:  # uint8 -> float32 in [-1, 1]
     return images
 
 
-def read_idx(path: str | os.PathLike, item_shape: tuple[int, ...]) -> np.ndarray:
-    """An IDX file of unsigned bytes, gzipped or not, as a uint8 array [N, *item_shape].
-
-    The header is not believed: memory grows with the bytes that are really there.
-
-    Raises:
-      DataError: Unreadable, not IDX of that shape, shorter or longer than its header says, or a
-        damaged gzip stream.
-    """
-    path = Path(path)
-    try:
-        with open(path, "rb") as raw:
-            gzipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            stream: Any = gzip.GzipFile(fileobj=raw) if gzipped else raw
-            shape = _idx_shape(path, stream.read(8 + 4 * len(item_shape)), item_shape)
-            expected = math.prod(shape)
-            body = _read_up_to(stream, expected + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: {_one_line(error)}; {_AGAIN}") from error
-    if len(body) != expected:
-        what = "truncated" if len(body) < expected else "too long"
-        got = str(len(body)) if len(body) < expected else "more"
-        expectation = f"expected {expected} bytes of data after the header, got {got}"
-        raise DataError(f"{path}: {what}: {expectation}; {_AGAIN}")
-    return np.frombuffer(body, np.uint8).reshape(shape)
-
-
-def _idx_shape(path: Path, header: bytes, item_shape: tuple[int, ...]) -> tuple[int, ...]:
-    magic = bytes((0, 0, 8, 1 + len(item_shape)))
-    if header[:4] != magic:
-        raise DataError(
-            f"{path}: bad magic number {header[:4].hex() or 'none'}, expected {magic.hex()} "
-            f"(IDX, unsigned bytes, {magic[3]} axes); {_AGAIN}"
-        )
-    if len(header) < 4 + 4 * magic[3]:
-        raise DataError(f"{path}: truncated: the header ends after {len(header)} bytes; {_AGAIN}")
-    shape = tuple(int(n) for n in np.frombuffer(header, ">u4")[1:])
-    if shape[1:] != item_shape:
-        wanted = ", ".join(map(str, ("N", *item_shape)))
-        raise DataError(f"{path}: shape {list(shape)}, expected [{wanted}]; {_AGAIN}")
-    return shape
-
-
-def _read_up_to(stream: IO[bytes], limit: int) -> bytes:
-    """At most `limit` bytes, in pieces: a lying header cannot make us allocate."""
-    pieces = io.BytesIO()
-    while pieces.tell() < limit:
-        piece = stream.read(min(1 << 20, limit - pieces.tell()))
-        if not piece:
-            break
-        pieces.write(piece)
-    return pieces.getvalue()
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return (text or type(error).__name__)[:200]
-
-
 # TensorFlow Datasets folders (array_record), without TensorFlow
 
 
 def _tfds_home() -> Path:
-    return Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets")
+    return Path(os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets"))
 
 
 def _tfds_folder(name: str, data_dir: Path) -> Path | None:
     """The newest prepared version below `data_dir/name`."""
     found = (data_dir / name).glob("**/[0-9]*/dataset_info.json")
-    version = lambda path: [int(n) for n in path.name.split(".") if n.isdigit()]
+    version = lambda path: [int(n) for n in path.name.split(".") if n.isdecimal()]
     return max((info.parent for info in found), key=version, default=None)
 
 
@@ -276,40 +223,18 @@ def from_tfds(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
     Raises:
       DataError: Not prepared there, not array_record, damaged, or images of unequal shapes.
     """
+    if not re.fullmatch(r"\w+(/\w[\w.-]*)*", name):
+        raise DataError(f"name is {name!r}; give a name as TFDS has it, like 'fashion_mnist'")
     data_dir = _tfds_home() if data_dir is None else Path(data_dir)
     prepared = _tfds_folder(name, data_dir)
     if prepared is None:
         raise DataError(f"{data_dir / name}: no prepared TFDS data set; give the folder above it")
-    import tensorflow_datasets as tfds
-
-    try:
-        # What tfds.data_source does, whatever version was prepared.
-        builder = tfds.builder_from_directory(str(prepared))
-        train = _tfds_split(tfds, builder, "train")
-        held_out = "test" in builder.info.splits
-        test: tuple[Any, Any] = _tfds_split(tfds, builder, "test") if held_out else (None, None)
-        label = builder.info.features["label"] if train[1] is not None else None
-        names = tuple(getattr(label, "names", ()))
-    except Exception as error:  # TFDS raises anything from KeyError up on a damaged folder
-        remedy = "prepare it again with file_format='array_record'"
-        raise DataError(f"{prepared}: TFDS cannot read it: {_one_line(error)}; {remedy}") from error
-    return Dataset(name, *train, *test, names, f"{prepared} (TFDS)")
-
-
-def _tfds_split(tfds: Any, builder: Any, split: str) -> _Part:
-    from PIL import Image
-
-    skip = {"image": tfds.decode.SkipDecoding()}  # decoding here is three times faster
-    source = builder.as_data_source(split, decoders=skip)
-    examples = source.__getitems__(list(range(len(source))))
-    encoded = (io.BytesIO(example["image"]) for example in examples)
-    images = np.stack([np.asarray(Image.open(file)) for file in encoded])  # shapes must agree
-    if images.dtype != np.uint8:
-        raise ValueError(f"images are {images.dtype}, expected uint8")
-    images = images[..., None] if images.ndim == 3 else images
-    if "label" not in examples[0]:
-        return _to_unit(images), None
-    return _to_unit(images), np.array([example["label"] for example in examples], np.int32)
+    (images, labels), held_out, names = read_tfds(prepared)
+    train = _to_unit(images), labels
+    source = f"{prepared} (TFDS)"
+    if held_out is None:
+        return Dataset(name, *train, class_names=names, source=source)
+    return Dataset(name, *train, _to_unit(held_out[0]), held_out[1], names, source)
 
 
 # Image folders
@@ -318,8 +243,8 @@ def _tfds_split(tfds: Any, builder: Any, split: str) -> _Part:
 def folder(path: str | os.PathLike, *, image_size: int, channels: int = 3) -> Dataset:
     """Every PNG and JPEG below a folder, in path order, centre-cropped and resized to squares.
 
-    Hidden files are passed over.  All of it is held in memory: 4 * N * image_size^2 * channels
-    bytes.
+    Hidden files and folders are passed over; transparency is dropped, 16 bits become 8.  All of it
+    is held in memory: 4 * N * image_size^2 * channels bytes.
 
     Args:
       path: The folder.
@@ -327,62 +252,32 @@ def folder(path: str | os.PathLike, *, image_size: int, channels: int = 3) -> Da
       channels: 3 for RGB, 1 for grey.
 
     Raises:
-      DataError: No such folder, no image in it, an unreadable image, or a link that leads out.
+      DataError: No such folder, no image in it, an unreadable image, a link that leads out, or
+        more of it than this machine has memory.
     """
     if channels not in (1, 3) or image_size < 1:
         raise DataError(f"{channels=}, {image_size=}: give channels 1 or 3, image_size >= 1")
     root, paths = Path(path), image_paths(path)
+    _require_memory(len(paths), image_size, channels)
     pixels = np.empty((len(paths), image_size, image_size, channels), np.uint8)
     for i, image_path in enumerate(paths):
         pixels[i] = read_image(image_path, image_size, channels)
     return Dataset(name=root.resolve().name, images=_to_unit(pixels), source=str(root))
 
 
-def image_paths(path: str | os.PathLike) -> list[Path]:
-    """The PNG and JPEG files below a folder, in path order; raises DataError if there are none."""
-    root = Path(path)
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give a folder of PNG or JPEG files")
-    paths = sorted(_image_paths(root))
-    if not paths:
-        raise DataError(f"{root}: no .png, .jpg or .jpeg file in it; give a folder of images")
-    return paths
-
-
-def _image_paths(root: Path) -> Iterator[Path]:
-    inside = root.resolve()
-    for parent, folders, files in os.walk(root):
-        for name in (*folders, *files):
-            path = Path(parent, name)
-            if path.is_symlink() and not path.resolve().is_relative_to(inside):
-                raise DataError(f"{path}: links to a place outside {root}; copy the file instead")
-        for name in files:
-            if not name.startswith(".") and name.lower().endswith((".png", ".jpg", ".jpeg")):
-                yield Path(parent, name)
-
-
-def read_image(path: Path, image_size: int, channels: int) -> np.ndarray:
-    """An image file, centre-cropped and resized: uint8 [S, S, C]."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB" if channels == 3 else "L")
-            square = ImageOps.fit(upright, (image_size, image_size), Image.Resampling.LANCZOS)
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
-        what = _one_line(error)
-        raise DataError(f"{path}: unreadable image: {what}; replace or remove it") from error
-    return np.asarray(square).reshape(image_size, image_size, channels)
-
-
 # Arrays
+
+
+def _require_memory(num: int, size: int, channels: int) -> None:
+    what = f"image_size={size}: {num} images of {channels} channels"
+    require_memory(5 * num * size * size * channels, what, "give a smaller image_size")
 
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:
     """Square images [N, H, H, C] with side `size`: padded with -1, or averaged over blocks.
 
     Raises:
-      DataError: Not square, or smaller than H without dividing it.
+      DataError: Not square, smaller than H without dividing it, or more than there is memory.
     """
     images = np.asarray(images)
     num, height, width, channels = images.shape
@@ -394,6 +289,7 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
     if size < height:
         blocks = images.reshape(num, size, height // size, size, height // size, channels)
         return blocks.mean(axis=(2, 4), dtype=images.dtype)
+    _require_memory(num, size, channels)
     before = (size - height) // 2
     pad = (before, size - height - before)
     return np.pad(images, ((0, 0), pad, pad, (0, 0)), constant_values=-1.0)

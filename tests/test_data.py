@@ -3,9 +3,13 @@
 import gzip
 import hashlib
 import io
+import json
+import os
+import shutil
 import subprocess
 import sys
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -160,15 +164,48 @@ def test_labels_out_of_range_and_a_missing_file_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress])
-def test_a_header_that_lies_does_not_allocate(tmp_path, compress):
+@pytest.mark.parametrize(
+    ("num", "says"), [(80_000, "truncated: expected 62720000"), (2**32 - 1, "announces 33672543")]
+)
+def test_a_header_that_lies_does_not_allocate(tmp_path, num, says, compress):
     path = tmp_path / "images"
-    path.write_bytes(compress(b"\0\0\x08\x03" + b"\xff" * 4 + b"\0\0\0\x1c" * 2 + b"\0" * 1000))
+    header = b"\0\0\x08\x03" + num.to_bytes(4, "big") + b"\0\0\0\x1c" * 2
+    path.write_bytes(compress(header + b"\0" * 1000))
     tracemalloc.start()
-    with pytest.raises(data.DataError, match="truncated"):
+    with pytest.raises(data.DataError, match=says):
         data.read_idx(path, (28, 28))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 << 20
+
+
+def test_a_gzip_bomb_is_refused_before_it_grows(tmp_path):
+    path = tmp_path / "images.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(b"\0\0\x08\x03" + (200_000).to_bytes(4, "big") + b"\0\0\0\x1c" * 2)
+        for _ in range(200):
+            file.write(bytes(784_000))
+    assert path.stat().st_size < 10**6
+    tracemalloc.start()
+    with pytest.raises(data.DataError, match="announces 156800000 bytes"):
+        data.read_idx(path, (28, 28))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "nothing"])
+def test_an_idx_file_that_is_no_file_is_not_waited_for(tmp_path, kind):
+    make = {"pipe": os.mkfifo, "folder": os.mkdir, "nothing": lambda path: None}
+    make[kind](tmp_path / "images")
+    with pytest.raises(data.DataError, match="no such file, or no regular one"):
+        data.read_idx(tmp_path / "images", (28, 28))
+
+
+def test_a_name_with_a_line_end_stays_one_line(tmp_path):
+    with pytest.raises(data.DataError, match="no such folder") as error:
+        data.mnist(tmp_path / "two\nlines\x1b[31m")
+    assert "two\\nlines\\x1b[31m" in one_line(error)
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)
@@ -241,7 +278,7 @@ def write_tfds(dataset, data_dir):
 def fashion_tfds(tmp_path_factory):
     """A small fashion_mnist prepared by TFDS, and what was written."""
     folder = tmp_path_factory.mktemp("tfds")
-    small = data.mnist(write_idx(folder / "idx"))._replace(name="fashion_mnist")
+    small = data.fashion_mnist(write_idx(folder / "idx"))
     write_tfds(small, folder / "tfds")
     return folder / "tfds", small
 
@@ -292,6 +329,83 @@ def test_a_damaged_tfds_folder_is_named(fashion_tfds, tmp_path):
     with pytest.raises(data.DataError, match="TFDS cannot read it") as error:
         data.fashion_mnist(tmp_path)
     assert str(folder) in one_line(error)
+
+
+def edit(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.fixture
+def broken_tfds(fashion_tfds, tmp_path):
+    """The prepared folder of a copy to spoil."""
+    shutil.copytree(fashion_tfds[0], tmp_path / "tfds")
+    return tmp_path / "tfds" / "fashion_mnist" / "3.0.1"
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("features.json", lambda f: f.update(pythonClassName="jwgan_trap.Feature")),
+        ("features.json", lambda f: f.update(python_class_name="jwgan_trap.Feature")),
+        ("features.json", lambda f: f.update(type="jwgan_trap.Feature", content={})),
+        ("dataset_info.json", lambda f: f.update(features={"pythonClassName": "jwgan_trap.X"})),
+    ],
+)
+def test_a_tfds_folder_cannot_have_a_module_imported(broken_tfds, monkeypatch, name, change):
+    trap = broken_tfds.parent.parent
+    (trap / "jwgan_trap.py").write_text("")
+    monkeypatch.syspath_prepend(str(trap))
+    edit(broken_tfds / name, change)
+    with pytest.raises(data.DataError, match="is no feature of TFDS's own"):
+        data.fashion_mnist(trap)
+    assert "jwgan_trap" not in sys.modules
+
+
+@pytest.mark.parametrize("length", [1, 29, 31, 10**12])
+def test_a_tfds_folder_that_miscounts_its_records(broken_tfds, length):
+    change = lambda info: info["splits"][0].update(shardLengths=[str(length)])
+    edit(broken_tfds / "dataset_info.json", change)
+    with pytest.raises(data.DataError, match=f"holds 30 records, .* says {length};"):
+        data.fashion_mnist(broken_tfds.parent.parent)
+
+
+def test_a_tfds_folder_cannot_read_beside_itself(broken_tfds):
+    shutil.copy(next(broken_tfds.glob("*train*")), broken_tfds.parent / "x")
+    change = lambda info: info["splits"][0].update(filepathTemplate="../x")
+    edit(broken_tfds / "dataset_info.json", change)
+    with pytest.raises(data.DataError, match="is not in the folder"):
+        data.fashion_mnist(broken_tfds.parent.parent)
+    for name in ("../tfds/fashion_mnist", str(broken_tfds), "", "fashion_mnist/.."):
+        with pytest.raises(data.DataError, match="name is"):
+            data.from_tfds(name, broken_tfds.parent.parent)
+
+
+@pytest.mark.parametrize("part", ["test", "label"])
+def test_mnist_from_tfds_is_whole(broken_tfds, part):
+    if part == "test":
+        edit(broken_tfds / "dataset_info.json", lambda info: info["splits"].pop())
+    else:
+        change = lambda features: features["featuresDict"]["features"].pop("label")
+        edit(broken_tfds / "features.json", change)
+    with pytest.raises(data.DataError, match="no labels, or no split test"):
+        data.fashion_mnist(broken_tfds.parent.parent)
+
+
+def test_class_names_do_not_come_from_a_file_that_may_be_damaged(broken_tfds):
+    (broken_tfds / "label.labels.txt").write_text("cat\n" * 10)
+    assert data.fashion_mnist(broken_tfds.parent.parent).class_names[9] == "Ankle boot"
+    (broken_tfds / "label.labels.txt").write_text("cat\n" * 3)
+    with pytest.raises(data.DataError, match="label 9 in split train, expected 0 to 2"):
+        data.fashion_mnist(broken_tfds.parent.parent)
+
+
+def test_a_tfds_folder_with_a_pipe_is_not_waited_for(broken_tfds):
+    (broken_tfds / "features.json").unlink()
+    os.mkfifo(broken_tfds / "features.json")
+    with pytest.raises(data.DataError, match=r"features.json is no regular file"):
+        data.fashion_mnist(broken_tfds.parent.parent)
 
 
 # folders
@@ -356,6 +470,72 @@ def test_links_out_of_the_folder_are_refused(tmp_path):
         with pytest.raises(data.DataError, match=f"{name}: links to a place outside"):
             data.folder(inside, image_size=2)
         (inside / name).unlink()
+
+
+def test_a_link_to_itself_is_an_unreadable_image(tmp_path):
+    save(tmp_path / "good.png", (0, 0, 0))
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert len(data.folder(tmp_path, image_size=2).images) == 1
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    with pytest.raises(data.DataError, match=r"loop.png: unreadable image"):
+        data.folder(tmp_path, image_size=2)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "broken link"])
+def test_an_image_that_is_no_file_is_not_waited_for(tmp_path, kind):
+    path = tmp_path / "a.png"
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to(tmp_path / "gone")
+    with pytest.raises(data.DataError, match=r"a.png: unreadable image: no regular file"):
+        data.folder(tmp_path, image_size=2)
+    with pytest.raises(data.DataError, match="no regular file"):
+        data.read_image(path, 2, 3)
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path, monkeypatch):
+    save(tmp_path / "a.png", (0, 0, 0))
+    save(tmp_path / "locked" / "b.png", (0, 0, 0))
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root reads everything
+    with pytest.raises(data.DataError, match=r"locked: .*Permission denied.*make it readable"):
+        data.folder(tmp_path, image_size=2)
+
+
+def test_hidden_folders_are_passed_over(tmp_path):
+    save(tmp_path / "a.png", (0, 0, 0))
+    save(tmp_path / ".thumbnails" / "a.png", (0, 0, 0))
+    assert len(data.folder(tmp_path, image_size=2).images) == 1
+
+
+def test_16_bit_grey_is_scaled_and_not_clipped(tmp_path):
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    read = data.folder(tmp_path, image_size=8, channels=1).images[0, :, :, 0]
+    np.testing.assert_array_equal(np.rint((read + 1) * 127.5), ramp >> 8)
+
+
+@pytest.mark.parametrize("side", [8200, 2**31 - 1])
+def test_an_image_that_announces_too_much_is_not_decoded(tmp_path, side):
+    save(tmp_path / "a.png", 0, mode="L")
+    png = bytearray((tmp_path / "a.png").read_bytes())
+    png[16:24] = side.to_bytes(4, "big") * 2
+    png[29:33] = zlib.crc32(png[12:29]).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(png)
+    with pytest.raises(data.DataError, match=r"8200 x 8200 pixels|exceeds limit"):
+        data.folder(tmp_path, image_size=2)
+
+
+def test_what_the_memory_cannot_hold_is_not_asked_for(tmp_path):
+    save(tmp_path / "a.png", (0, 0, 0))
+    with pytest.raises(data.DataError, match="image_size=10000000: 1 images of 3 channels take"):
+        data.folder(tmp_path, image_size=10**7)
+    with pytest.raises(data.DataError, match="give a smaller image_size"):
+        data.resize(np.zeros((3, 8, 8, 1), np.float32), 10**7)
 
 
 def test_folder_without_images_or_with_bad_arguments(tmp_path):
