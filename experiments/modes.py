@@ -11,6 +11,7 @@ at least a fifth of its fair share of the samples lies within 4 standard deviati
 import dataclasses
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from experiments import options, tasks, toy2d
@@ -40,13 +41,24 @@ def over_seeds(algorithm: Any, seeds: int) -> Any:
     )
 
 
-def train(config: Config, task: Any) -> tuple[Any, Any]:
-    """(algorithm, states [K, ...]) after training every seed in one program."""
+def train(
+    config: Config,
+    task: Any,
+    *,
+    first_seed: int = 0,
+    record: Callable[[int, Any], Any] = lambda first, info: None,
+    chunk_steps: int = 500,
+    **kwargs: Any,
+) -> tuple[Any, Any]:
+    """(algorithm, states [K, ...]) after training every seed in one program.
+
+    `record` is the loop's; `kwargs` are the member's, before toy2d's.
+    """
     import jax
 
     from jwgan import loop, sources
 
-    algorithm = toy2d.build(config, task.shape)
+    algorithm = toy2d.build(config, task.shape, **kwargs)
     many = over_seeds(algorithm, config.seeds)
     one = task.source(config.n_critic, config.batch_size)
 
@@ -56,9 +68,11 @@ def train(config: Config, task: Any) -> tuple[Any, Any]:
         return xs, lambda x: jax.vmap(lambda key: take(key, x))(keys)
 
     source = sources.Source(one.batch, one.fetch, batches)
-    keys = jax.vmap(jax.random.key)(jax.numpy.arange(config.seeds))
+    keys = jax.vmap(jax.random.key)(first_seed + jax.numpy.arange(config.seeds))
     states = jax.jit(lambda keys: many.init(keys, one.batch))(keys)
-    return algorithm, loop.train(many, states, source, steps=config.steps, chunk_steps=500)
+    return algorithm, loop.train(
+        many, states, source, steps=config.steps, chunk_steps=chunk_steps, record=record
+    )
 
 
 def summary(values: list[float]) -> dict[str, float]:

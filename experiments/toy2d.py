@@ -60,7 +60,8 @@ def load(config: Config) -> Any:
     return tasks.load_world(config.dataset)
 
 
-def build(config: Any, shape: tuple[int, ...]) -> Any:
+def build(config: Any, shape: tuple[int, ...], **kwargs: Any) -> Any:
+    """The member that the options name; `kwargs` come before its settings here."""
     import jwgan
     from jwgan import networks, priors
     from jwgan.models import autoencoder, mlp
@@ -75,7 +76,7 @@ def build(config: Any, shape: tuple[int, ...]) -> Any:
         critic,
         jwgan.from_linen(mlp.MLPGenerator(shape, (config.width,) * 3)),
         prior=priors.normal(config.latent),
-        **MEMBERS[config.member],
+        **MEMBERS[config.member] | kwargs,
     )
 
 

@@ -102,10 +102,12 @@ class Writer:
 
     def close(self) -> None:
         """Flushes to the disk and closes."""
-        self._metrics.flush()
-        os.fsync(self._metrics.fileno())
-        self._metrics.close()
-        self._board.close()
+        try:
+            self._metrics.flush()
+            os.fsync(self._metrics.fileno())
+        finally:  # a full disk must not keep them open
+            self._metrics.close()
+            self._board.close()
 
     def __enter__(self) -> "Writer":
         return self
