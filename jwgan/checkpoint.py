@@ -19,7 +19,7 @@ import operator
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,15 +28,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jwgan import leaves
+from jwgan.check import printable
+from jwgan.leaves import CheckpointError, Leaf, state_sha256
+
+__all__ = ["CheckpointError", "Checkpoints", "Restored", "restore", "state_sha256", "steps"]
+
 FORMAT = 1
 _Path = str | os.PathLike[str]
-_SEAL = re.compile(r"(\d{8,})\.json")
-_DATA = re.compile(r"(\d{8,})-\d+")
-_SCALARS = (bool, int, float, complex)
-
-
-class CheckpointError(ValueError):
-    """One line: what is wrong, where, and what to do."""
+_SEAL = re.compile(r"([0-9]{8,})\.json")
+_DATA = re.compile(r"[0-9]{8,}-[0-9]+")
+_UNFINISHED = re.compile(r"[0-9]{8,}-[0-9]+\.orbax-checkpoint-tmp.*")
 
 
 class Restored(NamedTuple):
@@ -47,25 +49,6 @@ class Restored(NamedTuple):
     extra: dict[str, Any]  # as given to `save`
     state_sha256: str  # of `state`
     skipped: tuple[str, ...]  # a line for every newer checkpoint that was damaged, and why
-
-
-class _Leaf(NamedTuple):  # on the host
-    path: str
-    kind: str  # "float32[3, 4]", "key<fry>[]", or a Python number's "int", "float", ...
-    impl: str | None  # a typed key's generator
-    array: np.ndarray  # what is stored
-
-
-def state_sha256(state: Any) -> str:
-    """Fingerprint of a state: path, dtype, shape and bytes of every leaf, in tree order.
-
-    Typed keys count by their data and generator; where the leaves live (numpy, one device, many)
-    does not matter.
-
-    Raises:
-      CheckpointError: a leaf is no number, array or key.
-    """
-    return _json_sha256([_record(leaf) for leaf in _host(state)])
 
 
 class Checkpoints:
@@ -106,9 +89,9 @@ class Checkpoints:
         if (step := operator.index(step)) < 0:
             raise CheckpointError(f"step is {step}: count from 0")
         extra = _checked_extra(extra or {})
-        leaves = _host(state)
+        parts = leaves.host(state)
         if jax.process_index() == 0:
-            self._pending = self._worker.submit(self._write, step, leaves, extra)
+            self._pending = self._worker.submit(self._write, step, parts, extra)
 
     def wait(self) -> None:
         """Returns when the last save is sealed; raises `CheckpointError` if it failed."""
@@ -127,11 +110,11 @@ class Checkpoints:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _write(self, step: int, leaves: list[_Leaf], extra: dict[str, Any]) -> None:
+    def _write(self, step: int, parts: list[Leaf], extra: dict[str, Any]) -> None:
         data = _new_data_folder(self.directory, step)
         try:
-            _store(data, leaves)
-            seal = _make_seal(step, leaves, data, extra)
+            _store(data, parts)
+            seal = _make_seal(step, parts, data, extra)
             for later in (s for s in steps(self.directory) if s > step):
                 _seal_path(self.directory, later).unlink()
             _publish(_seal_path(self.directory, step), seal)
@@ -150,8 +133,13 @@ def steps(directory: _Path) -> list[int]:
     """The steps that have a sealed checkpoint in `directory`, rising; not yet read or verified."""
     if not Path(directory).is_dir():
         return []
-    names = [_SEAL.fullmatch(path.name) for path in Path(directory).iterdir()]
-    return sorted(int(name[1]) for name in names if name)
+    found = []
+    for path in Path(directory).iterdir():
+        name = _SEAL.fullmatch(path.name)
+        # "000000020.json" would be taken for 00000020.json, and a folder cannot be removed like one
+        if name and path.name == _seal_path(path.parent, int(name[1])).name and path.is_file():
+            found.append(int(name[1]))
+    return sorted(found)
 
 
 def restore(directory: _Path, target: Any, step: int | None = None) -> Restored:
@@ -176,66 +164,18 @@ def restore(directory: _Path, target: Any, step: int | None = None) -> Restored:
         except Exception as error:  # whatever keeps it from being read
             skipped.append(f"step {candidate}: {_line(error)}")
             continue
-        state = _fill(target, seal, arrays, directory)
+        state = leaves.fill(target, seal, arrays, directory)
         return Restored(candidate, state, seal["extra"], seal["state_sha256"], tuple(skipped))
     reasons = f" ({'; '.join(skipped)})" if skipped else ""
     raise CheckpointError(f"no whole checkpoint in {directory}{reasons}: start without resuming")
 
 
-def _host(state: Any) -> list[_Leaf]:
-    """The leaves on the host, copied: the state may be donated while they are being written."""
-    leaves = _flat(state)
-    kinds = [_kind(path, leaf) for path, leaf in leaves.items()]
-    impls = [str(jax.random.key_impl(leaf)) if _is_key(leaf) else None for leaf in leaves.values()]
-    data = [jax.random.key_data(leaf) if _is_key(leaf) else leaf for leaf in leaves.values()]
-    arrays = [np.array(array, order="C") for array in jax.device_get(data)]
-    return [_Leaf(*fields) for fields in zip(leaves, kinds, impls, arrays, strict=True)]
-
-
-def _flat(tree: Any) -> dict[str, Any]:
-    """{path: leaf} in tree order; paths as Python writes them tell the key 1 from the key "1"."""
-    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(tree)}
-
-
-def _kind(path: str, leaf: Any) -> str:
-    """A leaf's type in words, concrete or abstract; raises if it is nothing that can be kept."""
-    if type(leaf) in _SCALARS:
-        return type(leaf).__name__
-    if _is_key(leaf) or (hasattr(leaf, "dtype") and jnp.isdtype(leaf.dtype, ("bool", "numeric"))):
-        return f"{leaf.dtype}{list(leaf.shape)}"
-    raise CheckpointError(
-        f"leaf {path} is {leaf!r}: a state holds arrays, keys and numbers; put the rest in extra"
-    )
-
-
-def _is_key(leaf: Any) -> bool:
-    return hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _record(leaf: _Leaf) -> dict[str, Any]:
-    """What the seal says of a leaf; `dtype` and `shape` are those of the stored array."""
-    names = {"path": leaf.path, "kind": leaf.kind, "impl": leaf.impl}
-    stored = {"dtype": str(leaf.array.dtype), "shape": list(leaf.array.shape)}
-    return names | stored | {"sha256": _array_sha256(leaf.array)}
-
-
-def _array_sha256(array: np.ndarray) -> str:
-    digest = hashlib.sha256(f"{array.dtype}{array.shape}".encode())
-    digest.update(array.reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
-
-
-def _json_sha256(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _store(data: Path, leaves: list[_Leaf]) -> None:
+def _store(data: Path, parts: list[Leaf]) -> None:
     """Writes the arrays with orbax, which refuses empty ones: the seal's shape stands for those."""
     import orbax.checkpoint as ocp
 
     data.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {leaf.path: leaf.array for leaf in leaves if leaf.array.size}
+    arrays = {leaf.path: leaf.array for leaf in parts if leaf.array.size}
     if arrays:
         with _orbax() as checkpointer:
             checkpointer.save(data.absolute(), args=ocp.args.PyTreeSave(arrays))
@@ -253,19 +193,19 @@ def _orbax() -> Any:
     return ocp.Checkpointer(ocp.PyTreeCheckpointHandler(), multiprocessing_options=alone)
 
 
-def _make_seal(step: int, leaves: list[_Leaf], data: Path, extra: dict[str, Any]) -> dict[str, Any]:
-    records = [_record(leaf) for leaf in leaves]
+def _make_seal(step: int, parts: list[Leaf], data: Path, extra: dict[str, Any]) -> dict[str, Any]:
+    records = [leaves.record(leaf) for leaf in parts]
     files = [path for path in data.rglob("*") if path.is_file()]
     seal = {
         "format": FORMAT,
         "step": step,
-        "state_sha256": _json_sha256(records),
+        "state_sha256": leaves.json_sha256(records),
         "extra": extra,
         "data": data.name,
         "files": {str(path.relative_to(data)): _file_sha256(path) for path in sorted(files)},
         "leaves": records,
     }
-    return seal | {"seal_sha256": _json_sha256(seal)}
+    return seal | {"seal_sha256": leaves.json_sha256(seal)}
 
 
 def _file_sha256(path: Path) -> str:
@@ -291,14 +231,24 @@ def _retire(directory: Path, keep: int, score: Callable | None) -> None:
             seals[step] = _read_seal(directory, step)
     kept = set(list(seals)[-keep:])
     if score is not None:
-        kept.add(max(seals, key=lambda step: score(seals[step]["extra"])))
+        kept |= _best(seals, score)
     for step in set(steps(directory)) - kept:
         _seal_path(directory, step).unlink()
     named = {seals[step]["data"] for step in kept}
     for path in directory.iterdir():
-        # match, not fullmatch: what orbax has not finished carries a suffix
-        if path.is_dir() and _DATA.match(path.name) and path.name not in named:
+        ours = _DATA.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name)
+        if path.is_dir() and ours and path.name not in named:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _best(seals: dict[int, dict[str, Any]], score: Callable) -> set[int]:
+    """The step with the highest score; NaN is no score."""
+    try:
+        scores = {step: score(seal["extra"]) for step, seal in seals.items()}
+    except Exception as error:
+        raise CheckpointError(f"score failed ({_line(error)}): give one for every extra") from error
+    scores = {step: value for step, value in scores.items() if value == value}
+    return {max(scores, key=lambda step: scores[step])} if scores else set()
 
 
 def _new_data_folder(directory: Path, step: int) -> Path:
@@ -312,20 +262,34 @@ def _read(directory: Path, step: int) -> tuple[dict[str, Any], dict[str, np.ndar
     seal = _read_seal(directory, step)
     data = directory / seal["data"]
     for name, digest in seal["files"].items():  # orbax is fed nothing that is damaged
+        _require_file(data / name, directory)
         _verify(_file_sha256(data / name) == digest, f"{data.name}/{name}")
     arrays = _load(data, seal["leaves"])
     for record in seal["leaves"]:
-        _verify(_array_sha256(arrays[record["path"]]) == record["sha256"], record["path"])
+        array = arrays[record["path"]]
+        same = leaves.array_sha256(array) == record["sha256"]
+        _verify(same and leaves.stored_kind(record, array) == record["kind"], record["path"])
+    _verify(leaves.json_sha256(seal["leaves"]) == seal["state_sha256"], "state_sha256")
     return seal, arrays
 
 
 def _read_seal(directory: Path, step: int) -> dict[str, Any]:
     path = _seal_path(directory, step)
+    _require_file(path, directory)
     seal = json.loads(path.read_text(encoding="utf-8"))
-    _verify(isinstance(seal, dict) and seal.pop("seal_sha256", "") == _json_sha256(seal), path.name)
+    signed = isinstance(seal, dict) and seal.pop("seal_sha256", "") == leaves.json_sha256(seal)
+    _verify(signed, path.name)
     known = (seal.get("format"), seal["step"]) == (FORMAT, step)
     _verify(known and _DATA.fullmatch(seal["data"]), path.name)
     return seal
+
+
+def _require_file(path: Path, directory: Path) -> None:
+    """A regular file (a pipe would wait for ever) that no link and no ".." leads out to."""
+    if not path.is_file():
+        raise ValueError(f"{path.name} is missing")
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
+        raise ValueError(f"{path.name} is outside the directory")
 
 
 def _verify(condition: Any, name: str) -> None:
@@ -347,42 +311,6 @@ def _load(data: Path, records: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _fill(target: Any, seal: dict[str, Any], arrays: dict[str, np.ndarray], where: Path) -> Any:
-    """The target's tree with the checkpoint's leaves, once every one of them is known to fit."""
-    wanted = _flat(target)
-    saved = {record["path"]: record for record in seal["leaves"]}
-    if problems := list(_misfits(wanted, saved)):
-        more = f" (and {len(problems) - 1} more)" if problems[1:] else ""
-        raise CheckpointError(
-            f"checkpoint {seal['step']} in {where} does not fit: {problems[0]}{more}: "
-            "restore with the model and configuration it was saved with"
-        )
-    leaves = [_placed(leaf, arrays[path], saved[path]["impl"]) for path, leaf in wanted.items()]
-    return jax.tree.unflatten(jax.tree.structure(target), leaves)
-
-
-def _misfits(wanted: dict[str, Any], saved: dict[str, Any]) -> Iterator[str]:
-    for path, leaf in wanted.items():
-        here = _kind(path, leaf)
-        if path not in saved:
-            yield f"leaf {path} is not in the checkpoint"
-        elif here != saved[path]["kind"]:
-            yield f"leaf {path} is {saved[path]['kind']} in the checkpoint and {here} here"
-    for path in saved.keys() - wanted.keys():
-        yield f"leaf {path} is in the checkpoint and not here"
-
-
-def _placed(leaf: Any, array: np.ndarray, impl: str | None) -> Any:
-    """`array` as the kind of thing the target's leaf is, where that leaf is."""
-    if type(leaf) in _SCALARS:
-        return array.item()
-    if isinstance(leaf, np.generic | np.ndarray):
-        return array if isinstance(leaf, np.ndarray) else array[()]
-    value = array if impl is None else jax.random.wrap_key_data(jnp.asarray(array), impl=impl)
-    # An uncommitted array stays free to follow the others to their devices.
-    return jax.device_put(value, leaf.sharding if getattr(leaf, "committed", True) else None)
-
-
 def _seal_path(directory: Path, step: int) -> Path:
     return directory / f"{step:08d}.json"
 
@@ -390,10 +318,10 @@ def _seal_path(directory: Path, step: int) -> Path:
 def _checked_extra(extra: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return json.loads(json.dumps(dict(extra), allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"extra is {extra!r}: give a JSON object ({error})") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"extra is no JSON ({_line(error)}): give a JSON object") from error
 
 
 def _line(error: Exception) -> str:
     """An exception in one short line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return printable(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")

@@ -1,5 +1,6 @@
 """What is saved comes back bit for bit, or not at all and aloud."""
 
+import functools
 import json
 import os
 import random
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import strategies as st
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jwgan import checkpoint
+from jwgan import checkpoint, leaves
 from jwgan.checkpoint import CheckpointError, Checkpoints, restore, state_sha256, steps
 
 
@@ -227,6 +228,19 @@ def test_keeps_the_last_and_the_best(tmp_path):
     assert len(list(tmp_path.iterdir())) == 6, "arrays without a seal stay behind"
 
 
+def test_nan_is_not_the_best_and_a_score_that_fails_is_named(tmp_path):
+    nan = {"score": "NaN"}
+    with Checkpoints(tmp_path, keep=1, score=lambda extra: float(extra["score"])) as writer:
+        for step, extra in enumerate([nan, {"score": 0.5}, {"score": 0.1}, nan]):
+            writer.save(step, {"w": 1}, extra)
+    assert steps(tmp_path) == [1, 3]
+    writer = Checkpoints(tmp_path, keep=1, score=lambda extra: extra["loss"])
+    writer.save(4, {"w": 1})
+    with pytest.raises(CheckpointError, match=r"score failed .KeyError: 'loss'"):
+        writer.close()
+    assert restore(tmp_path, {"w": 1}).step == 4
+
+
 def test_saving_a_step_again_replaces_it(spoiled):
     with Checkpoints(spoiled) as writer:
         writer.save(20, make_state(5), {"again": True})
@@ -322,13 +336,60 @@ def test_missing_parts(spoiled, what):
     assert not list(spoiled.glob("00000030-*")), "what a kill left behind stays"
 
 
+@pytest.mark.parametrize("name", ["000000099.json", "00000099.json/", "0000009٩.json"])
+def test_what_only_looks_like_a_seal_does_not_stop_the_run(spoiled, name):
+    if name.endswith("/"):
+        (spoiled / name).mkdir()
+    else:
+        (spoiled / name).write_text("{}")
+    assert steps(spoiled) == [10, 20]
+    with Checkpoints(spoiled, keep=1) as writer:
+        writer.save(30, make_state(3))
+    assert steps(spoiled) == [30]
+    assert (spoiled / name).exists()
+
+
+@pytest.mark.parametrize("name", ["00000010-0.bak", "00000010-0 copy", "00000099-0-mine"])
+def test_folders_of_other_peoples_stay(spoiled, name):
+    shutil.copytree(data_files(spoiled, 10)[0].parent, spoiled / name)
+    with Checkpoints(spoiled, keep=1) as writer:
+        writer.save(30, make_state(3))
+    assert len(list(spoiled.iterdir())) == 3
+    assert list((spoiled / name).iterdir())
+
+
+@pytest.mark.parametrize("what", ["arrays", "seal"])
+def test_a_pipe_is_not_waited_for(spoiled, what):
+    path = data_files(spoiled, 20)[0] if what == "arrays" else spoiled / "00000020.json"
+    path.unlink()
+    os.mkfifo(path)
+    found = restore(spoiled, make_state())
+    assert found.step == 10
+    with pytest.raises(CheckpointError, match="is missing"):
+        restore(spoiled, make_state(), step=20)
+
+
+@pytest.mark.parametrize("what", ["arrays", "folder", "seal"])
+def test_links_out_of_the_directory_are_not_followed(spoiled, what):
+    arrays = data_files(spoiled, 20)[0]
+    path = {"arrays": arrays, "folder": arrays.parent, "seal": spoiled / "00000020.json"}[what]
+    path.rename(spoiled.parent / "elsewhere")
+    path.symlink_to(spoiled.parent / "elsewhere")
+    found = restore(spoiled, make_state())
+    assert found.step == 10
+    assert "is outside the directory" in found.skipped[0]
+    link = spoiled.parent / "link"
+    link.symlink_to(spoiled)
+    assert restore(link, make_state()).step == 10, "the directory itself may be a link"
+
+
 def reseal(directory, step, change):
     """Changes a seal and signs it anew, as nothing but malice or a bug would."""
     path = directory / f"{step:08d}.json"
     seal = json.loads(path.read_text())
     del seal["seal_sha256"]
     change(seal)
-    path.write_text(json.dumps(seal | {"seal_sha256": checkpoint._json_sha256(seal)}))
+    path.write_text(json.dumps(seal | {"seal_sha256": leaves.json_sha256(seal)}))
 
 
 def test_an_edited_seal_is_not_believed(spoiled):
@@ -351,6 +412,17 @@ def test_what_orbax_casts_is_not_taken(spoiled, monkeypatch):
         restore(spoiled, make_state())
 
 
+def elsewhere(seal):
+    name, digest = next(iter(seal["files"].items()))
+    return {f"../../elsewhere/{name}": digest}
+
+
+def respell(seal, path, **changes):
+    """What a seal says of one leaf, with a fingerprint that agrees."""
+    next(record for record in seal["leaves"] if record["path"] == path).update(changes)
+    seal["state_sha256"] = leaves.json_sha256(seal["leaves"])
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -361,8 +433,16 @@ def test_what_orbax_casts_is_not_taken(spoiled, monkeypatch):
         lambda seal: seal["leaves"].pop(),
         lambda seal: seal["files"].update(none=""),
         lambda seal: seal["leaves"][0].update(sha256="0" * 64),
+        lambda seal: seal.update(state_sha256="0" * 64),
+        lambda seal: seal["files"].update(elsewhere(seal)),
+        lambda seal: respell(seal, ".step", kind="int64[]"),
+        lambda seal: respell(seal, ".key", impl="rbg"),
+        lambda seal: respell(seal, ".critic.params['Dense_0']['bias']", kind="float"),
     ],
-    ids=["path", "format", "step", "leaf more", "leaf less", "file", "checksum"],
+    ids=[
+        *("path", "format", "step", "leaf more", "leaf less", "file", "checksum"),
+        *("fingerprint", "file elsewhere", "another dtype", "another generator", "a scalar"),
+    ],
 )
 def test_a_seal_that_does_not_describe_its_arrays(spoiled, change):
     shutil.copytree(data_files(spoiled, 20)[0].parent, spoiled.parent / "elsewhere")
@@ -386,6 +466,9 @@ def test_nothing_whole_is_an_error_in_one_line(spoiled, tmp_path):
         (spoiled / f"{step:08d}.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"step 20: .*step 10: .*start without") as error:
         restore(spoiled, make_state())
+    assert "\n" not in str(error.value)
+    with pytest.raises(CheckpointError, match=r"no whole checkpoint in .*a\\nb") as error:
+        restore(tmp_path / "a\nb", make_state())
     assert "\n" not in str(error.value)
     for nothing in (tmp_path / "none", tmp_path):
         with pytest.raises(CheckpointError, match="no whole checkpoint"):
@@ -426,7 +509,7 @@ def test_misfits_are_named_and_never_cast(saved, objective, words):
 # --- what cannot be saved
 
 
-@pytest.mark.parametrize("leaf", ["text", object(), np.array(["a"]), np.array([None])])
+@pytest.mark.parametrize("leaf", ["text", 2**64, object(), np.array(["a"]), np.array([None])])
 def test_leaves_that_are_no_numbers_are_named(leaf, tmp_path):
     with (
         Checkpoints(tmp_path) as writer,
@@ -436,7 +519,14 @@ def test_leaves_that_are_no_numbers_are_named(leaf, tmp_path):
     assert steps(tmp_path) == []
 
 
-@pytest.mark.parametrize("extra", [{"x": float("nan")}, {"x": object()}, {"x": {1, 2}}])
+def nested(levels):
+    return functools.reduce(lambda inner, _: [inner], range(levels), 0)
+
+
+EXTRAS = [{"x": float("nan")}, {"x": object()}, {"x": {1, 2}}, {"x": nested(5000)}]
+
+
+@pytest.mark.parametrize("extra", EXTRAS, ids=["nan", "object", "set", "deep"])
 def test_extra_must_be_json(extra, tmp_path):
     with Checkpoints(tmp_path) as writer, pytest.raises(CheckpointError, match="JSON"):
         writer.save(1, {}, extra)
