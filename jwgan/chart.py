@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 POINTS = 400  # to a line
+LARGEST = 1e100  # beyond it figures are drawn there: sums and squares must not overflow
 
 
 class Chart(NamedTuple):
@@ -32,12 +33,14 @@ def draw(chart: Chart, metrics: Mapping[str, np.ndarray]) -> str:
             lines.append((legend, metrics["step"][good].astype(float), metrics[name][good]))
     if not lines:
         return ""
+    extent = _extent(np.concatenate([values for _, _, values in lines]))
+    lines = [(legend, xs, np.clip(ys, -LARGEST, LARGEST)) for legend, xs, ys in lines]
     every = np.concatenate([values for _, _, values in lines])
     low, high = np.percentile(every, [2, 98])
     logarithmic = bool(every.min() > 0 and high > 30 * low)
     scale = np.log10 if logarithmic else np.asarray
     xs = np.concatenate([steps for _, steps, _ in lines])
-    x_range = (float(xs.min()), float(xs.max()) + 1)
+    x_range = (float(xs.min()), float(xs.max() + max(1.0, np.spacing(xs.max()))))
     y_range = _limits(scale(every))
     paths, key = [], []
     for i, (legend, steps, values) in enumerate(lines):
@@ -49,7 +52,7 @@ def draw(chart: Chart, metrics: Mapping[str, np.ndarray]) -> str:
         key.append(
             f"<span><i style='background:{color}'></i>{html.escape(legend)} {show(last)}</span>"
         )
-    hint = [chart.hint, "log scale" if logarithmic else "", _extent(every)]
+    hint = [chart.hint, "log scale" if logarithmic else "", extent]
     return (
         f'<div class="chart"><h3>{html.escape(chart.title)}</h3>'
         f'<div class="hint">{html.escape(" · ".join(h for h in hint if h))}</div>'
@@ -164,7 +167,7 @@ def show(value: Any) -> str:
 
 def show_seconds(seconds: float) -> str:
     """4.2 s, 3 min 20 s, 2 h 05 min."""
-    if seconds < 60:
+    if not 60 <= seconds < math.inf:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
     return (

@@ -28,10 +28,11 @@ from typing import Any
 
 import numpy as np
 
-from jwgan.check import require
+from jwgan.check import printable, require
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jwgan")
 _SEPARATOR = 128  # grey level between the pictures of a grid
+_PICTURE = re.compile(r"[0-9]{8,18}\.png")  # as a run names them; others are the user's
 _Path = str | os.PathLike[str]
 
 
@@ -50,7 +51,7 @@ class Writer:
       stride: every how many steps a row is written.
 
     Raises:
-      ValueError: stride is below 1.
+      ValueError: stride is below 1, or metrics.jsonl is no regular file.
     """
 
     def __init__(self, folder: _Path, step: int = 0, stride: int = 1):
@@ -120,6 +121,7 @@ def read_metrics(folder: _Path) -> dict[str, np.ndarray]:
     """The columns of a run's metrics.jsonl, `step` (int) and float64 [rows], rising in step.
 
     What a row does not have is NaN.  Lines that are no rows (a torn last one) are left out.
+    Raises ValueError if metrics.jsonl is no regular file.
     """
     rows = [json.loads(line) for line in _whole_rows(Path(folder) / "metrics.jsonl")]
     names = {name: None for row in rows for name in row if name != "step"}
@@ -136,19 +138,21 @@ def write_json(path: _Path, value: Any) -> None:
 def write_report(folder: _Path) -> Path:
     """Makes report.html from what is in the run directory; returns its path.
 
-    Any of the files may be missing: the page shows what there is.
+    Any of the files may be missing or damaged: the page shows what there is, but no linked picture.
     """
     from jwgan import page
 
     folder = Path(folder)
-    files = sorted((folder / "samples").glob("*.png"), key=_steps_behind)
+    pictures = (folder / "samples").glob("*.png")
+    files = sorted((p for p in pictures if p.is_file() and not p.is_symlink()), key=_steps_behind)
     text = page.render(
         config=_read_json(folder / "config.json"),
         result=_read_json(folder / "result.json"),
         metrics=read_metrics(folder),
         pictures=[(_steps_behind(path), path.read_bytes()) for path in files],
     )
-    _replace(folder / "report.html", text.encode())
+    # "backslashreplace": a file name that is no UTF-8 has surrogates
+    _replace(folder / "report.html", text.encode(errors="backslashreplace"))
     return folder / "report.html"
 
 
@@ -293,7 +297,7 @@ def _truncate(folder: Path, step: int) -> None:
         lines = [line for line in _whole_rows(path) if json.loads(line)["step"] < step]
         _replace(path, "".join(lines).encode())
     for picture in (folder / "samples").glob("*.png"):
-        if _steps_behind(picture) > step:
+        if _PICTURE.fullmatch(picture.name) and _steps_behind(picture) > step:
             picture.unlink()
 
 
@@ -302,13 +306,14 @@ def _whole_rows(path: Path) -> Iterator[str]:
     last = -1
     if not path.exists():
         return
+    require(path.is_file(), printable(str(path)), "no regular file", "move it away")
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
                 step = json.loads(line)["step"]
             except (ValueError, KeyError, TypeError, RecursionError):
                 continue
-            if type(step) is int and step > last:
+            if type(step) is int and last < step < 2**63:
                 last = step
                 yield line.rstrip("\n") + "\n"  # a kill may have come between row and line end
 
@@ -336,16 +341,29 @@ def _plain(value: Any) -> Any:
 def _number(value: Any) -> float:
     try:
         return float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return math.inf if value > 0 else -math.inf
     except (TypeError, ValueError):
         return math.nan
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (OSError, ValueError, RecursionError):
         return {}
-    return value if isinstance(value, dict) else {}
+    return _showable(value) if isinstance(value, dict) else {}
+
+
+def _showable(value: Any, levels: int = 12) -> Any:
+    """A JSON value without what a page cannot show: endless nesting, endless numbers."""
+    if isinstance(value, dict | list) and not levels:
+        return "…"
+    if isinstance(value, dict):
+        return {name: _showable(inner, levels - 1) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_showable(inner, levels - 1) for inner in value]
+    return str(value) if type(value) is int and abs(value) >= 2**63 else value
 
 
 def _steps_behind(path: Path) -> int:

@@ -1,5 +1,6 @@
 """Every line is valid, every picture is where it belongs, and the page needs nothing else."""
 
+import functools
 import io
 import json
 import math
@@ -119,6 +120,33 @@ def test_resume_removes_the_pictures_of_later_steps(tmp_path):
         report.save_png(tmp_path / f"samples/{step:08d}.png", np.zeros((2, 2, 1), np.uint8))
     report.Writer(tmp_path, step=8).close()
     assert sorted(os.listdir(tmp_path / "samples")) == ["00000004.png", "00000008.png"]
+
+
+def test_resume_leaves_the_pictures_that_are_not_the_runs(tmp_path):
+    for name in ("comparison-2024.png", "00000012.png", "9.png", "best of 00000012.png"):
+        report.save_png(tmp_path / "samples" / name, np.zeros((2, 2, 1), np.uint8))
+    report.Writer(tmp_path, step=8).close()
+    left = sorted(os.listdir(tmp_path / "samples"))
+    assert left == ["9.png", "best of 00000012.png", "comparison-2024.png"]
+
+
+def test_numbers_without_end_are_no_steps_and_infinite_figures(tmp_path):
+    long = "1" + "0" * 400
+    (tmp_path / "metrics.jsonl").write_text(
+        f'{{"step": 0, "a": {long}}}\n{{"step": {2**63}, "a": 1}}\n{{"step": {long}, "a": 1}}\n'
+        f'{{"step": {2**63 - 1}, "a": -{long}}}\n'
+    )
+    columns = report.read_metrics(tmp_path)
+    assert columns["step"].tolist() == [0, 2**63 - 1]
+    assert columns["a"].tolist() == [math.inf, -math.inf]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_metrics_that_are_no_file_are_not_waited_for(make, tmp_path):
+    make(tmp_path / "metrics.jsonl")
+    for use in (report.read_metrics, report.Writer, report.write_report):
+        with pytest.raises(ValueError, match=r"metrics.jsonl is 'no regular file': move it away"):
+            use(tmp_path)
 
 
 def test_missing_figures_are_nan(tmp_path):
@@ -462,6 +490,39 @@ def test_page_of_a_damaged_run(tmp_path, damage):
     assert ("No final figures" in found.text) == (damage != "odd values")
 
 
+@pytest.mark.parametrize(
+    ("config", "shown"),
+    [
+        ({"command": "run \udcff.png"}, r"\udcff.png"),
+        ({"config": functools.reduce(lambda inner, _: [inner], range(900), 0)}, ""),
+        ({"config": {"a": functools.reduce(lambda i, _: {"b": i}, range(400), 0)}}, "…"),
+        ({"config": {"n": 10**400}}, "1" + "0" * 400),
+    ],
+    ids=["no UTF-8", "deep list", "deep table", "long number"],
+)
+def test_page_of_what_json_can_hold_and_a_page_cannot(tmp_path, config, shown):
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert shown in Outline(report.write_report(tmp_path).read_text()).text
+
+
+@pytest.mark.parametrize("seconds", ["NaN", "Infinity", "-Infinity", "1" + "0" * 400, "1e300"])
+def test_page_of_a_time_that_is_none(tmp_path, seconds):
+    (tmp_path / "result.json").write_text(f'{{"seconds": {seconds}, "steps": {seconds}}}')
+    assert Outline(report.write_report(tmp_path).read_text()).tags.count("h1") == 1
+
+
+def test_page_holds_no_linked_picture_and_waits_for_no_pipe(tmp_path):
+    make_run(tmp_path / "secret", pictures=(5,))
+    make_run(tmp_path / "run", pictures=(6,))
+    link = tmp_path / "run" / "samples" / "00000007.png"
+    link.symlink_to(tmp_path / "secret" / "samples" / "00000005.png")
+    os.mkfifo(tmp_path / "run" / "samples" / "00000008.png")
+    os.mkfifo(tmp_path / "run" / "result.json.tmp")
+    (tmp_path / "run" / "config.json").unlink()
+    os.mkfifo(tmp_path / "run" / "config.json")
+    assert report.write_report(tmp_path / "run").read_text().count("base64,") == 1
+
+
 def test_page_tells_of_figures_that_are_not_finite(tmp_path):
     with report.Writer(tmp_path) as writer:
         writer.scalars(
@@ -551,9 +612,14 @@ def test_logarithmic_only_for_positive_figures_over_decades():
 
 
 @hypothesis.settings(derandomize=True, deadline=None, max_examples=60)
-@hypothesis.given(values=st.lists(st.floats(-1e30, 1e30) | st.just(math.nan), max_size=30))
-def test_any_figures_can_be_drawn(values):
-    text = drawn(np.array(values, float))
+@hypothesis.given(
+    values=st.lists(st.floats() | st.just(1e308) | st.just(5e-324), max_size=30),
+    first=st.sampled_from([0, 5, 2**53, 2**63 - 40]),
+)
+def test_any_figures_can_be_drawn(values, first):
+    steps = first + np.arange(len(values))
+    plot = chart.Chart("Title", "", {"x": "x"})
+    text = chart.draw(plot, {"step": steps, "x": np.array(values, float)})
     Outline(text)
     assert bool(text) == bool(np.isfinite(values).any())
     assert "nan" not in text
