@@ -141,6 +141,20 @@ def map_output(network: Network, transform: Callable[[Array, Any], Any]) -> Netw
     return Network(network.init, mapped(network.apply), evaluate, precise)
 
 
+def map_input(network: Network, transform: Callable[[Array], Array]) -> Network:
+    """The same network on `transform(x)`; for example data centred in a critic of one's own."""
+
+    def mapped(apply: Callable) -> Callable:
+        return lambda params, state, x: apply(params, state, transform(x))
+
+    return Network(
+        lambda key, x: network.init(key, transform(x)),
+        mapped(network.apply),
+        mapped(network.evaluate),
+        network.precise and mapped(network.precise),
+    )
+
+
 def in_dtype(network: Network, dtype: Any) -> Network:
     """The same network computing in `dtype` (for example bfloat16) over float32 parameters.
 

@@ -36,6 +36,7 @@ def test_nothing_is_said_of_a_healthy_run():
     assert judged() == {}
     assert judged(estimate=0.01) == {}  # the estimate tends to 0 in a good run
     assert judged(k=np.linspace(0.3, 0.4, 50)) == {}
+    assert judged(k=np.linspace(0.3, 0.4, 50), estimate=-1.0) == {}  # BEGAN's balance
 
 
 @pytest.mark.parametrize(

@@ -441,3 +441,17 @@ def test_spectral_norm_and_low_precision_in_either_order(order, key):
 def test_bad_iterations():
     with pytest.raises(ValueError, match=r"iterations is 0: give at least one power iteration"):
         networks.with_spectral_norm(networks.from_fn(relu_init, relu_apply), iterations=0)
+
+
+def test_map_input_shifts_what_every_form_of_the_network_sees(key):
+    plain = networks.in_dtype(networks.from_fn(relu_init, relu_apply), jnp.bfloat16)
+    shifted = networks.map_input(plain, lambda x: x - 2)
+    params, state = shifted.init(key, X)
+    for form in ("apply", "precise", "evaluate"):
+        expected = getattr(plain, form)(params, state, X - 2)
+        got = getattr(shifted, form)(params, state, X)
+        assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), got, expected))
+    seen = []
+    watch = networks.from_fn(lambda key, x: seen.append(x), relu_apply)
+    networks.map_input(watch, lambda x: x - 2).init(key, X)
+    np.testing.assert_array_equal(seen[0], X - 2)
