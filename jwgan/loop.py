@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jwgan import split
 from jwgan.check import require
 from jwgan.sources import Source
 from jwgan.types import Algorithm
@@ -30,7 +31,7 @@ def chunk_program(algorithm: Algorithm, source: Source) -> Callable[[Any, Any, i
         xs, take = source.batches(operand, state.key, length)
 
         def body(state: Any, x: Any) -> tuple[Any, Any]:
-            return algorithm.step(state, take(x))
+            return split.replicated(algorithm.step(state, take(x)))
 
         return jax.lax.scan(body, state, xs, length=length)
 

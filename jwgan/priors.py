@@ -3,6 +3,7 @@
 import jax
 
 from jwgan.check import require
+from jwgan.split import over_data
 from jwgan.types import Array, Key, Prior
 
 
@@ -17,7 +18,7 @@ def normal(shape: int | tuple[int, ...]) -> Prior:
     shape = _shape("shape", shape)
 
     def prior(key: Key, num: int) -> Array:
-        return jax.random.normal(key, (num, *shape))
+        return over_data(jax.random.normal(key, (num, *shape)))
 
     return prior
 
@@ -28,6 +29,6 @@ def uniform(shape: int | tuple[int, ...], low: float = -1.0, high: float = 1.0) 
     require(low < high, "low, high", (low, high), "give low < high")
 
     def prior(key: Key, num: int) -> Array:
-        return jax.random.uniform(key, (num, *shape), minval=low, maxval=high)
+        return over_data(jax.random.uniform(key, (num, *shape), minval=low, maxval=high))
 
     return prior

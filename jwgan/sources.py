@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jwgan.check import require
+from jwgan.split import over_data
 from jwgan.types import Array, Key
 
 # The step's keys are fold_in(key, step) with step < 2**31; data draw from a key outside them.
@@ -78,7 +79,7 @@ def from_array(array: Any, *, n_critic: int, batch_size: int) -> Source:
         rows, epoch, offset = operand
         data_key = jax.random.fold_in(key, _DATA)
         index = epoch_positions(data_key, epoch, offset, length * per_step, size)
-        return index.reshape(length, n_critic, batch_size), lambda i: rows[i]
+        return index.reshape(length, n_critic, batch_size), lambda i: over_data(rows[i], 1)
 
     batch = jax.ShapeDtypeStruct((n_critic, batch_size, *array.shape[1:]), array.dtype)
     return Source(batch, fetch, batches)
@@ -98,7 +99,7 @@ def from_sampler(sample: Callable[[Key, int], Array], *, n_critic: int, batch_si
 
         def take(step: Array) -> Array:
             x = sample(jax.random.fold_in(data_key, step), num)
-            return x.reshape(n_critic, batch_size, *x.shape[1:])
+            return over_data(x.reshape(n_critic, batch_size, *x.shape[1:]), 1)
 
         return operand + jnp.arange(length), take
 
@@ -127,6 +128,6 @@ def from_iterator(iterator: Iterator[Any], batch: Any) -> Source:
 
     def batches(operand: Array, key: Key, length: int) -> tuple[Any, Callable[[Any], Array]]:
         del key, length
-        return operand, lambda x: x
+        return operand, lambda x: over_data(x, 1)
 
     return Source(batch, fetch, batches)

@@ -15,6 +15,7 @@ import numpy as np
 from jwgan import data
 from jwgan.check import require
 from jwgan.sources import Source
+from jwgan.split import over_data
 from jwgan.types import Array, Key
 
 _THREADS = 8
@@ -89,6 +90,6 @@ def from_rows(
 
     def batches(operand: Array, key: Key, length: int) -> tuple[Any, Any]:
         del key, length
-        return operand, lambda x: x
+        return operand, lambda x: over_data(x, 1)
 
     return Source(batch, fetch, batches)

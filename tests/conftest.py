@@ -1,4 +1,4 @@
-"""Four CPU devices, strict broadcasting, cheap compilation and a cache of the checkout's own."""
+"""Eight CPU devices, strict broadcasting, cheap compilation and a cache of the checkout's own."""
 
 import os
 import pathlib
@@ -8,7 +8,7 @@ _CACHE = pathlib.Path(__file__).resolve().parent.parent / ".cache" / "jax"
 _FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 os.environ.setdefault("XLA_FLAGS", _FLAGS)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")

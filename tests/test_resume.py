@@ -70,7 +70,7 @@ def test_seeds_side_by_side(case, tmp_path):
 
 @pytest.mark.parametrize("case", MEMBERS)
 def test_on_four_devices(case, tmp_path):
-    algorithm, mesh = case.make(), parallel.data_mesh()
+    algorithm, mesh = case.make(), parallel.data_mesh(jax.devices()[:4])
     assert mesh.devices.size == 4
     step = parallel.sharded_step(algorithm, mesh)
     batches = case.batch(steps=WHOLE)
