@@ -216,7 +216,8 @@ def _file_sha256(path: Path) -> str:
 def _publish(path: Path, seal: dict[str, Any]) -> None:
     """Makes the checkpoint exist: all of the seal or nothing of it."""
     draft = path.with_suffix(".tmp")
-    with draft.open("w", encoding="utf-8") as file:
+    draft.unlink(missing_ok=True)
+    with draft.open("x", encoding="utf-8") as file:  # not through a link of that name
         json.dump(seal, file, indent=1)
         file.flush()
         os.fsync(file.fileno())

@@ -51,7 +51,7 @@ class Writer:
       stride: every how many steps a row is written.
 
     Raises:
-      ValueError: stride is below 1, or metrics.jsonl is no regular file.
+      ValueError: stride is below 1, or metrics.jsonl is no regular file (`read_metrics`: so, too).
     """
 
     def __init__(self, folder: _Path, step: int = 0, stride: int = 1):
@@ -121,7 +121,6 @@ def read_metrics(folder: _Path) -> dict[str, np.ndarray]:
     """The columns of a run's metrics.jsonl, `step` (int) and float64 [rows], rising in step.
 
     What a row does not have is NaN.  Lines that are no rows (a torn last one) are left out.
-    Raises ValueError if metrics.jsonl is no regular file.
     """
     rows = [json.loads(line) for line in _whole_rows(Path(folder) / "metrics.jsonl")]
     names = {name: None for row in rows for name in row if name != "step"}
@@ -151,8 +150,7 @@ def write_report(folder: _Path) -> Path:
         metrics=read_metrics(folder),
         pictures=[(_steps_behind(path), path.read_bytes()) for path in files],
     )
-    # "backslashreplace": a file name that is no UTF-8 has surrogates
-    _replace(folder / "report.html", text.encode(errors="backslashreplace"))
+    _replace(folder / "report.html", text.encode(errors="backslashreplace"))  # lone surrogates
     return folder / "report.html"
 
 
@@ -284,7 +282,8 @@ def _replace(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".tmp")
-    with draft.open("wb") as file:
+    draft.unlink(missing_ok=True)
+    with draft.open("xb") as file:  # a link or a pipe of that name is not written through
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -293,7 +292,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 def _truncate(folder: Path, step: int) -> None:
     path = folder / "metrics.jsonl"
-    if path.exists():
+    if os.path.lexists(path):
         lines = [line for line in _whole_rows(path) if json.loads(line)["step"] < step]
         _replace(path, "".join(lines).encode())
     for picture in (folder / "samples").glob("*.png"):
@@ -304,9 +303,10 @@ def _truncate(folder: Path, step: int) -> None:
 def _whole_rows(path: Path) -> Iterator[str]:
     """The lines that are rows, each step once, rising; nothing if there is no file."""
     last = -1
-    if not path.exists():
+    if not os.path.lexists(path):
         return
-    require(path.is_file(), printable(str(path)), "no regular file", "move it away")
+    good = path.is_file() and not path.is_symlink()
+    require(good, printable(str(path)), "no regular file", "move it away")
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:

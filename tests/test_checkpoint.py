@@ -378,9 +378,13 @@ def test_links_out_of_the_directory_are_not_followed(spoiled, what):
     found = restore(spoiled, make_state())
     assert found.step == 10
     assert "is outside the directory" in found.skipped[0]
+    (spoiled / "00000030.tmp").symlink_to(spoiled.parent / "elsewhere.json")
+    with Checkpoints(spoiled) as writer:
+        writer.save(30, make_state(3))
+    assert not (spoiled.parent / "elsewhere.json").exists(), "nor is a draft that is one"
     link = spoiled.parent / "link"
     link.symlink_to(spoiled)
-    assert restore(link, make_state()).step == 10, "the directory itself may be a link"
+    assert restore(link, make_state()).step == 30, "the directory itself may be a link"
 
 
 def reseal(directory, step, change):

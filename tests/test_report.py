@@ -141,12 +141,25 @@ def test_numbers_without_end_are_no_steps_and_infinite_figures(tmp_path):
     assert columns["a"].tolist() == [math.inf, -math.inf]
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def link_out(path):
+    path.symlink_to(path.parent.parent / "elsewhere")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, link_out], ids=["pipe", "folder", "link"])
 def test_metrics_that_are_no_file_are_not_waited_for(make, tmp_path):
     make(tmp_path / "metrics.jsonl")
     for use in (report.read_metrics, report.Writer, report.write_report):
         with pytest.raises(ValueError, match=r"metrics.jsonl is 'no regular file': move it away"):
             use(tmp_path)
+    assert not (tmp_path.parent / "elsewhere").exists()
+
+
+def test_a_draft_that_is_a_link_is_not_written_through(tmp_path):
+    (tmp_path / "secret").write_text("mine")
+    (tmp_path / "a.json.tmp").symlink_to(tmp_path / "secret")
+    report.write_json(tmp_path / "a.json", {"new": 1})
+    assert (tmp_path / "secret").read_text() == "mine"
+    assert json.loads((tmp_path / "a.json").read_text()) == {"new": 1}
 
 
 def test_missing_figures_are_nan(tmp_path):
