@@ -1,0 +1,302 @@
+"""Paper-scale runs on paper: work, bytes, memory and expected steps/s on chips that are not here.
+
+    python -m experiments.plan --json
+
+Rows: WGAN-GP on CIFAR-10 (ResNet, batch 64, 5 critic updates) and BEGAN on 128x128 images (n 128,
+batch 16), each with float32 and with bfloat16 networks (`networks.in_dtype`; penalties stay in
+float32), on one H100, and on 8 TPU chips that share the batch (`parallel.sharded_step`).
+
+Peak numbers, from the vendors' data sheets (dense; a chip each):
+
+    H100 SXM  989.4 TFLOP/s bfloat16, 494.7 TF32, 67 float32; 80 GB at 3.35 TB/s
+              (NVIDIA H100 Tensor Core GPU data sheet, which lists twice that "with sparsity")
+    TPU v5e   197 TFLOP/s bfloat16, 16 GB at 819 GB/s, links 400 GB/s in both directions together
+    TPU v6e   918 TFLOP/s bfloat16, 32 GB at 1640 GB/s, links 800 GB/s
+              (docs.cloud.google.com/tpu/docs/v5e and /v6e)
+
+By default JAX multiplies float32 arrays in TF32 on an H100 and in one bfloat16 pass on a TPU: hence
+those peaks for float32, and a row "H100 without TF32" for `jax_default_matmul_precision=highest`.
+A slice of 2x4 chips has no ring but one through all 8; it uses two of a chip's four links, in both
+directions: a quarter of the data sheet's number is what a chip can send.
+
+Assumed, not measured: 40 % of the arithmetic peak, 70 % of memory's and links' rates, 10
+microseconds for every collective beside its bytes. Arithmetic and memory overlap, the network waits
+for both. So a row is an estimate of its order: the step's time is max(compute, memory) + network.
+
+Work is counted by `experiments.programs`. H100: memory traffic is twice the operands and results of
+all convolutions (each once for itself, once for the element-wise work around it), its memory the
+state and an upper estimate of activations. TPU: traffic, memory and collectives are those of the
+program that libtpu compiles here for such a slice, see `experiments.topology`; without libtpu the
+rows have what is known without it, and "missing" says what is not. XLA's own operation count has a
+loop's body once, so it is multiplied by the ratio of our counts with all critic updates and with
+one. 8 compilations take about 10 minutes of two cores.
+"""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from typing import Any, NamedTuple
+
+from experiments import options, topology
+from experiments.options import option
+
+MEMBERS = ("wgan_gp", "began")
+PRECISIONS = ("float32", "bfloat16")
+STEPS = 100_000
+CHIPS = 8  # of a TPU slice
+
+
+class Chip(NamedTuple):
+    """Peaks of one chip; rates in bytes and operations a second."""
+
+    flops: dict[str, float]  # by operand type
+    memory_rate: float
+    memory_size: float
+    link_rate: float = 0.0  # that it can send in a ring through all chips
+
+
+def _tpu(tflops: float, memory_rate: float, memory_size: float, links: float) -> Chip:
+    peak = tflops * 1e12
+    return Chip({"float32": peak, "bfloat16": peak}, memory_rate, memory_size, links / 4)
+
+
+_H100 = Chip({"float32": 494.7e12, "bfloat16": 989.4e12}, 3.35e12, 80e9)
+GPUS = {"H100": _H100, "H100 without TF32": _H100._replace(flops={"float32": 67e12})}
+TPUS = {
+    "v5e": _tpu(197, 819e9, 16e9, 400e9),
+    "v6e": _tpu(918, 1640e9, 32e9, 800e9),
+}
+COMPUTE_SHARE, MEMORY_SHARE, LINK_SHARE = 0.4, 0.7, 0.7
+COLLECTIVE_SECONDS = 10e-6
+NO_LIBTPU = (
+    'libtpu is not installed; pip install "jax[tpu]", of the version of jax that is here, into a '
+    "separate environment"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    compile: str = option("", "only compile for a kind of TPU, v5e or v6e, and print its figures")
+    json: bool = option(False, "print one line of JSON at the end")
+
+
+# --- a row ----------------------------------------------------------------------------------------
+
+
+class Load(NamedTuple):
+    """What one chip has to do in one step; None where it is not known."""
+
+    flops: dict[str, float]
+    memory: float | None = None  # bytes moved
+    network: float = 0.0  # bytes that all chips combine
+    collectives: int = 0
+
+
+def seconds(load: Load, chip: Chip, chips: int) -> dict[str, float | None]:
+    """Time of each kind of work, at the assumed shares of the peaks.
+
+    A ring of N chips sends 2 (N - 1) / N times the bytes that are combined.
+    """
+    sent = 2 * (chips - 1) / chips * load.network
+    network = 0.0 if chips == 1 else sent / (chip.link_rate * LINK_SHARE)
+    return {
+        "compute": sum(n / chip.flops[dtype] for dtype, n in load.flops.items()) / COMPUTE_SHARE,
+        "memory": None if load.memory is None else load.memory / chip.memory_rate / MEMORY_SHARE,
+        "network": network + COLLECTIVE_SECONDS * load.collectives,
+    }
+
+
+def row(
+    what: dict[str, Any], load: Load, chip: Chip, chips: int, resident: float | None
+) -> dict[str, Any]:
+    """One line of the plan. `resident` is the memory in use on a chip, in bytes."""
+    times = seconds(load, chip, chips)
+    known = {name: value for name, value in times.items() if value is not None}
+    step = max(known["compute"], known.get("memory", 0.0)) + known["network"]
+    rounded = lambda value, digits: None if value is None else round(value, digits)
+    return {
+        **what,
+        "gflop_per_chip": round(sum(load.flops.values()) / 1e9, 1),
+        "memory_traffic_gb_per_chip": rounded(load.memory and load.memory / 1e9, 3),
+        "network_mb": round(load.network / 1e6, 1),
+        "collectives": load.collectives,
+        "resident_gb_per_chip": rounded(resident and resident / 1e9, 3),
+        "resident_share": rounded(resident and resident / chip.memory_size, 3),
+        "milliseconds": {name: rounded(value and 1e3 * value, 3) for name, value in times.items()},
+        "limit": max(known, key=lambda name: known[name]),
+        "steps_per_second": round(1 / step, 1),
+        f"hours_of_{STEPS}_steps": round(STEPS * step / 3600, 2),
+    }
+
+
+# --- what the programs need -----------------------------------------------------------------------
+
+
+def algorithm_of(member: str, precision: str) -> Any:
+    """A member on its paper's networks in a precision."""
+    import jax.numpy as jnp
+
+    from experiments import papers
+    from jwgan import networks
+
+    low = lambda network: networks.in_dtype(network, jnp.bfloat16)
+    return papers.build(member, network=low) if precision == "bfloat16" else papers.build(member)
+
+
+class Counted(NamedTuple):
+    """A step's whole work, counted without a compiler."""
+
+    work: Any  # programs.Work
+    one_update: float  # operations of a step with one critic update
+    state: int  # bytes
+    gradients: int  # bytes, of all updates of a step
+
+
+def count(member: str, precision: str) -> Counted:
+    import jax
+
+    from experiments import papers, programs
+
+    algorithm = algorithm_of(member, precision)
+    state, batch = papers.state(member), papers.batch(member)
+    one = jax.ShapeDtypeStruct((1, *batch.shape[1:]), batch.dtype)
+    work, single = (
+        programs.work(jax.jit(algorithm.step).trace(state, real), "cuda") for real in (batch, one)
+    )
+    critic, generator = (programs.num_bytes(p.params) for p in (state.critic, state.generator))
+    gradients = batch.shape[0] * critic + generator
+    return Counted(work, single.gflop * 1e9, programs.num_bytes(state), gradients)
+
+
+def compile_for(kind: str) -> dict[str, Any]:
+    """ "member precision" -> figures of one chip's program; in a process of its own."""
+    options.one_of("compile", kind, topology.KINDS)
+    if not topology.available():
+        raise ValueError(f"compile is {kind!r}: {NO_LIBTPU}")
+    devices = topology.devices(kind)
+    from experiments import papers
+    from jwgan import parallel
+
+    figures = {}
+    for member in MEMBERS:
+        for precision in PRECISIONS:
+            compiled = topology.compile_step(
+                algorithm_of(member, precision),
+                papers.state(member),
+                papers.batch(member),
+                parallel.data_mesh(devices),
+            )
+            figures[f"{member} {precision}"] = {
+                "flops": compiled.flops,
+                **compiled.traffic._asdict(),
+                "resident": compiled.memory,
+            }
+            print(f"compiled {member} {precision} for {kind}", file=sys.stderr)
+    return figures
+
+
+def compiled_figures(missing: list[str]) -> dict[str, dict[str, Any]]:
+    """kind -> figures, each from a process of its own; what could not be had goes to `missing`."""
+    if not topology.available():
+        missing.append(f"memory traffic, memory and collectives on TPUs: {NO_LIBTPU}")
+        return {}
+    found = {}
+    for kind in TPUS:
+        command = [sys.executable, "-m", "experiments.plan", "--compile", kind]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode == 0:
+            found[kind] = json.loads(done.stdout.strip().splitlines()[-1])
+        else:
+            missing.append(f"figures of {kind}: its compilation ended with {done.returncode}")
+    return found
+
+
+# --- the plan -------------------------------------------------------------------------------------
+
+
+def gpu_rows(member: str, precision: str, counted: Counted) -> list[dict[str, Any]]:
+    work, rows = counted.work, []
+    for name, chip in GPUS.items():
+        if set(work.flops) <= set(chip.flops):
+            what = {"member": member, "networks": precision, "chips": f"1 x {name}"}
+            load = Load(work.flops, 2 * work.traffic)
+            rows.append(row(what, load, chip, 1, counted.state + work.peak))
+    return rows
+
+
+def tpu_load(counted: Counted, figures: dict[str, Any] | None) -> tuple[Load, float | None]:
+    """(work of one of 8 chips, bytes resident on it), compiled figures if there are any."""
+    flops = {dtype: n / CHIPS for dtype, n in counted.work.flops.items()}
+    if figures is None:
+        return Load(flops, None, counted.gradients), None
+    scale = figures["flops"] / (counted.one_update / CHIPS)  # the compiler's count over ours
+    load = Load(
+        {dtype: scale * n for dtype, n in flops.items()},
+        figures["memory"],
+        figures["network"],
+        figures["collectives"],
+    )
+    return load, sum(figures["resident"].values())
+
+
+def plan() -> dict[str, Any]:
+    """All rows, and what is missing in them."""
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # with libtpu installed JAX looks for a TPU
+    missing: list[str] = []
+    compiled = compiled_figures(missing)
+    rows, counts = [], {}
+    for member in MEMBERS:
+        for precision in PRECISIONS:
+            counted = count(member, precision)
+            work = counted.work
+            counts[f"{member} {precision}"] = {
+                "gflop": {dtype: round(n / 1e9, 1) for dtype, n in work.flops.items()},
+                "convolution_traffic_gb": round(work.traffic / 1e9, 2),
+                "activations_gb": round(work.peak / 1e9, 3),
+                "state_mb": round(counted.state / 1e6, 1),
+                "gradient_mb": round(counted.gradients / 1e6, 1),
+            }
+            rows += gpu_rows(member, precision, counted)
+            for kind, chip in TPUS.items():
+                figures = compiled.get(kind, {}).get(f"{member} {precision}")
+                what = {"member": member, "networks": precision, "chips": f"{CHIPS} x {kind}"}
+                what["source"] = "counted" if figures is None else "compiled"
+                load, resident = tpu_load(counted, figures)
+                rows.append(row(what, load, chip, CHIPS, resident))
+    return {
+        "assumed": {
+            "share_of_arithmetic_peak": COMPUTE_SHARE,
+            "share_of_memory_rate": MEMORY_SHARE,
+            "share_of_link_rate": LINK_SHARE,
+            "microseconds_per_collective": COLLECTIVE_SECONDS * 1e6,
+        },
+        "missing": missing,
+        "step": counts,
+        "rows": rows,
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    head = ["member", "networks", "chips", "gflop", "traffic GB", "resident GB", "network MB"]
+    lines = [[*head, "limit", "steps/s"]]
+    for one in result["rows"]:
+        keys = ["gflop_per_chip", "memory_traffic_gb_per_chip", "resident_gb_per_chip"]
+        keys += ["network_mb", "limit", "steps_per_second"]
+        lines.append([one[key] for key in ("member", "networks", "chips", *keys)])
+    text = ["  ".join(f"{'?' if x is None else x!s:>17}" for x in line) for line in lines]
+    return "\n".join([*text, *(f"missing: {what}" for what in result["missing"])])
+
+
+def main(argv: list[str] | None = None) -> None:
+    config = options.parse(Config, argv, __doc__)
+    try:
+        result = compile_for(config.compile) if config.compile else plan()
+    except ValueError as error:
+        options.fail(error)
+    print(json.dumps(result) if config.json or config.compile else table(result))
+
+
+if __name__ == "__main__":
+    main()
