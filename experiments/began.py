@@ -38,13 +38,16 @@ class Config(options.ImageConfig):
 
 def build(config: Config, shape: tuple[int, ...]) -> Any:
     import jwgan
+    from experiments import players
     from jwgan import networks, priors
     from jwgan.models import autoencoder
 
     # each network is applied twice in a training step, see BEGANCritic
     extras: dict[str, Any] = {"skips": config.skips, "vanishing": 2 * config.vanishing}
-    critic = jwgan.from_linen(autoencoder.BEGANCritic(shape, config.width, config.code, **extras))
-    generator = jwgan.from_linen(autoencoder.BEGANDecoder(shape, config.width, **extras))
+    critic = players.player(
+        autoencoder.BEGANCritic(shape, config.width, config.code, **extras), config
+    )
+    generator = players.player(autoencoder.BEGANDecoder(shape, config.width, **extras), config)
     zero = config.zero
     algorithm = jwgan.began(
         networks.map_input(critic, lambda x: x - zero),

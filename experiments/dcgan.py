@@ -25,6 +25,7 @@ class Config(options.ImageConfig):
 
 def build(config: Config, shape: tuple[int, ...]) -> Any:
     import jwgan
+    from experiments import players
     from jwgan import priors
     from jwgan.models import dcgan, norms
 
@@ -35,8 +36,8 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     }
     modes = {"train": {"train": True}, "evaluate": {"train": False}}
     algorithm = jwgan.dcgan(
-        jwgan.from_linen(dcgan.DCGANCritic(shape, **common), **modes),
-        jwgan.from_linen(dcgan.DCGANGenerator(shape, **common), **modes),
+        players.player(dcgan.DCGANCritic(shape, **common), config, **modes),
+        players.player(dcgan.DCGANGenerator(shape, **common), config, **modes),
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
     )

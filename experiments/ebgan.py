@@ -32,14 +32,14 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     from jwgan import priors
     from jwgan.models import autoencoder
 
-    _, generator = players.image_players(shape, config.network, config.width)
+    _, generator = players.image_players(shape, config)
     critic: Any
     if shape[0] < 16:
         critic = autoencoder.EBGANMLPCritic((8 * config.width, config.width))
     else:
         critic = autoencoder.EBGANConvCritic(shape, (config.width, 2 * config.width))
     algorithm = jwgan.ebgan(
-        jwgan.from_linen(critic),
+        players.player(critic, config),
         generator,
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,

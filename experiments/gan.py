@@ -45,7 +45,7 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     from jwgan import priors
 
     options.one_of("member", config.member, MEMBERS)
-    critic, generator = players.image_players(shape, config.network, config.width)
+    critic, generator = players.image_players(shape, config)
     algorithm = getattr(jwgan, config.member)(
         critic,
         generator,

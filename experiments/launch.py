@@ -6,7 +6,6 @@ name)`. Nothing here imports jax before the command line is parsed, so `--help` 
 """
 
 import dataclasses
-import functools
 import json
 import os
 import pathlib
@@ -15,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from experiments import session
+from experiments import hosts, session
 from experiments.options import FREE, Config, check, fail, parse
 
 # --- run directory --------------------------------------------------------------------------------
@@ -118,31 +117,31 @@ def prepare(
 ) -> session.Run:
     """Loads, builds, checks, and only then writes into the run's directory."""
     check(config)
-    folder = choose_folder(config, name)
-    task = load(config)
+    hosts.start(config)
+    first = hosts.is_first()
+    reads = first or config.resume
+    folder = choose_folder(config, name) if reads else pathlib.Path(config.run_dir)
+    task, mesh = load(config), hosts.make_mesh(config)
     import jax
 
-    from jwgan import checkpoint, report
+    from jwgan import report
 
     algorithm = build(config, task.shape)
-    source = task.source(config.n_critic, config.batch_size)
-    init = lambda: algorithm.init(jax.random.key(config.seed), source.batch)
-    target = jax.eval_shape(init)  # shape errors show here, before anything is written
+    source = task.source(config.n_critic, config.batch_size, mesh)
+    # shape errors show here, before anything is written
+    jax.eval_shape(lambda: algorithm.init(jax.random.key(config.seed), source.batch))
     description = describe(config, name, doc, task)
-    run = functools.partial(session.Run, config, name, folder, task, algorithm, source)
+    run = session.Run(config, name, folder, task, algorithm, source, None, 0, {}, mesh)
     if config.resume:
         compare(json.loads((folder / "config.json").read_text()), description)
-        if not checkpoint.steps(folder / "checkpoints"):  # stopped before its first checkpoint
-            return run(jax.jit(init)(), 0, {})
-        restored = checkpoint.restore(folder / "checkpoints", target)
-        for line in restored.skipped:
+        run, skipped = session.newest(run)
+        for line in skipped if first else ():
             print(f"passed over: {line}", file=sys.stderr)
-        return run(restored.state, restored.step, restored.extra)
-    run = functools.partial(
-        session.Run, config, name, claim(folder, config, name), task, algorithm, source
-    )
-    report.write_json(folder / "config.json", description)
-    return run(jax.jit(init)(), 0, {})
+        return run
+    if first:
+        run = run._replace(folder=claim(folder, config, name))
+        report.write_json(run.folder / "config.json", description)
+    return run._replace(state=session.first_state(run))
 
 
 def main(
@@ -190,16 +189,28 @@ def _speaks_for_itself(error: Exception) -> bool:
 
 def finish(run: session.Run) -> None:
     """Trains, measures, reports."""
+    from jwgan import report
+
+    try:
+        state, result = session.train(run)
+    except session.NonFiniteError as error:
+        if hosts.is_first():
+            report.write_json(run.folder / "result.json", {"stopped_by": str(error)})
+            report.write_report(run.folder)
+        raise
+    if hosts.is_first():
+        conclude(run, state, result)
+    hosts.wait_for_all("concluded")
+    if result["stopped_by"]:
+        raise SystemExit(128 + signal.Signals[result["stopped_by"]])
+
+
+def conclude(run: session.Run, state: Any, result: dict[str, Any]) -> None:
+    """Measures the samples' quality and writes result.json and the page."""
     from experiments import evaluate
     from jwgan import report
 
     config = run.config
-    try:
-        state, result = session.train(run)
-    except session.NonFiniteError as error:
-        report.write_json(run.folder / "result.json", {"stopped_by": str(error)})
-        report.write_report(run.folder)
-        raise
     stopped = result["stopped_by"]
     if config.quality and not stopped:
         result["quality"] = evaluate.quality(run.task, run.algorithm, state)
@@ -210,5 +221,3 @@ def finish(run: session.Run) -> None:
     print(f"report: {page}", file=sys.stderr)
     if config.json:
         print(json.dumps(result))
-    if stopped:
-        raise SystemExit(128 + signal.Signals[stopped])

@@ -28,6 +28,7 @@ class Config:
     n_critic: int = option(5, "critic updates for each generator update")
     width: int = option(64, "units in each of the three hidden layers")
     latent: int = option(2, "dimensions of the normal latents")
+    precision: str = option("float32", "of the networks: float32 or bfloat16")
     json: bool = option(False, "print one line of JSON at the end")
 
 

@@ -21,6 +21,11 @@ FREE = (
     "chunk_steps",
     "quality",
     "json",
+    "devices",
+    "distributed",
+    "coordinator",
+    "num_processes",
+    "process_id",
 )
 
 
@@ -63,6 +68,12 @@ class Config:
     on_nonfinite: str = option("stop", "stop, or restore: back to a checkpoint, with another key")
     stream: bool = option(False, "read images while training, for data larger than the memory")
     chunk_steps: int = option(25, "steps in one compiled program")
+    precision: str = option("float32", "of the networks: float32 or bfloat16; penalties in float32")
+    devices: int | None = option(None, "how many (default: all accelerators, or one CPU)")
+    distributed: bool = option(False, "join the processes that Slurm, mpirun, GKE or a TPU started")
+    coordinator: str | None = option(None, "HOST:PORT of the first process, without a launcher")
+    num_processes: int | None = option(None, "processes in all, without a launcher")
+    process_id: int | None = option(None, "0, 1, 2, ... of this process, without a launcher")
     quality: bool = option(True, "measure the samples' quality at the end")
     json: bool = option(False, "print one line of JSON at the end")
 
@@ -131,6 +142,7 @@ def check(config: Config) -> None:
     for name in ("steps", "batch_size", "n_critic", "chunk_steps", "checkpoint_every", "keep"):
         if getattr(config, name) < 1:
             raise ValueError(f"{name} is {getattr(config, name)}: give at least 1")
+    one_of("precision", config.precision, ("float32", "bfloat16"))
     one_of("on_nonfinite", config.on_nonfinite, ("stop", "restore"))
     if config.minutes is not None and not config.minutes > 0:
         raise ValueError(f"minutes is {config.minutes}: give a time > 0, or leave it out")

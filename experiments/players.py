@@ -5,14 +5,23 @@ from typing import Any
 from experiments.options import one_of
 
 
-def image_players(shape: tuple[int, ...], network: str, width: int) -> tuple[Any, Any]:
+def player(module: Any, config: Any, **kwargs: Any) -> Any:
+    """A Linen module as a network of the run's precision."""
+    import jwgan
+    from jwgan import networks
+
+    network = jwgan.from_linen(module, **kwargs)
+    return networks.in_dtype(network, "bfloat16") if config.precision == "bfloat16" else network
+
+
+def image_players(shape: tuple[int, ...], config: Any) -> tuple[Any, Any]:
     """(critic, generator) for images [H, W, C], without normalisation.
 
     Args:
       shape: (H, W, C).
-      network: "dcgan", "mlp", or "auto": an MLP for images under 16 pixels a side, where there is
-        little to convolve, and DCGAN above.
-      width: channels of the critic's first convolution; an MLP has 8 times as many units a layer.
+      config: has `network`, "dcgan", "mlp", or "auto" (an MLP for images under 16 pixels a side,
+        where there is little to convolve, and DCGAN above); `width`, channels of the critic's first
+        convolution (an MLP has 8 times as many units a layer); and `precision`.
 
     Raises:
       ValueError: for an unknown network or a shape it cannot be built for.
@@ -20,11 +29,10 @@ def image_players(shape: tuple[int, ...], network: str, width: int) -> tuple[Any
     import flax.linen as nn
     import jax.numpy as jnp
 
-    import jwgan
     from jwgan.models import dcgan, mlp
 
-    small = min(shape[:2]) < 16
-    kind = one_of("network", network, ("auto", "mlp", "dcgan"))
+    width, small = config.width, min(shape[:2]) < 16
+    kind = one_of("network", config.network, ("auto", "mlp", "dcgan"))
     critic: nn.Module
     generator: nn.Module
     if kind == "mlp" or (kind == "auto" and small):
@@ -34,4 +42,4 @@ def image_players(shape: tuple[int, ...], network: str, width: int) -> tuple[Any
     else:
         critic = dcgan.DCGANCritic(shape, width=width)
         generator = dcgan.DCGANGenerator(shape, width=width)
-    return jwgan.from_linen(critic), jwgan.from_linen(generator)
+    return player(critic, config), player(generator, config)

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from experiments import hosts
+
 START = time.perf_counter()
 MAX_RETRIES = 10
 
@@ -30,6 +32,7 @@ class Run(NamedTuple):
     state: Any
     step: int
     extra: dict[str, Any]  # of the checkpoint it goes on from; {} at the start
+    mesh: Any = None  # of several devices
 
 
 class NonFiniteError(RuntimeError):
@@ -134,6 +137,9 @@ class Session:
         self.caught: list[int] = []
         self.show: Callable[[int, float, str], None] = lambda step, estimate, warning: None
 
+    def local(self, state: Any) -> Any:
+        return hosts.local(state, self.run.mesh)
+
     def drawn(self, step: int) -> bool:
         return is_picture_step(step, self.run.config.chunk_steps)
 
@@ -147,8 +153,9 @@ class Session:
         return step > self.run.step and (self.drawn(step) or self.complete(step))
 
     def observe(self, step: int, state: Any) -> None:
-        if self.trouble:
+        if self.trouble or not hosts.is_first():
             return
+        state = self.local(state)
         if self.drawn(step):
             self.picture(step, state)
         if self.complete(step):
@@ -158,14 +165,15 @@ class Session:
     def stop(self, step: int) -> bool:
         minutes = self.run.config.minutes
         late = minutes and time.perf_counter() - self.began > 60 * minutes
-        return bool(self.caught or late or self.trouble)
+        return hosts.any_of_them(bool(self.caught or late or self.trouble))
 
     def record(self, first: int, info: Any) -> None:
         from jwgan import alarms
 
         scalars = {**info._asdict(), **info.objective}
         del scalars["objective"]
-        self.writer.scalars(first, scalars, self.journal.health)
+        if hosts.is_first():
+            self.writer.scalars(first, scalars, self.journal.health)
         self.journal.health = {}
         self.trouble = self.trouble or first_non_finite(first, scalars)
         if not self.trouble:
@@ -211,13 +219,19 @@ class Session:
 
         The look comes after the checkpoint: a run that goes on from here must not remember it.
         """
-        if self.trouble:
+        if self.trouble or not hosts.is_first():
             return
+        state = self.local(state)
         if step > self.saved or step == 0:
             self.save(step, state)
         self.picture(step, state)
         if step > self.examined and not self.caught:
             self.examine(step, state)
+
+
+def _only_first(make: Callable[[], Any]) -> Any:
+    """The context manager, in the process that writes."""
+    return make() if hosts.is_first() else contextlib.nullcontext()
 
 
 def _stretch(run: Run, journal: Journal, probe: Callable) -> tuple[Any, Session]:
@@ -229,11 +243,11 @@ def _stretch(run: Run, journal: Journal, probe: Callable) -> tuple[Any, Session]
     with (
         stop_signals() as caught,
         checkpoint.Checkpoints(run.folder / "checkpoints", config.keep, best) as checkpoints,
-        report.Writer(run.folder, step=run.step) as writer,
-        progress_bar(run.name, config.steps, run.step) as show,
+        _only_first(lambda: report.Writer(run.folder, step=run.step)) as writer,
+        _only_first(lambda: progress_bar(run.name, config.steps, run.step)) as show,
     ):
         session = Session(run, journal, probe, writer, checkpoints)
-        session.caught, session.show = caught, show
+        session.caught, session.show = caught, show or session.show
         state = loop.train(
             run.algorithm,
             run.state,
@@ -244,23 +258,38 @@ def _stretch(run: Run, journal: Journal, probe: Callable) -> tuple[Any, Session]
             due=session.due,
             observe=session.observe,
             stop=session.stop,
-            rescue=session.save,
+            rescue=lambda step, state: session.save(step, session.local(state)),
+            mesh=run.mesh,
         )
         session.finish(int(state.step), state)
     return state, session
 
 
-def last_finite(run: Run) -> Run:
-    """The run as its newest checkpoint has it, or as it began."""
+def first_state(run: Run) -> Any:
+    """The state before the first step, a function of the seed."""
+    import jax
+
+    init = lambda: run.algorithm.init(jax.random.key(run.config.seed), run.source.batch)
+    return hosts.placed(jax.jit(init)(), run.mesh)
+
+
+def newest(run: Run) -> tuple[Run, tuple[str, ...]]:
+    """The run as its newest whole checkpoint has it, or as it began, and what was passed over.
+
+    Raises:
+      CheckpointError: there are checkpoints, and none of them is whole or fits.
+    """
     import jax
 
     from jwgan import checkpoint
 
+    folder = run.folder / "checkpoints"
+    if not checkpoint.steps(folder):
+        return run._replace(state=first_state(run), step=0, extra={}), ()
     init = lambda: run.algorithm.init(jax.random.key(run.config.seed), run.source.batch)
-    if not checkpoint.steps(run.folder / "checkpoints"):
-        return run._replace(state=jax.jit(init)(), step=0, extra={})
-    restored = checkpoint.restore(run.folder / "checkpoints", jax.eval_shape(init))
-    return run._replace(state=restored.state, step=restored.step, extra=restored.extra)
+    found = checkpoint.restore(folder, jax.eval_shape(init))
+    state = hosts.placed(found.state, run.mesh)
+    return run._replace(state=state, step=found.step, extra=found.extra), found.skipped
 
 
 def keep_for_inspection(run: Run, trouble: NonFinite) -> None:
@@ -273,16 +302,18 @@ def keep_for_inspection(run: Run, trouble: NonFinite) -> None:
         run.source,
         steps=trouble.step,
         chunk_steps=run.config.chunk_steps,
+        mesh=run.mesh,
     )
     with checkpoint.Checkpoints(run.folder / "nonfinite", keep=1) as checkpoints:
-        checkpoints.save(trouble.step, state, {"trouble": str(trouble)})
+        checkpoints.save(trouble.step, hosts.local(state, run.mesh), {"trouble": str(trouble)})
 
 
 def _retry(run: Run, trouble: NonFinite, retries: list[dict[str, Any]]) -> tuple[Run, Journal]:
     """Back to the last finite checkpoint: on with another key, or the end with an explanation."""
     from jwgan import loop
 
-    run = last_finite(run)
+    hosts.wait_for_all("saved")  # before the others read what the first one writes
+    run, _ = newest(run)
     if run.config.on_nonfinite == "stop" or len(retries) >= MAX_RETRIES:
         start = run.step
         keep_for_inspection(run, trouble)
@@ -313,6 +344,7 @@ def train(run: Run) -> tuple[Any, dict[str, Any]]:
         run, journal = _retry(run, session.trouble, journal.retries)
         state, session = _stretch(run, journal, probe)
     step, seconds = int(state.step), time.perf_counter() - began
+    state = hosts.local(state, run.mesh)
     return state, {
         "run_dir": str(run.folder),
         "steps": step,

@@ -28,7 +28,7 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     from experiments import players
     from jwgan import objectives, priors
 
-    critic, generator = players.image_players(shape, config.network, config.width)
+    critic, generator = players.image_players(shape, config)
 
     algorithm = jwgan.sngan(
         critic,

@@ -17,7 +17,7 @@ class Task(NamedTuple):
     Attributes:
       name: the name on the command line.
       shape: D, of one sample.
-      source: `(n_critic, batch_size) -> jwgan.sources.Source`.
+      source: `(n_critic, batch_size, mesh=None) -> jwgan.sources.Source`.
       held_out: real samples [N, *D] that training never sees.
       dataset: `jwgan.data.Dataset` of an image task, else None.
       problem: `jwgan.problems.Problem` of a synthetic world, else None.
@@ -26,7 +26,7 @@ class Task(NamedTuple):
 
     name: str
     shape: tuple[int, ...]
-    source: Callable[[int, int], Any]
+    source: Callable[..., Any]
     held_out: Any
     dataset: Any = None
     problem: Any = None
@@ -60,8 +60,8 @@ def load_images(
     return Task(
         name=name,
         shape=images.shape[1:],
-        source=lambda n_critic, batch_size: sources.from_array(
-            images, n_critic=n_critic, batch_size=batch_size
+        source=lambda n_critic, batch_size, mesh=None: sources.from_array(
+            images, n_critic=n_critic, batch_size=batch_size, mesh=mesh
         ),
         held_out=images if dataset.test_images is None else dataset.test_images,
         dataset=dataset,
@@ -86,8 +86,8 @@ def stream_images(
         task = load_images(name, data_dir, image_size, channels)
         rows = task.dataset.images
     return task._replace(
-        source=lambda n_critic, batch_size: streams.from_rows(
-            rows, n_critic=n_critic, batch_size=batch_size, seed=seed
+        source=lambda n_critic, batch_size, mesh=None: streams.from_rows(
+            rows, n_critic=n_critic, batch_size=batch_size, seed=seed, mesh=mesh
         )
     )
 
@@ -140,7 +140,7 @@ def load_world(name: str) -> Task:
     return Task(
         name=name,
         shape=(2,),
-        source=lambda n_critic, batch_size: sources.from_sampler(
+        source=lambda n_critic, batch_size, mesh=None: sources.from_sampler(
             problem.sample, n_critic=n_critic, batch_size=batch_size
         ),
         # a key no run is given: the truth is the same for every run

@@ -63,18 +63,19 @@ def load(config: Config) -> Any:
 def build(config: Any, shape: tuple[int, ...], **kwargs: Any) -> Any:
     """The member that the options name; `kwargs` come before its settings here."""
     import jwgan
+    from experiments import players
     from jwgan import networks, priors
     from jwgan.models import autoencoder, mlp
 
     options.one_of("member", config.member, MEMBERS)
-    critic = jwgan.from_linen(mlp.MLPCritic((config.width,) * 3))
+    critic = players.player(mlp.MLPCritic((config.width,) * 3), config)
     if config.member in ("ebgan", "began"):  # an auto-encoder's error is the energy
-        critic = jwgan.from_linen(autoencoder.EBGANMLPCritic((config.width, config.width)))
+        critic = players.player(autoencoder.EBGANMLPCritic((config.width,) * 2), config)
     if config.member == "began":
         critic = networks.map_output(critic, lambda x, y: y.score)
     return getattr(jwgan, config.member)(
         critic,
-        jwgan.from_linen(mlp.MLPGenerator(shape, (config.width,) * 3)),
+        players.player(mlp.MLPGenerator(shape, (config.width,) * 3), config),
         prior=priors.normal(config.latent),
         **MEMBERS[config.member] | kwargs,
     )

@@ -29,7 +29,7 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     from experiments import players
     from jwgan import priors
 
-    critic, generator = players.image_players(shape, config.network, config.width)
+    critic, generator = players.image_players(shape, config)
 
     algorithm = jwgan.wgan_div(
         critic,

@@ -29,7 +29,7 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     from experiments import players
     from jwgan import priors
 
-    critic, generator = players.image_players(shape, config.network, config.width)
+    critic, generator = players.image_players(shape, config)
 
     member = jwgan.wgan_hinge if config.linear else jwgan.wgan_lp
     algorithm = member(

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jwgan import split
 from jwgan.check import require
@@ -24,8 +25,13 @@ def _never(step: int) -> bool:
     return False
 
 
-def chunk_program(algorithm: Algorithm, source: Source) -> Callable[[Any, Any, int], Any]:
-    """The compiled `(state, operand, length) -> (state, info [length])`; donates the state."""
+def chunk_program(
+    algorithm: Algorithm, source: Source, mesh: Mesh | None = None
+) -> Callable[[Any, Any, int], Any]:
+    """The compiled `(state, operand, length) -> (state, info [length])`; donates the state.
+
+    With a mesh the batches are divided over its axis "data", see `parallel`.
+    """
 
     def chunk(state: Any, operand: Any, length: int) -> tuple[Any, Any]:
         xs, take = source.batches(operand, state.key, length)
@@ -35,7 +41,15 @@ def chunk_program(algorithm: Algorithm, source: Source) -> Callable[[Any, Any, i
 
         return jax.lax.scan(body, state, xs, length=length)
 
-    return jax.jit(chunk, static_argnums=2, donate_argnums=0)
+    program = jax.jit(chunk, static_argnums=2, donate_argnums=0)
+    if mesh is None:
+        return program
+
+    def divided(state: Any, operand: Any, length: int) -> tuple[Any, Any]:
+        with jax.set_mesh(mesh):
+            return program(state, operand, length)
+
+    return divided
 
 
 def with_fresh_key(state: Any, number: int) -> Any:
@@ -70,6 +84,7 @@ def train(
     observe: Callable[[int, Any], Any] = _nothing,
     stop: Callable[[int], bool] = _never,
     rescue: Callable[[int, Any], Any] = _nothing,
+    mesh: Mesh | None = None,
 ) -> Any:
     """Trains until the state's step counter reaches `steps`.
 
@@ -89,6 +104,8 @@ def train(
       stop: `(step) -> bool`, asked at every chunk boundary.
       rescue: `(step, state)`, called when the source fails (an unreadable file, a lost connection)
         with the state so far, before the error goes on to the caller.
+      mesh: devices to divide the batches over (`parallel.data_mesh`); the state must lie whole on
+        each of them.
 
     Returns:
       The final state.
@@ -97,7 +114,7 @@ def train(
       ValueError: if chunk_steps is below 1.
     """
     require(chunk_steps >= 1, "chunk_steps", chunk_steps, "give at least one step a chunk")
-    run_chunk = chunk_program(algorithm, source)
+    run_chunk = chunk_program(algorithm, source, mesh)
     step = int(np.ravel(np.asarray(state.step))[0])
     pending: list[tuple[int, Any]] = []  # figures still on the device
 

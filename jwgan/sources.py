@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from jwgan.check import require
 from jwgan.split import over_data
@@ -56,8 +59,10 @@ def epoch_positions(key: Key, epoch: Array, offset: Array, count: int, size: int
     return table[draws // size, draws % size]
 
 
-def from_array(array: Any, *, n_critic: int, batch_size: int) -> Source:
+def from_array(array: Any, *, n_critic: int, batch_size: int, mesh: Mesh | None = None) -> Source:
     """Rows of an array [N, *D] held on the device, without replacement within an epoch.
+
+    With a mesh, every device holds all rows.
 
     Raises:
       ValueError: if n_critic or batch_size is below 1, or the batch is larger than the data.
@@ -66,14 +71,14 @@ def from_array(array: Any, *, n_critic: int, batch_size: int) -> Source:
     size = array.shape[0]
     remedy = f"there are only {size} samples; give a smaller batch or more data"
     require(batch_size <= size, "batch_size", batch_size, remedy)
-    array = jnp.asarray(array)
+    array = jax.device_put(array, None if mesh is None else NamedSharding(mesh, P()))
     per_step = n_critic * batch_size
 
     def fetch(first_step: int, length: int) -> Any:
         del length
         # Python integers: first_step * per_step passes 2**31 in a long run
         epoch, offset = divmod(first_step * per_step, size)
-        return array, jnp.int32(epoch), jnp.int32(offset)
+        return array, np.int32(epoch), np.int32(offset)
 
     def batches(operand: Any, key: Key, length: int) -> tuple[Any, Callable[[Any], Array]]:
         rows, epoch, offset = operand
@@ -90,9 +95,9 @@ def from_sampler(sample: Callable[[Key, int], Array], *, n_critic: int, batch_si
     _check(n_critic, batch_size)
     num = n_critic * batch_size
 
-    def fetch(first_step: int, length: int) -> Array:
+    def fetch(first_step: int, length: int) -> Any:
         del length
-        return jnp.int32(first_step)
+        return np.int32(first_step)
 
     def batches(operand: Array, key: Key, length: int) -> tuple[Any, Callable[[Any], Array]]:
         data_key = jax.random.fold_in(key, _DATA)

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from jwgan import data
 from jwgan.check import require
@@ -20,6 +22,7 @@ from jwgan.types import Array, Key
 
 _THREADS = 8
 _READ_AHEAD = 64  # batches
+_ENDLESS = 2**62
 
 
 class Rows(Protocol):
@@ -56,28 +59,35 @@ class FolderRows:
 
 
 def from_rows(
-    rows: Rows, *, n_critic: int, batch_size: int, seed: int = 0, shard: tuple[int, int] = (0, 1)
+    rows: Rows, *, n_critic: int, batch_size: int, seed: int = 0, mesh: Mesh | None = None
 ) -> Source:
     """Batches of rows, without replacement within an epoch.
+
+    With a mesh over several processes each process reads its own part of every batch only.
 
     Args:
       rows: samples [*D], all of one shape and dtype.
       n_critic: batches a step.
-      batch_size: samples in a batch, of this process.
+      batch_size: samples in a batch, of all processes together.
       seed: of the order.
-      shard: (p, n): this process takes every n-th draw, from the p-th on.
+      mesh: devices to divide the batches over.
 
     Raises:
-      ValueError: there are no rows, or n_critic or batch_size is below 1.
+      ValueError: there are no rows, n_critic or batch_size is below 1, or the processes do not
+        divide the batch.
     """
     import grain
 
     require(n_critic >= 1, "n_critic", n_critic, "give at least one critic update a step")
     require(batch_size >= 1, "batch_size", batch_size, "give at least one sample")
     require(len(rows) >= 1, "number of rows", len(rows), "give at least one sample")
-    draws = grain.MapDataset.source(rows).seed(seed).shuffle().repeat(None)[shard[0] :: shard[1]]
-    steps = draws.batch(n_critic * batch_size)
+    part, parts = (0, 1) if mesh is None else (jax.process_index(), jax.process_count())
+    remedy = f"give a multiple of the {parts} processes"
+    require(batch_size % parts == 0, "batch_size", batch_size, remedy)
+    draws = grain.MapDataset.source(rows).seed(seed).shuffle().repeat(None)
+    mine = grain.MapDataset.source(_Part(draws, batch_size, part, parts))
     options = grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=_READ_AHEAD)
+    steps = mine.batch(n_critic * batch_size // parts)
     iterator = iter(steps.to_iter_dataset(options))
     first = np.asarray(rows[0])
     batch = jax.ShapeDtypeStruct((n_critic, batch_size, *first.shape), first.dtype)
@@ -85,11 +95,31 @@ def from_rows(
     def fetch(first_step: int, length: int) -> Array:
         if iterator.get_state()["next_index"] != first_step:
             iterator.set_state({"next_index": first_step})
-        chunk = [next(iterator) for _ in range(length)]
-        return jnp.asarray(np.stack(chunk).reshape(length, *batch.shape))
+        chunk = np.stack([next(iterator) for _ in range(length)])
+        chunk = chunk.reshape(length, n_critic, batch_size // parts, *first.shape)
+        if mesh is None:
+            return jnp.asarray(chunk)
+        sharding = NamedSharding(mesh, P(None, None, "data"))
+        return jax.make_array_from_process_local_data(sharding, chunk)
 
     def batches(operand: Array, key: Key, length: int) -> tuple[Any, Any]:
         del key, length
         return operand, lambda x: over_data(x, 1)
 
     return Source(batch, fetch, batches)
+
+
+class _Part:
+    """The draws that belong to one process's part of every batch, in order."""
+
+    def __init__(self, draws: Any, batch_size: int, part: int, parts: int):
+        self._draws, self._batch_size = draws, batch_size
+        self._rows = batch_size // parts
+        self._first = part * self._rows
+
+    def __len__(self) -> int:
+        return _ENDLESS
+
+    def __getitem__(self, index: int) -> Any:
+        batch, row = divmod(index, self._rows)
+        return self._draws[batch * self._batch_size + self._first + row]

@@ -1,5 +1,6 @@
 """Streamed rows: every row once an epoch, batch t the same whenever it is asked for."""
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -46,14 +47,30 @@ def test_the_seed_is_the_order():
     assert (draws(stream(seed=1), 5) != draws(stream(seed=2), 5)).any()
 
 
-def test_shards_share_the_draws():
-    """Two processes with half a batch each see together what one sees."""
-    one = draws(stream(n_critic=1, batch_size=4), 5).reshape(5, 4)
-    halves = [
-        draws(stream(n_critic=1, batch_size=2, shard=(p, 2)), 5).reshape(5, 2) for p in (0, 1)
-    ]
-    np.testing.assert_array_equal(one[:, 0::2], halves[0])
-    np.testing.assert_array_equal(one[:, 1::2], halves[1])
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_processes_read_their_own_part_of_every_batch(parts, monkeypatch):
+    """Together, in their order, they read what a single one reads, and no row twice."""
+    from jwgan import parallel
+
+    whole = np.asarray(stream(n_critic=2, batch_size=4).fetch(0, 5))
+    locals_ = []
+    monkeypatch.setattr(jax, "process_count", lambda: parts)
+    monkeypatch.setattr(
+        jax, "make_array_from_process_local_data", lambda sharding, chunk: locals_.append(chunk)
+    )
+    mesh = parallel.data_mesh(jax.devices()[:1])
+    for part in range(parts):
+        monkeypatch.setattr(jax, "process_index", lambda part=part: part)
+        stream(n_critic=2, batch_size=4, mesh=mesh).fetch(0, 5)
+    np.testing.assert_array_equal(np.concatenate(locals_, axis=2), whole)
+
+
+def test_batches_that_processes_do_not_divide(monkeypatch):
+    from jwgan import parallel
+
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(ValueError, match="batch_size is 3: give a multiple of the 2 processes"):
+        stream(batch_size=3, mesh=parallel.data_mesh(jax.devices()[:1]))
 
 
 @pytest.mark.parametrize(
