@@ -109,9 +109,10 @@ def fashion() -> str:
         run = figures(f"fashion-{name}")
         if run:
             quality = run["quality"]
+            command = load(f"fashion-{name}")["command"].removeprefix("python -m experiments.")
             rows.append(
                 [
-                    f"`{name}`",
+                    f"`{command.removesuffix(' --json')}`",
                     run["steps"],
                     f"{run['seconds']:.0f}",
                     quality["classes_present"],
@@ -121,8 +122,16 @@ def fashion() -> str:
                     quality["frechet_distance_of_real"],
                 ]
             )
-    head = ["member", "steps", "s", "classes", "confident", "real's", "Frechet", "real's"]
+    head = ["run", "steps", "s", "classes", "confident", "real's", "Frechet", "real's"]
     return table(head, rows)
+
+
+def alarm() -> str:
+    run = figures("alarm")
+    settings = {r["setting"] for r in run["per_run"]}
+    head = ["runs", "settings", "bad runs", "warned of", "precision", "recall"]
+    row = [run["runs"], len(settings), run["bad"], run["warned"], run["precision"], run["recall"]]
+    return table(head, [row])
 
 
 def convolution() -> str:
@@ -149,4 +158,5 @@ TABLES = {
     "main-job": main_job,
     "fashion": fashion,
     "convolution": convolution,
+    "alarm": alarm,
 }

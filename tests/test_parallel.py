@@ -93,8 +93,11 @@ def test_many_devices_are_one(case, num, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num", [2, 4, 8])
-@pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    ("case", "num"),
+    [pytest.param(case, 8, id=f"{case.name}-8") for case in cases.CASES]
+    + [pytest.param(case, n, id=f"{case.name}-{n}") for case in cases.CASES[5:6] for n in (2, 4)],
+)
 def test_after_100_steps(case, num, monkeypatch):
     differences = compare(monkeypatch, case, num, steps=100)
     print(f"{case.name} on {num}: {differences}")
