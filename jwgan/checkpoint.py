@@ -15,11 +15,12 @@ import contextlib
 import hashlib
 import itertools
 import json
+import logging
 import operator
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -121,6 +122,8 @@ class Checkpoints:
         except Exception as error:  # orbax raises what its storage raises
             for part in self.directory.glob(f"{data.name}*"):
                 shutil.rmtree(part, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                _draft(_seal_path(self.directory, step)).unlink()
             raise CheckpointError(
                 f"checkpoint {step} was not written to {self.directory} ({_line(error)}): "
                 "free space or mend the directory; the last checkpoint is untouched"
@@ -177,7 +180,7 @@ def _store(data: Path, parts: list[Leaf]) -> None:
     data.parent.mkdir(parents=True, exist_ok=True)
     arrays = {leaf.path: leaf.array for leaf in parts if leaf.array.size}
     if arrays:
-        with _orbax() as checkpointer:
+        with _orbax() as checkpointer, _silenced():
             checkpointer.save(data.absolute(), args=ocp.args.PyTreeSave(arrays))
 
 
@@ -191,6 +194,17 @@ def _orbax() -> Any:
         barrier_sync_key_prefix=f"jwgan{jax.process_index()}",
     )
     return ocp.Checkpointer(ocp.PyTreeCheckpointHandler(), multiprocessing_options=alone)
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Without orbax's log: it prints a trace for every thread that fails, and we say it once."""
+    logger, drop = logging.getLogger("absl"), lambda record: "orbax" not in record.pathname
+    logger.addFilter(drop)
+    try:
+        yield
+    finally:
+        logger.removeFilter(drop)
 
 
 def _make_seal(step: int, parts: list[Leaf], data: Path, extra: dict[str, Any]) -> dict[str, Any]:
@@ -215,13 +229,17 @@ def _file_sha256(path: Path) -> str:
 
 def _publish(path: Path, seal: dict[str, Any]) -> None:
     """Makes the checkpoint exist: all of the seal or nothing of it."""
-    draft = path.with_suffix(".tmp")
+    draft = _draft(path)
     draft.unlink(missing_ok=True)
     with draft.open("x", encoding="utf-8") as file:  # not through a link of that name
         json.dump(seal, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, path)
+
+
+def _draft(seal_path: Path) -> Path:
+    return seal_path.with_suffix(".tmp")
 
 
 def _retire(directory: Path, keep: int, score: Callable | None) -> None:
@@ -324,5 +342,7 @@ def _checked_extra(extra: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _line(error: Exception) -> str:
-    """An exception in one short line."""
-    return printable(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+    """An exception in one short line; of a long one the end, where its cause stands, too."""
+    text = " ".join(str(error).split())
+    text = text if len(text) <= 200 else f"{text[:90]} ... {text[-100:]}"
+    return printable(f"{type(error).__name__}: {text}")

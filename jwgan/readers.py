@@ -1,8 +1,8 @@
 """Shell: image files as arrays of bytes, read as if a stranger had made them.
 
-No header is believed before it is compared with what is there, no link is followed out of a folder,
-nothing but regular files is opened (a pipe would wait for ever), no module is imported because a
-file names it, nothing is unpickled.
+No header is believed before it is compared with what is there, nothing but regular files is opened
+(a pipe would wait for ever), no link is followed out of a folder of images (IDX and TFDS files are
+shared by links), no module is imported because a file names it, nothing is unpickled.
 
 Letters: N images, S side in pixels, C channels.
 """

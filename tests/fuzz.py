@@ -161,9 +161,13 @@ def remove(path):
 
 
 def replace_by_something_else(rng, path, outside):
-    """A path that is no file any more, or not this folder's."""
-    remove(path)
-    kind = pick(rng, ("nothing", "folder", "pipe", "socket", "loop", "broken link", "link out"))
+    """A path that is no file any more, or not this folder's; `outside` is a file elsewhere."""
+    kinds = ("nothing", "folder", "pipe", "socket", "loop", "broken link", "link out", "moved out")
+    kind = pick(rng, kinds)
+    if kind == "moved out" and path.is_file():
+        outside = path.replace(outside.with_name(f"moved{path.suffix}"))
+    else:
+        remove(path)
     if kind == "folder":
         path.mkdir()
     elif kind == "pipe":
@@ -175,7 +179,7 @@ def replace_by_something_else(rng, path, outside):
         path.symlink_to(path)
     elif kind == "broken link":
         path.symlink_to("nowhere")
-    elif kind == "link out":
+    elif kind in ("link out", "moved out"):
         path.symlink_to(outside)
 
 
@@ -183,7 +187,7 @@ JSON_VALUES = (
     *(None, True, False, 0, 1, -1, 7, 2**31, 2**63, -(10**30), 0.5, -0.0, 1e308, 5e-324),
     *(math.nan, math.inf, -math.inf, 10**400, "", "a", "7", "NaN", "..", "../x", "/etc/passwd"),
     *("\0", "\ud800", "é\u2028\x1b[31m", "<script>", "x" * 100_000, [], {}, [[]], [1, 2, 3]),
-    *([None], {"": {}}, {"a": 1, "b": 0.5, "c": 0}, functools.reduce(lambda v, _: [v], range(300))),
+    *([None], {"": {}}, {"a": 1, "b": 0.5, "c": 0}, functools.reduce(lambda v, _: [v], range(450))),
 )
 
 

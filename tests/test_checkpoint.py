@@ -1,9 +1,11 @@
 """What is saved comes back bit for bit, or not at all and aloud."""
 
+import contextlib
 import functools
 import json
 import os
 import random
+import resource
 import shutil
 import threading
 from typing import Any, NamedTuple
@@ -562,6 +564,37 @@ def test_a_failed_save_is_reported_and_leaves_the_last_one(spoiled, monkeypatch,
     writer.save(40, make_state(4))
     writer.close()
     assert steps(spoiled) == [10, 20, 40]
+
+
+@contextlib.contextmanager
+def full_disk(num_bytes):
+    """Files cannot grow beyond `num_bytes`: the kernel refuses, as where there is no space."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+# orbax's threads may end after its event loop has
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("num_bytes", [100, 5_000, 200_000])
+def test_a_disk_that_is_full_while_saving(spoiled, num_bytes, caplog):
+    """In the arrays, in the seal: the older checkpoint stays, and saving works again later."""
+    state = make_state(3)._replace(objective={"w": np.random.default_rng(0).normal(size=20_000)})
+    writer = Checkpoints(spoiled)
+    with full_disk(num_bytes):
+        writer.save(30, state, {"note": "x" * 300_000})
+        with pytest.raises(CheckpointError, match=r"checkpoint 30 was not .*File too large.*free"):
+            writer.wait()
+    assert caplog.text == ""
+    assert not (spoiled / "00000030.tmp").exists()
+    assert restore(spoiled, make_state()).step == 20
+    writer.save(30, state)
+    writer.close()
+    assert_same(restore(spoiled, state).state, state)
+    assert len(os.listdir(spoiled)) == 6
 
 
 def test_a_directory_that_is_a_file(tmp_path):

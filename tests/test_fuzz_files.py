@@ -356,6 +356,11 @@ def test_checkpoints(kind, count, tmp_path, checkpoints):
         assert outside.read_bytes() == b"secret"
         if outcome == "works":
             assert checkpoint.state_sha256(found.state) == fingerprints[found.step]
+            folder = (
+                directory / json.loads((directory / f"{found.step:08d}.json").read_text())["data"]
+            )
+            read = [directory / f"{found.step:08d}.json", folder, *folder.rglob("*")]
+            assert not any(path.is_symlink() for path in read)
             assert len(found.skipped) == len([step for step in listed if step > found.step])
             assert all(line.isprintable() for line in found.skipped)
         if rng.random() < 0.1:

@@ -1,11 +1,13 @@
 """Every line is valid, every picture is where it belongs, and the page needs nothing else."""
 
+import contextlib
 import functools
 import io
 import json
 import math
 import os
 import re
+import resource
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -353,6 +355,24 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         report.write_json(tmp_path / "a.json", {"new": 1})
     assert json.loads((tmp_path / "a.json").read_text()) == {"old": 1}
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_row(tmp_path):
+    write(tmp_path, 0, 4)
+    writer, size = report.Writer(tmp_path, step=4), (tmp_path / "metrics.jsonl").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            writer.scalars(4, {"loss": [0.5, 1.0]})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (tmp_path / "metrics.jsonl").stat().st_size == size + 10, "torn"
+    assert report.read_metrics(tmp_path)["step"].tolist() == [0, 1, 2, 3]
+    write(tmp_path, 4, 6)
+    assert [row["step"] for row in read_lines(tmp_path)] == list(range(6))
+    with contextlib.suppress(OSError):
+        writer.close()
 
 
 def test_environment_names_versions_and_no_places(monkeypatch):
