@@ -30,6 +30,7 @@ The last records the fingerprints that tests/test_export.py compares the lowered
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -62,17 +63,19 @@ def export_program(function: Callable, shapes: Sequence[Any], platform: str) -> 
 
     from experiments import programs
 
-    result: dict[str, Any] = {"hurts": []}
-    jitted = jax.jit(function)
+    jitted, text = jax.jit(function), ""
+    result: dict[str, Any] = {}
     # any exception: a missing rule is NotImplementedError, a foreign backend ValueError, and more
     try:
-        text = jitted.trace(*shapes).lower(lowering_platforms=(platform,)).as_text()
-        result["hurts"] = programs.hurts(text, platform)
         exported = jax.export.export(jitted, platforms=(platform,))(*shapes)
+        text = exported.mlir_module()
         result["bytes"] = len(exported.serialize())
     except Exception as error:
         result["failed"] = one_line(error)
-    return result
+    if not text:  # perhaps it is lowered, and only not fit to be kept
+        with contextlib.suppress(Exception):
+            text = jitted.trace(*shapes).lower(lowering_platforms=(platform,)).as_text()
+    return result | {"hurts": programs.hurts(text, platform)}
 
 
 def member_programs(algorithm: Any, state: Any, batch: Any) -> dict[str, tuple[Callable, list]]:
