@@ -32,7 +32,8 @@ def choose_folder(config: Config, name: str) -> pathlib.Path:
     Raises:
       ValueError: if it holds a run already and --resume is not given, or the other way round.
     """
-    stem, root = f"{name}-{config.dataset}", pathlib.Path("runs")
+    dataset = config.dataset.replace("/", "-")
+    stem, root = f"{name}-{dataset}", pathlib.Path("runs")
     if config.run_dir:
         folder = pathlib.Path(config.run_dir)
     else:

@@ -90,7 +90,7 @@ class ImageConfig(Config):
     ema: float = option(0.999, "decay of the generator's average; 0: none")
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """argparse with one-line errors and a guess at what was meant."""
 
     def error(self, message: str) -> typing.NoReturn:
@@ -118,7 +118,7 @@ def _value_type(annotation: Any) -> Any:
 
 def parse(config_type: type, argv: list[str] | None, doc: str, positional: str = "") -> Any:
     """The Config from a command line; every field is an option, or `positional` by position."""
-    parser = _Parser(
+    parser = Parser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     for field in dataclasses.fields(config_type):

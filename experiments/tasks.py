@@ -33,6 +33,7 @@ class Task(NamedTuple):
     checksum: str = ""
 
 
+TFDS = "tfds/"  # and a name as TFDS has it
 IMAGES = ("digits", "mnist", "fashion_mnist", "folder")
 WORLDS = ("eight_gaussians", "twenty_five_gaussians", "ring", "swiss_roll")
 
@@ -43,13 +44,16 @@ def load_images(
     """An image task by name; `image_size` pads or resizes, and is needed for a folder."""
     from jwgan import data, sources
 
-    loaders = {
+    loaders: dict[str, Callable[[], Any]] = {
         "digits": lambda: data.digits(),
         "mnist": lambda: data.mnist(data_dir),
         "fashion_mnist": lambda: data.fashion_mnist(data_dir),
         "folder": lambda: _folder(data_dir, image_size, channels),
     }
-    dataset = loaders[one_of("dataset", name, loaders)]()
+    if name.startswith(TFDS):
+        dataset = data.from_tfds(name.removeprefix(TFDS), data_dir)
+    else:
+        dataset = loaders[one_of("dataset", name, [*loaders, f"{TFDS}NAME"])]()
     if image_size and dataset.images.shape[1] != image_size:
         test = dataset.test_images
         dataset = dataset._replace(
@@ -79,9 +83,17 @@ def stream_images(
     """
     from jwgan import streams
 
-    if one_of("dataset", name, IMAGES) == "folder":
-        rows: Any = streams.FolderRows(_path(data_dir), image_size or 32, channels)
-        task = _folder_task(rows, str(data_dir))
+    size = image_size or 32
+    if name.startswith(TFDS):
+        tfds_rows = streams.TFDSRows(
+            name.removeprefix(TFDS), data_dir, image_size=size, channels=channels
+        )
+        files = sorted(tfds_rows.folder.iterdir())
+        rows: Any = tfds_rows
+        task = _streamed_task(name, rows, files, str(tfds_rows.folder))
+    elif name == "folder":
+        rows = streams.FolderRows(_path(data_dir), size, channels)
+        task = _streamed_task(name, rows, rows.paths, str(data_dir))
     else:
         task = load_images(name, data_dir, image_size, channels)
         rows = task.dataset.images
@@ -92,20 +104,20 @@ def stream_images(
     )
 
 
-def _folder_task(rows: Any, path: str) -> Task:
+def _streamed_task(name: str, rows: Any, files: list[Any], path: str) -> Task:
     """A task but for its source; the checksum is of the files' names and sizes."""
     import numpy as np
 
     from jwgan import data, sources
 
     shown = np.stack([rows[i] for i in range(min(len(rows), 1000))])
-    listing = "".join(f"{path.name} {path.stat().st_size}\n" for path in rows.paths)
+    listing = "".join(f"{file.name} {file.stat().st_size}\n" for file in files)
     return Task(
-        name="folder",
+        name=name,
         shape=shown.shape[1:],
         source=functools.partial(sources.from_array, shown),
         held_out=shown,
-        dataset=data.Dataset(name="folder", images=shown, source=path),
+        dataset=data.Dataset(name=name, images=shown, source=path),
         checksum=hashlib.sha256(listing.encode()).hexdigest(),
     )
 

@@ -212,6 +212,21 @@ def _tfds_folder(name: str, data_dir: Path) -> Path | None:
     return max((info.parent for info in found), key=version, default=None)
 
 
+def tfds_folder(name: str, data_dir: str | os.PathLike | None = None) -> Path:
+    """Where TFDS prepared a data set; see `from_tfds`.
+
+    Raises:
+      DataError: no name of TFDS's kind, or nothing is prepared there.
+    """
+    if not re.fullmatch(r"\w+(/\w[\w.-]*)*", name):
+        raise DataError(f"name is {name!r}; give a name as TFDS has it, like 'fashion_mnist'")
+    data_dir = _tfds_home() if data_dir is None else Path(data_dir)
+    prepared = _tfds_folder(name, data_dir)
+    if prepared is None:
+        raise DataError(f"{data_dir / name}: no prepared TFDS data set; give the folder above it")
+    return prepared
+
+
 def from_tfds(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
     """An image data set prepared by TFDS as array_record; nothing is downloaded.
 
@@ -223,12 +238,7 @@ def from_tfds(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
     Raises:
       DataError: Not prepared there, not array_record, damaged, or images of unequal shapes.
     """
-    if not re.fullmatch(r"\w+(/\w[\w.-]*)*", name):
-        raise DataError(f"name is {name!r}; give a name as TFDS has it, like 'fashion_mnist'")
-    data_dir = _tfds_home() if data_dir is None else Path(data_dir)
-    prepared = _tfds_folder(name, data_dir)
-    if prepared is None:
-        raise DataError(f"{data_dir / name}: no prepared TFDS data set; give the folder above it")
+    prepared = tfds_folder(name, data_dir)
     (images, labels), held_out, names = read_tfds(prepared)
     train = _to_unit(images), labels
     source = f"{prepared} (TFDS)"

@@ -176,22 +176,28 @@ def read_image(path: str | os.PathLike, image_size: int, channels: int) -> np.nd
     Raises:
       DataError: no PNG or JPEG, damaged, or of more than 2**26 pixels.
     """
-    from PIL import Image, ImageOps
-
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: unreadable image: no regular file; replace or remove it")
     try:
-        with open(path, "rb") as file, _open_image(file) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I"):  # 16 bits, which convert would clip at 255
-                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-            upright = upright.convert("RGB" if channels == 3 else "L")
-            square = ImageOps.fit(upright, (image_size, image_size), Image.Resampling.LANCZOS)
+        with open(path, "rb") as file:
+            return square(file, image_size, channels)
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
         what = _one_line(error)
         raise DataError(f"{path}: unreadable image: {what}; replace or remove it") from error
-    return np.asarray(square).reshape(image_size, image_size, channels)
+
+
+def square(file: IO[bytes], image_size: int, channels: int) -> np.ndarray:
+    """What `read_image` makes of an open file; raises what Pillow raises."""
+    from PIL import Image, ImageOps
+
+    with _open_image(file) as image:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I"):  # 16 bits, which convert would clip at 255
+            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+        upright = upright.convert("RGB" if channels == 3 else "L")
+        fitted = ImageOps.fit(upright, (image_size, image_size), Image.Resampling.LANCZOS)
+    return np.asarray(fitted).reshape(image_size, image_size, channels)
 
 
 def _open_image(file: IO[bytes]) -> Any:
@@ -235,6 +241,26 @@ def read_tfds(prepared: Path) -> tuple[Part, Part | None, tuple[str, ...]]:
         remedy = "prepare it again with file_format='array_record'"
         raise DataError(f"{prepared}: TFDS cannot read it: {_one_line(error)}; {remedy}") from error
     return train, test, names if train[1] is not None else ()
+
+
+def open_tfds(prepared: Path, split: str) -> Any:
+    """A random-access source of a split's examples, images left encoded.
+
+    Raises:
+      DataError: not array_record, damaged, or without that split.
+    """
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets import decode
+
+    try:
+        _check_tfds_folder(prepared)
+        builder = tfds.builder_from_directory(str(prepared))
+        source = builder.as_data_source(split, decoders={"image": decode.SkipDecoding()})
+        _check_records(builder.info.splits[split], prepared)
+    except Exception as error:  # TFDS raises anything from KeyError up on a damaged folder
+        remedy = "prepare it again with file_format='array_record'"
+        raise DataError(f"{prepared}: TFDS cannot read it: {_one_line(error)}; {remedy}") from error
+    return source
 
 
 def _check_tfds_folder(prepared: Path) -> None:

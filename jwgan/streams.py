@@ -5,6 +5,7 @@ counter: batch t is the same whenever it is asked for, so a resumed run needs no
 state, and every epoch is a new permutation, as for data held on the device.
 """
 
+import io
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jwgan import data
+from jwgan import data, readers
 from jwgan.check import require
 from jwgan.sources import Source
 from jwgan.split import over_data
@@ -55,6 +56,52 @@ class FolderRows:
 
     def __getitem__(self, index: int) -> np.ndarray:
         pixels = data.read_image(self.paths[index], self.image_size, self.channels)
+        return pixels.astype(np.float32) / 127.5 - 1
+
+
+class TFDSRows:
+    """The images of a data set that TFDS prepared as array_record, each decoded when asked for.
+
+    Rows are float32 [S, S, C] in [-1, 1], centre-cropped and resized.
+
+    Args:
+      name: as TFDS names it, for example "celeb_a" or "imagenet_resized/64x64".
+      data_dir: the folder that holds `name/`; default TFDS_DATA_DIR or ~/tensorflow_datasets.
+      image_size: S, in pixels.
+      channels: C, 1 or 3.
+      split: of the data set.
+
+    Raises:
+      DataError: not prepared there, not array_record, or damaged; and when a row is read, a damaged
+        image.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        data_dir: str | Path | None = None,
+        *,
+        image_size: int,
+        channels: int = 3,
+        split: str = "train",
+    ):
+        self.folder = data.tfds_folder(name, data_dir)
+        self._source = readers.open_tfds(self.folder, split)
+        self.image_size, self.channels = image_size, channels
+        self[0]
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        encoded = io.BytesIO(self._source[index]["image"])
+        try:
+            pixels = readers.square(encoded, self.image_size, self.channels)
+        except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ...
+            what = " ".join(str(error).split())
+            raise data.DataError(
+                f"{self.folder}: image {index} is unreadable: {what}; prepare the data set again"
+            ) from error
         return pixels.astype(np.float32) / 127.5 - 1
 
 

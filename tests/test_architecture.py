@@ -27,7 +27,7 @@ ALLOWED = {
     "divergences": {"types", "check"},
     "readers": {"types", "check"},
     "data": {"types", "check", "readers"},
-    "streams": {"types", "check", "data", "sources", "split"},
+    "streams": {"types", "check", "data", "readers", "sources", "split"},
     "alarms": {"types", "check"},
     "leaves": {"types", "check"},
     "checkpoint": {"types", "check", "leaves"},

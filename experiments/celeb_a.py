@@ -1,0 +1,42 @@
+"""BEGAN on faces at 128x128 with the paper's networks.
+
+Paper: Berthelot, Schumm and Metz, 2017, Boundary Equilibrium Generative Adversarial Networks: n
+128, h = z = 64, batch 16, Adam 1e-4 halved when M stalls, gamma 0.3, 0.5 or 0.7, lambda_k 1e-3, h0
+skips, residuals that vanish. Its faces were the authors' own 360,000; CelebA stands in for them.
+Published: pictures only for faces, and an Inception score of 5.62 on CIFAR-10.
+
+    python -m experiments.celeb_a --data-dir TFDS_FOLDER --gamma 0.5
+    python -m experiments.celeb_a --dataset folder --data-dir IMAGES
+
+Images are read while training (--stream), centre-cropped and resized.
+"""
+
+import dataclasses
+
+from experiments import began, launch
+from experiments.options import option
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(began.Config):
+    dataset: str = option("tfds/celeb_a", "tfds/NAME, folder, or another image data set")
+    image_size: int | None = option(128, "pixels a side")
+    channels: int = option(3, "of an image folder, 1 or 3")
+    stream: bool = option(True, "read images while training, for data larger than the memory")
+    steps: int = option(200_000, "updates of both players")
+    batch_size: int = option(16, "samples in a batch")
+    width: int = option(128, "n, channels of the convolutions")
+    code: int = option(64, "h, dimensions of the auto-encoder's code")
+    latent: int = option(64, "dimensions of the uniform latents")
+    learning_rate: float = option(1e-4, "of both players' Adam")
+    gamma: float = option(0.5, "diversity ratio, E L(G(z)) / E L(x)")
+    lambda_k: float = option(1e-3, "gain of k_t")
+    zero: float = option(0.0, "pixel value that the networks see as 0: grey")
+    skips: bool = option(True, "join h0 to every scale of decoder and generator")
+    vanishing: int = option(16_000, "steps in which the vanishing residuals go to 0; 0: none")
+
+
+build = began.build
+
+if __name__ == "__main__":
+    launch.main(Config, build, __doc__, "celeb_a")

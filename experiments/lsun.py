@@ -1,0 +1,57 @@
+"""WGAN with weight clipping on LSUN bedrooms at 64x64 with the DCGAN of the paper.
+
+Paper: Arjovsky, Chintala and Bottou, 2017, Wasserstein GAN, section 4: RMSProp 5e-5, c 0.01, 5
+critic updates, batch 64. Published: no figure; the estimate falls as samples get better (figure 3),
+and training survives where GAN's fails (figures 5 to 7).
+
+    python -m experiments.lsun --data-dir TFDS_FOLDER
+    python -m experiments.lsun --dataset folder --data-dir IMAGES
+
+Three million bedrooms are read while training (--stream), centre-cropped and resized.
+"""
+
+import dataclasses
+from typing import Any
+
+from experiments import launch, options
+from experiments.options import option
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(options.Config):
+    dataset: str = option("tfds/lsun/bedroom", "tfds/NAME, folder, or another image data set")
+    image_size: int | None = option(64, "pixels a side")
+    channels: int = option(3, "of an image folder, 1 or 3")
+    stream: bool = option(True, "read images while training, for data larger than the memory")
+    steps: int = option(200_000, "generator updates in all")
+    chunk_steps: int = option(100, "steps in one compiled program")
+    width: int = option(64, "channels of the critic's first convolution")
+    latent: int = option(100, "dimensions of the normal latents")
+    learning_rate: float = option(5e-5, "of both players' RMSProp")
+    c: float = option(0.01, "critic weights stay in [-c, c]")
+
+
+def build(config: Config, shape: tuple[int, ...]) -> Any:
+    import jwgan
+    from experiments import players
+    from jwgan import priors
+    from jwgan.models import dcgan, norms
+
+    common: Any = {
+        "width": config.width,
+        "kernel_size": 4,
+        "norm": norms.batch_norm,
+        "kernel_init": dcgan.PAPER_INIT,
+    }
+    modes: Any = {"train": {"train": True}, "evaluate": {"train": False}}
+    return jwgan.wgan(
+        players.player(dcgan.DCGANCritic(shape, **common), config, **modes),
+        players.player(dcgan.DCGANGenerator(shape, **common), config, **modes),
+        prior=priors.normal(config.latent),
+        learning_rate=config.learning_rate,
+        c=config.c,
+    )
+
+
+if __name__ == "__main__":
+    launch.main(Config, build, __doc__, "lsun")

@@ -1,0 +1,87 @@
+"""Does the data pipeline keep up with the training step?
+
+    python -m experiments.pipeline --json
+    python -m experiments.pipeline --dataset tfds/faces --data-dir tfds_data --image-size 64 --json
+
+Reads a data set as a streamed run does (experiments.wgan_gp --stream), alone and while its step
+trains. JSON: images_per_second of the pipeline alone; images_per_second_needed by the step on data
+held on the device; share_waiting, the part of a streamed run's time in which the device had nothing
+to do, 1 - (streamed rate / rate on held data), which noise can make negative.
+"""
+
+import dataclasses
+import json
+import time
+from typing import Any
+
+from experiments import launch, options, wgan_gp
+from experiments.options import option
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(wgan_gp.Config):
+    steps: int = option(400, "steps timed, after as many that warm up")
+
+
+def seconds(source: Any, config: Config, algorithm: Any = None) -> float:
+    """Of the timed steps' data, and of training on it if there is an algorithm."""
+    import jax
+
+    from jwgan import loop
+
+    length = config.chunk_steps
+    state = None
+    if algorithm is not None:
+        program = loop.chunk_program(algorithm, source)
+        state = jax.jit(lambda: algorithm.init(jax.random.key(config.seed), source.batch))()
+    began = 0.0
+    for first in range(0, 2 * config.steps, length):
+        if first == config.steps:
+            jax.block_until_ready(state)
+            began = time.perf_counter()
+        operand = source.fetch(first, length)
+        if algorithm is not None:
+            state, _ = program(state, operand, length)
+    jax.block_until_ready(state)
+    return time.perf_counter() - began
+
+
+def measure(config: Config) -> dict[str, Any]:
+    """The figures."""
+    import numpy as np
+
+    from jwgan import sources
+
+    options.check(config)
+    if config.steps % config.chunk_steps:
+        raise ValueError(f"steps is {config.steps}: give a multiple of {config.chunk_steps}")
+    task = launch.load_images(dataclasses.replace(config, stream=True))
+    sizes: dict[str, Any] = {"n_critic": config.n_critic, "batch_size": config.batch_size}
+    streamed = task.source(**sizes)
+    held = sources.from_array(np.asarray(task.dataset.images), **sizes)
+    algorithm = wgan_gp.build(config, task.shape)
+    images = config.steps * config.n_critic * config.batch_size
+    alone = seconds(streamed, config)
+    on_held, on_streamed = (seconds(s, config, algorithm) for s in (held, streamed))
+    return {
+        "dataset": config.dataset,
+        "shape": list(task.shape),
+        "images_per_second": round(images / alone),
+        "images_per_second_needed": round(images / on_held),
+        "images_per_second_streamed": round(images / on_streamed),
+        "share_waiting": round(1 - on_held / on_streamed, 4),
+    }
+
+
+def main() -> None:
+    config = options.parse(Config, None, __doc__)
+    launch.use_compilation_cache()
+    try:
+        result = measure(config)
+    except (ValueError, OSError) as error:
+        options.fail(error)
+    print(json.dumps(result) if config.json else json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
