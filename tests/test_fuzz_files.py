@@ -5,6 +5,7 @@ import functools
 import gzip
 import io
 import json
+import re
 import shutil
 import zlib
 
@@ -296,8 +297,11 @@ def checkpoints(tmp_path_factory):
 def damage_checkpoints(rng, directory, outside):
     seals = sorted(p for p in directory.glob("*.json") if p.is_file())
     folders = sorted(p for p in directory.iterdir() if p.is_dir())
-    files = seals + sorted(p for f in folders for p in f.rglob("*") if p.is_file())
-    files = [path for path in files if not path.is_symlink()]
+    arrays = [p for f in folders for p in f.rglob("*") if p.is_file()]
+    # orbax draws its names anew every time: their places and sizes tell the files apart
+    places = lambda path: (str(path.parent), re.sub(r"[0-9a-f]{32}", "", path.name))
+    arrays.sort(key=lambda path: (*places(path), path.stat().st_size))
+    files = [path for path in seals + arrays if not path.is_symlink()]
     choice = rng.random()
     if choice < 0.4 and files:
         path = pick(rng, files)
