@@ -127,6 +127,10 @@ def grade(runs: list[dict[str, Any]], thresholds: Any) -> dict[str, Any]:
 
 def main() -> None:
     config = options.parse(Config, None, __doc__)
+    try:
+        options.check_numbers(config)
+    except ValueError as error:
+        options.fail(error)
     from experiments import launch
     from jwgan import alarms
 

@@ -142,16 +142,16 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def any_of_them(flag: bool) -> bool:
-    """Whether it is true in any process; all of them must ask."""
+def largest(number: int) -> int:
+    """The largest of the processes' numbers; all of them must ask."""
     import jax
 
     if jax.process_count() == 1:
-        return flag
+        return number
     import numpy as np
     from jax.experimental import multihost_utils
 
-    return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
+    return int(np.max(multihost_utils.process_allgather(np.array(number))))
 
 
 def wait_for_all(name: str) -> None:

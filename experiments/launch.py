@@ -7,6 +7,7 @@ name)`. Nothing here imports jax before the command line is parsed, so `--help` 
 
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import signal
@@ -75,6 +76,26 @@ def describe(config: Config, name: str, doc: str, task: Any) -> dict[str, Any]:
     }
 
 
+def read_description(folder: pathlib.Path) -> dict[str, Any]:
+    """A run's config.json.
+
+    Raises:
+      ValueError: there is none, or it is not what `describe` makes.
+    """
+    path = folder / "config.json"
+    try:
+        if not path.is_file():
+            raise ValueError("no regular file")
+        found = json.loads(path.read_text(encoding="utf-8"))
+        parts = [found["config"], found["data"]]
+        if not isinstance(found["experiment"], str) or {type(p) for p in parts} != {dict}:
+            raise ValueError("experiment, config or data is of another kind")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        what = " ".join(str(error).split())[:100]
+        raise ValueError(f"{path} is no run's description ({what}): give another run") from error
+    return found
+
+
 def compare(old: dict[str, Any], new: dict[str, Any]) -> None:
     """Raises ValueError naming every difference that makes a resume another run."""
     different = []
@@ -113,6 +134,17 @@ def use_compilation_cache() -> None:
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(default))
 
 
+def require_memory(state: Any, batch: Any) -> None:
+    """Raises ValueError if a state, its gradients and a batch cannot fit in this machine."""
+    import jax
+
+    from jwgan import readers
+
+    size = lambda leaf: math.prod(leaf.shape) * 4
+    needed = 2 * sum(map(size, jax.tree.leaves(state))) + size(batch)
+    readers.require_memory(needed, "the state and a batch", "make networks or batch smaller")
+
+
 def prepare(
     config: Any, build: Callable, name: str, doc: str, load: Callable[[Any], Any]
 ) -> session.Run:
@@ -130,11 +162,12 @@ def prepare(
     algorithm = build(config, task.shape)
     source = task.source(config.n_critic, config.batch_size, mesh)
     # shape errors show here, before anything is written
-    jax.eval_shape(lambda: algorithm.init(jax.random.key(config.seed), source.batch))
+    shapes = jax.eval_shape(lambda: algorithm.init(jax.random.key(config.seed), source.batch))
+    require_memory(shapes, source.batch)
     description = describe(config, name, doc, task)
     run = session.Run(config, name, folder, task, algorithm, source, None, 0, {}, mesh)
     if config.resume:
-        compare(json.loads((folder / "config.json").read_text()), description)
+        compare(read_description(folder), description)
         run, skipped = session.newest(run)
         for line in skipped if first else ():
             print(f"passed over: {line}", file=sys.stderr)

@@ -86,6 +86,10 @@ def summary(values: list[float]) -> dict[str, float]:
 
 def main() -> None:
     config = options.parse(Config, None, __doc__)
+    try:
+        options.check_numbers(config)
+    except ValueError as error:
+        options.fail(error)
     from experiments import evaluate, launch
 
     launch.use_compilation_cache()

@@ -137,14 +137,54 @@ def parse(config_type: type, argv: list[str] | None, doc: str, positional: str =
     return config_type(**vars(parser.parse_args(argv)))
 
 
+# Counts of which there must be at least one, wherever an experiment has them.
+COUNTS = (
+    *("steps", "batch_size", "n_critic", "chunk_steps", "checkpoint_every", "keep", "seeds"),
+    *("width", "latent", "code", "image_size", "decay_steps"),
+)
+
+
+def check_numbers(config: Any) -> None:
+    """Raises ValueError for numbers that no experiment can run with, whatever its options."""
+    for field in dataclasses.fields(config):
+        name, value = field.name, getattr(config, field.name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if name in COUNTS and value < 1:
+            raise ValueError(f"{name} is {value}: give at least 1")
+        if name != "seed" and not abs(value) < 2**31:
+            raise ValueError(f"{name} is {value}: give a number below 2**31")
+        if name.endswith("learning_rate") and not value > 0:
+            raise ValueError(f"{name} is {value}: give a rate > 0")
+    if not 0 <= getattr(config, "ema", 0.0) < 1:
+        raise ValueError(f"ema is {config.ema}: give a decay in [0, 1)")
+    if not 0 <= getattr(config, "seed", 0) < 2**32:
+        raise ValueError(f"seed is {config.seed}: give a whole number from 0 to 2**32 - 1")
+
+
 def check(config: Config) -> None:
     """Raises ValueError for options that no experiment can run with."""
-    for name in ("steps", "batch_size", "n_critic", "chunk_steps", "checkpoint_every", "keep"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name} is {getattr(config, name)}: give at least 1")
+    check_numbers(config)
     one_of("precision", config.precision, ("float32", "bfloat16"))
     one_of("on_nonfinite", config.on_nonfinite, ("stop", "restore"))
     if config.minutes is not None and not config.minutes > 0:
         raise ValueError(f"minutes is {config.minutes}: give a time > 0, or leave it out")
-    if not 0 <= config.seed < 2**32:
-        raise ValueError(f"seed is {config.seed}: give a whole number from 0 to 2**32 - 1")
+
+
+def from_description(config_type: type, chosen: Any) -> Any:
+    """The Config that config.json holds.
+
+    Raises:
+      ValueError: an option is unknown, or of another type.
+    """
+    fields = {field.name: field.type for field in dataclasses.fields(config_type)}
+    if not isinstance(chosen, dict) or not chosen.keys() <= fields.keys():
+        raise ValueError(f"its options are not those of {config_type.__module__}")
+    for name, value in chosen.items():
+        kind = _value_type(fields[name])
+        if value is None and isinstance(fields[name], types.UnionType):
+            continue
+        fits = isinstance(value, int | float) if kind is float else isinstance(value, kind)
+        if not fits or (isinstance(value, bool) and kind is not bool):
+            raise ValueError(f"its {name} is {value!r}")
+    return config_type(**chosen)

@@ -11,7 +11,6 @@ straight line for bounded ones. The samples come from the newest whole checkpoin
 """
 
 import dataclasses
-import json
 import pathlib
 from typing import Any
 
@@ -36,17 +35,18 @@ def read_run(folder: pathlib.Path) -> tuple[Any, Any, Any]:
 
     from jwgan import checkpoint
 
-    try:
-        described = json.loads((folder / "config.json").read_text())
-        name, chosen = described["experiment"], described["config"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"run_dir is {str(folder)!r}: no readable config.json there") from error
+    described = launch.read_description(folder)
     here = pathlib.Path(__file__).parent
-    module_names = [path.stem for path in here.glob("*.py")]  # a run names no other module
-    module = importlib.import_module(
-        f"experiments.{options.one_of('experiment', name, module_names)}"
-    )
-    config = module.Config(**chosen)
+    # a run names no other module, and only one that builds something
+    texts = {path.stem: path.read_text() for path in here.glob("*.py")}
+    names = [name for name, text in texts.items() if "\n    launch.main(" in text]
+    try:
+        name = options.one_of("experiment", described["experiment"], names)
+        module = importlib.import_module(f"experiments.{name}")
+        config = options.from_description(module.Config, described["config"])
+    except ValueError as error:
+        raise ValueError(f"{folder / 'config.json'}: {error}: give another run") from error
+    options.check(config)
     task = module.load(config) if hasattr(module, "load") else launch.load_images(config)
     algorithm = module.build(config, task.shape)
     batch = task.source(config.n_critic, config.batch_size).batch

@@ -165,7 +165,10 @@ class Session:
     def stop(self, step: int) -> bool:
         minutes = self.run.config.minutes
         late = minutes and time.perf_counter() - self.began > 60 * minutes
-        return hosts.any_of_them(bool(self.caught or late or self.trouble))
+        number = hosts.largest(self.caught[0] if self.caught else 0)
+        if number and not self.caught:  # another process was asked to stop
+            self.caught.append(number)
+        return bool(hosts.largest(bool(number or late or self.trouble)))
 
     def record(self, first: int, info: Any) -> None:
         from jwgan import alarms

@@ -117,10 +117,11 @@ def test_asked_to_stop_together(tmp_path):
         time.sleep(0.1)
     processes[1].send_signal(signal.SIGTERM)
     outputs = [process.communicate(timeout=60) for process in processes]
-    assert [process.returncode for process in processes] == [0, 128 + signal.SIGTERM], outputs
+    assert [process.returncode for process in processes] == [128 + signal.SIGTERM] * 2, outputs
     result = json.loads(outputs[0][0].strip().splitlines()[-1])
     saved = max(int(path.stem) for path in folder.glob("checkpoints/*.json"))
     assert saved == result["steps"] < 100_000
+    assert result["stopped_by"] == "SIGTERM"
 
 
 @pytest.mark.parametrize(

@@ -310,7 +310,7 @@ def test_every_member_exports_for_every_platform():
         (["wgan_gb"], "member is 'wgan_gb': did you mean wgan_gp?"),
         (["gan", "--platforms", "gpu"], "platform is 'gpu'"),
         (["--bogus"], "unrecognized arguments: --bogus; see --help"),
-        (["--save", "nowhere"], "run_dir is 'nowhere': no readable config.json"),
+        (["--save", "nowhere"], "nowhere/config.json is no run's description"),
     ],
 )
 def test_bad_requests_are_one_line(capsys, argv, says):

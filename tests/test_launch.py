@@ -127,7 +127,7 @@ def test_bad_options_of_a_world(rejected, tmp_path, extra, says):
         (["--dataset", "mnist", "--data-dir", "nowhere"], "nowhere"),
         (["--image-size", "7"], "7"),
         (["--weight", "-1"], "weight is -1.0"),
-        (["--ema", "1"], "decay is 1.0"),
+        (["--ema", "1"], "ema is 1.0: give a decay"),
     ],
 )
 def test_bad_options_of_images(rejected, tmp_path, extra, says):
