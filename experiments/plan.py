@@ -16,6 +16,7 @@ Peak numbers, from the vendors' data sheets (dense; a chip each):
 
 By default JAX multiplies float32 arrays in TF32 on an H100 and in one bfloat16 pass on a TPU: hence
 those peaks for float32, and a row "H100 without TF32" for `jax_default_matmul_precision=highest`.
+(So a float32 penalty's products are rounded too, unless that is set.)
 A slice of 2x4 chips has no ring but one through all 8; it uses two of a chip's four links, in both
 directions: a quarter of the data sheet's number is what a chip can send.
 
@@ -29,7 +30,7 @@ state and an upper estimate of activations. TPU: traffic, memory and collectives
 program that libtpu compiles here for such a slice, see `experiments.topology`; without libtpu the
 rows have what is known without it, and "missing" says what is not. XLA's own operation count has a
 loop's body once, so it is multiplied by the ratio of our counts with all critic updates and with
-one. 8 compilations take about 10 minutes of two cores.
+one. The 8 compilations take half an hour on two busy cores.
 """
 
 import dataclasses
@@ -37,6 +38,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import Any, NamedTuple
 
 from experiments import options, topology
@@ -78,7 +80,7 @@ NO_LIBTPU = (
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    compile: str = option("", "only compile for a kind of TPU, v5e or v6e, and print its figures")
+    compile: str = option("", "only compile KIND/MEMBER/PRECISION, for example v5e/began/float32")
     json: bool = option(False, "print one line of JSON at the end")
 
 
@@ -170,47 +172,42 @@ def count(member: str, precision: str) -> Counted:
     return Counted(work, single.gflop * 1e9, programs.num_bytes(state), gradients)
 
 
-def compile_for(kind: str) -> dict[str, Any]:
-    """ "member precision" -> figures of one chip's program; in a process of its own."""
-    options.one_of("compile", kind, topology.KINDS)
+def compile_one(program: str) -> dict[str, Any]:
+    """Figures of one chip's program, named KIND/MEMBER/PRECISION; in a process of its own."""
+    kind, member, precision = [*program.split("/"), "", ""][:3]
+    options.one_of("kind", kind, topology.KINDS)
+    options.one_of("member", member, MEMBERS)
+    options.one_of("precision", precision, PRECISIONS)
     if not topology.available():
-        raise ValueError(f"compile is {kind!r}: {NO_LIBTPU}")
+        raise ValueError(f"compile is {program!r}: {NO_LIBTPU}")
     devices = topology.devices(kind)
     from experiments import papers
     from jwgan import parallel
 
-    figures = {}
-    for member in MEMBERS:
-        for precision in PRECISIONS:
-            compiled = topology.compile_step(
-                algorithm_of(member, precision),
-                papers.state(member),
-                papers.batch(member),
-                parallel.data_mesh(devices),
-            )
-            figures[f"{member} {precision}"] = {
-                "flops": compiled.flops,
-                **compiled.traffic._asdict(),
-                "resident": compiled.memory,
-            }
-            print(f"compiled {member} {precision} for {kind}", file=sys.stderr)
-    return figures
+    compiled = topology.compile_step(
+        algorithm_of(member, precision),
+        papers.state(member),
+        papers.batch(member),
+        parallel.data_mesh(devices),
+    )
+    traffic = compiled.traffic._asdict()
+    return {"flops": compiled.flops, **traffic, "resident": compiled.memory}
 
 
-def compiled_figures(missing: list[str]) -> dict[str, dict[str, Any]]:
-    """kind -> figures, each from a process of its own; what could not be had goes to `missing`."""
-    if not topology.available():
-        missing.append(f"memory traffic, memory and collectives on TPUs: {NO_LIBTPU}")
-        return {}
-    found = {}
-    for kind in TPUS:
-        command = [sys.executable, "-m", "experiments.plan", "--compile", kind]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode == 0:
-            found[kind] = json.loads(done.stdout.strip().splitlines()[-1])
-        else:
-            missing.append(f"figures of {kind}: its compilation ended with {done.returncode}")
-    return found
+def compiled_figures(program: str, missing: list[str]) -> dict[str, Any] | None:
+    """`compile_one` in a process of its own; None, and a line in `missing`, if it failed.
+
+    The compiler may end its process, and libtpu knows one kind of chip in a process.
+    """
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "experiments.plan", "--compile", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    print(f"{program}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    if done.returncode == 0:
+        return json.loads(done.stdout.strip().splitlines()[-1])
+    print(done.stderr[-2000:], file=sys.stderr)
+    missing.append(f"compiled figures of {program}: exit code {done.returncode}")
+    return None
 
 
 # --- the plan -------------------------------------------------------------------------------------
@@ -245,7 +242,8 @@ def plan() -> dict[str, Any]:
     """All rows, and what is missing in them."""
     os.environ.setdefault("JAX_PLATFORMS", "cpu")  # with libtpu installed JAX looks for a TPU
     missing: list[str] = []
-    compiled = compiled_figures(missing)
+    if not topology.available():
+        missing.append(f"memory traffic, memory and collectives on TPUs: {NO_LIBTPU}")
     rows, counts = [], {}
     for member in MEMBERS:
         for precision in PRECISIONS:
@@ -260,7 +258,9 @@ def plan() -> dict[str, Any]:
             }
             rows += gpu_rows(member, precision, counted)
             for kind, chip in TPUS.items():
-                figures = compiled.get(kind, {}).get(f"{member} {precision}")
+                figures = None
+                if topology.available():
+                    figures = compiled_figures(f"{kind}/{member}/{precision}", missing)
                 what = {"member": member, "networks": precision, "chips": f"{CHIPS} x {kind}"}
                 what["source"] = "counted" if figures is None else "compiled"
                 load, resident = tpu_load(counted, figures)
@@ -292,7 +292,7 @@ def table(result: dict[str, Any]) -> str:
 def main(argv: list[str] | None = None) -> None:
     config = options.parse(Config, argv, __doc__)
     try:
-        result = compile_for(config.compile) if config.compile else plan()
+        result = compile_one(config.compile) if config.compile else plan()
     except ValueError as error:
         options.fail(error)
     print(json.dumps(result) if config.json or config.compile else table(result))

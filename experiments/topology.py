@@ -59,6 +59,8 @@ def devices(kind: str) -> Any:
     """The 8 chips of a slice; call it before anything else of JAX."""
     topology, accelerator = KINDS[kind]
     os.environ |= {
+        # the compiler recurses deeply: with the default stack it dies on WGAN-GP's ResNet for v6e
+        "LIBTPU_INIT_ARGS": f"--fibers_default_thread_stack_size={128 * 2**20}",
         "JAX_PLATFORMS": "cpu",
         "TPU_SKIP_MDS_QUERY": "1",
         "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",

@@ -1,6 +1,8 @@
 """The plan on paper: closed forms of its times, and the reader of compiled TPU programs."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -81,13 +83,38 @@ def test_the_plan_without_libtpu_says_what_is_missing(monkeypatch, capsys):
     assert out.count("8 x v5e") == 4
 
 
-@pytest.mark.parametrize("argv", [["--compile", "v5"], ["--compile", "v5e"]])
-def test_bad_requests_are_one_line(monkeypatch, capsys, argv):
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        ("v5/began/float32", "kind is 'v5': did you mean v5e?"),
+        ("v5e", "member is ''"),
+        ("v5e/began/float31", "precision is 'float31': did you mean float32?"),
+        ("v5e/began/float32", "libtpu is not installed"),
+    ],
+)
+def test_bad_requests_are_one_line(monkeypatch, capsys, program, says):
     monkeypatch.setattr(topology, "available", lambda: False)
     with pytest.raises(SystemExit) as end:
-        plan.main(argv)
+        plan.main(["--compile", program])
     assert end.value.code == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    err = capsys.readouterr().err
+    assert says in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_compilations_are_processes_whose_end_is_told(monkeypatch, capsys, good):
+    """A compiler that crashes costs its own rows only."""
+    figures = {"flops": 1.0, "memory": 2.0, "network": 3.0, "collectives": 4}
+    code = f"print('noise'); print({json.dumps(json.dumps(figures))})" if good else "exit(3)"
+    run = subprocess.run
+    fake = lambda command, **kwargs: run([sys.executable, "-c", code], **kwargs)
+    monkeypatch.setattr(subprocess, "run", fake)
+    missing = []
+    found = plan.compiled_figures("v6e/wgan_gp/float32", missing)
+    assert found == (figures if good else None)
+    assert missing == ([] if good else ["compiled figures of v6e/wgan_gp/float32: exit code 3"])
+    assert "v6e/wgan_gp/float32: " in capsys.readouterr().err
 
 
 def test_counted_work_of_wgan_gp():
