@@ -185,7 +185,9 @@ def _notices(result: Mapping, metrics: Mapping) -> Iterator[str]:
     warnings = result.get("warnings")
     yield from map(str, warnings if isinstance(warnings, list) else ())
     bad = {name: np.flatnonzero(~np.isfinite(values)) for name, values in metrics.items()}
-    bad = {name: rows for name, rows in bad.items() if len(rows)}
+    # what begins later is measured at some steps only: there, no figure is none missing
+    rare = {name for name, rows in bad.items() if 0 in rows and len(rows) < len(metrics[name])}
+    bad = {name: rows for name, rows in bad.items() if len(rows) and name not in rare}
     if bad:
         first = metrics["step"][min(rows[0] for rows in bad.values())]
         counts = ", ".join(f"{len(rows)} of {name}" for name, rows in bad.items())

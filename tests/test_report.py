@@ -565,6 +565,18 @@ def test_page_tells_of_figures_that_are_not_finite(tmp_path):
     assert "not finite, from step 42 on: 2 of penalty, 1 of k." in text
 
 
+def test_rare_figures_are_written_once_and_are_not_missing_elsewhere(tmp_path):
+    with report.Writer(tmp_path) as writer:
+        writer.scalars(0, {"penalty": np.ones(3)})
+        writer.scalars(3, {"penalty": np.ones(3)}, {"coverage": 0.5})
+    found = report.read_metrics(tmp_path)["coverage"]
+    np.testing.assert_array_equal(found, [np.nan] * 3 + [0.5] + [np.nan] * 2)
+    assert (tmp_path / "metrics.jsonl").read_text().count("coverage") == 1
+    text = Outline(report.write_report(tmp_path).read_text()).text
+    assert "not finite" not in text
+    assert "Coverage" in text
+
+
 def test_page_chooses_pictures_that_fit():
     few = [(step, bytes(10)) for step in range(5)]
     assert page.choose_pictures(few) == few
