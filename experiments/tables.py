@@ -134,6 +134,40 @@ def alarm() -> str:
     return table(head, [row])
 
 
+def pipeline() -> str:
+    rows = []
+    for name, what in (
+        ("pipeline-array", "Fashion-MNIST, an array"),
+        ("pipeline-tfds", "a TFDS folder"),
+    ):
+        run = figures(name)
+        if run:
+            rates = ("images_per_second", "images_per_second_needed", "images_per_second_streamed")
+            rows.append([what, *(run[rate] for rate in rates), f"{run['share_waiting']:.1%}"])
+    return table(["rows", "read/s", "needed/s", "trained/s", "waiting"], rows)
+
+
+def plan() -> str:
+    rows = []
+    for row in figures("plan")["rows"]:
+        resident = row["resident_gb_per_chip"]
+        rows.append(
+            [
+                f"`{row['member']}`",
+                row["networks"],
+                row["chips"],
+                row["gflop_per_chip"],
+                "" if resident is None else resident,
+                row["network_mb"],
+                row["limit"],
+                row["steps_per_second"],
+                row["hours_of_100000_steps"],
+            ]
+        )
+    head = ["member", "networks", "chips", "GFLOP a chip", "GB a chip", "MB sent", "limit"]
+    return table([*head, "steps/s", "h for 100k"], rows)
+
+
 def convolution() -> str:
     rows = []
     for name in ("jwgan", "lax"):
@@ -159,4 +193,6 @@ TABLES = {
     "fashion": fashion,
     "convolution": convolution,
     "alarm": alarm,
+    "pipeline": pipeline,
+    "plan": plan,
 }

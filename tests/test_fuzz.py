@@ -36,7 +36,11 @@ MODULES = {
     if "\nclass Config" in source and name != "options"
 }
 POSITIONAL = {n: (re.findall(r'positional="(\w+)"', SOURCES[n]) or [""])[0] for n in MODULES}
-RUNS = [n for n, m in MODULES.items() if issubclass(m.Config, options.Config)]
+RUNS = [
+    name
+    for name, module in MODULES.items()
+    if issubclass(module.Config, options.Config) and hasattr(module, "build")
+]
 
 INTEGERS = (
     *("-1", "0", "1", "2", "3", "4", "5", "8", "9", "16", "17", "31", "64", "1_0", "٣"),
