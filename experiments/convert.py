@@ -42,7 +42,7 @@ def prepare(
 
     shape = splits["train"][0][0].shape
 
-    class Builder(  # type: ignore[call-arg]  # mypy does not see TFDS's base class
+    class Converted(  # type: ignore[call-arg]  # mypy does not see TFDS's base class
         tfds.core.GeneratorBasedBuilder, skip_registration=True
     ):
         VERSION = tfds.core.Version(globals()["VERSION"].get(name, "1.0.0"))
@@ -63,8 +63,8 @@ def prepare(
         def _generate_examples(self) -> Any:
             raise NotImplementedError  # abstract in TFDS; the splits above are used
 
-    Builder.name = name
-    builder = Builder(data_dir=str(out), file_format="array_record")
+    Converted.name = name
+    builder = Converted(data_dir=str(out), file_format="array_record")
     builder.download_and_prepare()
     return pathlib.Path(builder.data_dir)
 
