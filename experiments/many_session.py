@@ -98,7 +98,7 @@ class ManySession(session.Session):
         from jwgan import alarms
 
         journal = self.journal
-        health = self.run.many.probe(state)
+        health = self.probe(state)
         journal.health = {**journal.health, **health}
         self.examined = step
         distance = self.middle(health["sliced_distance"])
@@ -167,15 +167,15 @@ def picture(many: Many, state: Any) -> Any:
     fake = np.asarray(sample(key, state, evaluate.POINTS))
     scores: list[Any] = []  # of every member; the frame, and so the points, are the same for all
 
-    def score(x: Any) -> Any:
-        scores[:] = scores or [np.asarray(jax.jit(many.algorithm.score)(state, x))]
-        return scores[0]
+    def score_of(i: int) -> Callable[[Any], Any]:
+        def score(x: Any) -> Any:
+            scores[:] = scores or [np.asarray(jax.jit(many.algorithm.score)(state, x))]
+            return scores[0][i]
+
+        return score
 
     real = many.task.held_out[: evaluate.POINTS]
-    plots = [
-        report.scatter(real, fake[i], score=lambda x, i=i: score(x)[i], pixels=300)
-        for i in range(len(labels))
-    ]
+    plots = [report.scatter(real, fake[i], score_of(i), pixels=300) for i in range(len(labels))]
     return report.labelled(plots, labels, columns=2)
 
 

@@ -36,7 +36,7 @@ def candidates(config: Any) -> list[str]:
     names = [
         field.name
         for field in dataclasses.fields(config)
-        if field.type is float and field.name not in options.FREE
+        if options.value_type(field.type) is float and field.name not in options.FREE
     ]
     return ["n_critic", *names]
 
@@ -150,14 +150,14 @@ def assemble(config: Any, build: Callable, task: Any) -> Many:
         lambda n: task.source(n, base.batch_size), [m.config.n_critic for m in members]
     )
     keys = many.keys(m.config.seed for m in members)
-    if not _can_be_traced(make, swept, base, source.batch):
-        good = [n for n in candidates(config) if _can_be_traced(make, [n], base, source.batch)]
+    if not _can_be_traced(make, swept, source.batch):
+        good = [n for n in candidates(config) if _can_be_traced(make, [n], source.batch)]
         bad = ", ".join(name for name in swept if name not in good)
         raise ValueError(f"sweep names {bad!r}: {_can_be_swept(good)}")
     return Many(task, members, swept, algorithm, many.each(make, settings), source, keys)
 
 
-def _can_be_traced(make: Callable, names: Sequence[str], base: Any, batch: Any) -> bool:
+def _can_be_traced(make: Callable, names: Sequence[str], batch: Any) -> bool:
     """Whether a run can be built with these numbers unknown."""
     import jax
     import jax.numpy as jnp
@@ -166,10 +166,10 @@ def _can_be_traced(make: Callable, names: Sequence[str], base: Any, batch: Any) 
         one, x = make(**numbers), jnp.zeros(batch.shape, batch.dtype)
         return one.step(one.init(jax.random.key(0), x), x)
 
-    values = {name: jnp.asarray(getattr(base, name)) for name in names}
+    kinds = {name: jnp.int32 if name == "n_critic" else jnp.float32 for name in names}
     try:
-        jax.eval_shape(step, values)
-    except (jax.errors.JAXTypeError, TypeError):
+        jax.eval_shape(step, {name: jax.ShapeDtypeStruct((), kind) for name, kind in kinds.items()})
+    except (jax.errors.JAXTypeError, TypeError, ValueError):
         return False
     return True
 

@@ -116,7 +116,7 @@ def fail(message: object, code: int = 2) -> typing.NoReturn:
     raise SystemExit(code)
 
 
-def _value_type(annotation: Any) -> Any:
+def value_type(annotation: Any) -> Any:
     """int for `int` and for `int | None`."""
     if isinstance(annotation, types.UnionType):
         return next(t for t in typing.get_args(annotation) if t is not type(None))
@@ -140,9 +140,7 @@ def parse(config_type: type, argv: list[str] | None, doc: str, positional: str =
         elif field.metadata["repeated"]:
             parser.add_argument(flag, action="append", help=text)
         else:
-            parser.add_argument(
-                flag, type=_value_type(field.type), default=field.default, help=help
-            )
+            parser.add_argument(flag, type=value_type(field.type), default=field.default, help=help)
     values = vars(parser.parse_args(argv))
     for field in dataclasses.fields(config_type):
         if field.metadata["repeated"]:
@@ -194,7 +192,7 @@ def from_description(config_type: type, chosen: Any) -> Any:
     if not isinstance(chosen, dict) or not chosen.keys() <= fields.keys():
         raise ValueError(f"its options are not those of {config_type.__module__}")
     for name, value in chosen.items():
-        kind = _value_type(fields[name])
+        kind = value_type(fields[name])
         if value is None and isinstance(fields[name], types.UnionType):
             continue
         fits = isinstance(value, int | float) if kind is float else isinstance(value, kind)
