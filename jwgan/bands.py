@@ -24,6 +24,7 @@ STYLE = """<style>
 .wide td.said{white-space:normal;min-width:16em}
 </style>"""
 
+NOTICES = 4
 Members = Sequence[Mapping[str, Any]]
 
 
@@ -67,7 +68,11 @@ def quality(result: Mapping[str, Any], members: Members) -> str:
     if not isinstance(per_member, list) or len(per_member) != len(members):
         return ""
     inner = lambda i: per_member[i] if isinstance(per_member[i], dict) else {}
-    own = [{**_numbers(inner(i)), **_numbers(inner(i).get("quality"))} for i in range(len(members))]
+    own = [
+        _numbers({n: x for n, x in inner(i).items() if n not in member})
+        | _numbers(inner(i).get("quality"))
+        for i, member in enumerate(members)
+    ]
     names = list({name: None for row in own for name in row})
     head = ["setting", "runs", "not finite", *map(_words, names)]
     rows = []
@@ -91,8 +96,13 @@ def _numbers(value: Any) -> dict[str, float]:
     """The figures among a table's values."""
     table = value if isinstance(value, Mapping) else {}
     is_figure = lambda x: isinstance(x, int | float) and not isinstance(x, bool)
-    skipped = ("seed", "modes", "samples")
-    return {name: x for name, x in table.items() if is_figure(x) and name not in skipped}
+    return {str(name): x for name, x in table.items() if is_figure(x)}
+
+
+def notices(lines: Sequence[str]) -> list[str]:
+    """As many of the members' warnings as fit above a page."""
+    rest = len(lines) - NOTICES
+    return list(lines) if rest < 2 else [*lines[:NOTICES], f"{rest} more, see Every member."]
 
 
 def _spread(values: list[float]) -> str:

@@ -185,7 +185,8 @@ def _notices(result: Mapping, metrics: Mapping) -> Iterator[str]:
     elif result.get("stopped_by"):
         yield f"Stopped by {result['stopped_by']} before its last step."
     warnings = result.get("warnings")
-    yield from map(str, warnings if isinstance(warnings, list) else ())
+    warnings = [str(line) for line in warnings] if isinstance(warnings, list) else []
+    yield from bands.notices(warnings) if "per_member" in result else warnings
     bad = {name: np.flatnonzero(~np.isfinite(values)) for name, values in metrics.items()}
     # what begins later is measured at some steps only: there, no figure is none missing
     rare = {name for name, rows in bad.items() if 0 in rows and len(rows) < len(metrics[name])}

@@ -218,17 +218,17 @@ def labelled(images: Sequence[np.ndarray], labels: Sequence[str], columns: int) 
       images: uint8 [H, W, 1 or 3], one for each label.
 
     Returns:
-      uint8 [rows (H + 22), columns W, C]
+      uint8 [rows (H + 24), columns W, C]
     """
     import PIL.Image
     import PIL.ImageDraw
     import PIL.ImageFont
 
     require(len(images) == len(labels) > 0, "labels", len(labels), "give one for each picture")
-    font, tiles = PIL.ImageFont.load_default(size=16), []
+    font, tiles = PIL.ImageFont.load_default(size=18), []
     for image, label in zip(images, labels, strict=True):
         _, width, channels = image.shape
-        strip = PIL.Image.new("L", (width, 22), 255)
+        strip = PIL.Image.new("L", (width, 24), 255)
         PIL.ImageDraw.Draw(strip).text((3, 1), label, fill=0, font=font)
         text = np.asarray(strip)[..., None].repeat(channels, axis=2)
         tiles.append(np.concatenate([text, image]))
