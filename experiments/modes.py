@@ -53,7 +53,7 @@ def train(
     one = lambda n_critic: task.source(n_critic, config.batch_size)
     source = many.drawn(one, [config.n_critic] * config.seeds)
     keys = many.keys(range(first_seed, first_seed + config.seeds))
-    states = jax.jit(lambda: algorithm.init(keys, source.batch))()
+    states = jax.jit(lambda keys: algorithm.init(keys, source.batch))(keys)
     return algorithm, loop.train(
         algorithm, states, source, steps=config.steps, chunk_steps=chunk_steps, record=record
     )

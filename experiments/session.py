@@ -259,6 +259,8 @@ def first_state(run: Run) -> Any:
     """The state before the first step."""
     import jax
 
+    if run.many:  # keys are an argument: XLA would take minutes to draw so much at compile time
+        return jax.jit(lambda keys: run.algorithm.init(keys, run.source.batch))(run.many.keys)
     return hosts.placed(jax.jit(lambda: init(run))(), run.mesh)
 
 

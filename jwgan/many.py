@@ -7,7 +7,7 @@
     make = lambda weight: jwgan.wgan_gp(critic, generator, prior=prior, weight=weight)
     algorithm = many.over(make, settings)
     source = many.drawn(lambda n: sources.from_array(x, n_critic=n, batch_size=64), [5] * 16)
-    state = jax.jit(lambda: algorithm.init(keys, source.batch))()
+    state = jax.jit(lambda keys: algorithm.init(keys, source.batch))(keys)
     state = loop.train(algorithm, state, source, steps=1000)
     fourth = many.member(state, 3)
 
