@@ -116,13 +116,42 @@ def build(axis: str, value: int) -> tuple[Any, Any, Any]:
     return many.over(lambda: algorithm), source, many.keys(range(seeds))
 
 
-def measure(axis: str, value: int) -> dict[str, Any]:
+def side_by_side() -> list[dict[str, Any]]:
+    """Runs in one program beside the same number of runs alone: the digits' main job, and DCGAN."""
+    import jax
+
+    from experiments import launch, wgan_gp
+    from jwgan import many
+
+    rows = []
+    for name, config, members, ways in (
+        ("wgan_gp on digits", wgan_gp.Config(), 16, {"vmap": jax.vmap}),
+        (
+            "wgan_gp, DCGAN on digits of 16x16",
+            wgan_gp.Config(network="dcgan", width=8, batch_size=16, image_size=16),
+            4,
+            {"vmap": jax.vmap, "in turn": many.in_turn()},
+        ),
+    ):
+        task = launch.load_images(config)
+        make = lambda config=config, task=task: wgan_gp.build(config, task.shape)
+        draw = lambda n, config=config, task=task: task.source(n, config.batch_size)
+        alone = measure(make(), draw(config.n_critic), jax.random.key(0))
+        source, keys = many.drawn(draw, [config.n_critic] * members), many.keys(range(members))
+        for way, mapped in ways.items():
+            together = measure(many.over(make, mapped=mapped), source, keys)
+            ratio = members * alone["cpu_ms"] / together["cpu_ms"]
+            row = {"case": name, "members": members, "way": way, "alone": alone}
+            rows.append({**row, "together": together, "times_faster": round(ratio, 2)})
+    return rows
+
+
+def measure(algorithm: Any, source: Any, key: Any) -> dict[str, Any]:
     """Time and memory of a step."""
     import jax
 
     from jwgan import loop
 
-    algorithm, source, key = build(axis, value)
     program: Any = loop.chunk_program(algorithm, source)
     state = jax.jit(lambda key: algorithm.init(key, source.batch))(key)
 
@@ -149,7 +178,6 @@ def measure(axis: str, value: int) -> dict[str, Any]:
     plan = run.memory_analysis()
     planned = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
     return {
-        axis: value,
         "cpu_ms": round(1000 * min(cpu for cpu, _ in times) / steps, 4),
         "wall_ms": round(1000 * min(wall for _, wall in times) / steps, 4),
         "memory_mb": round((planned - plan.alias_size_in_bytes) / 1e6, 4),
@@ -177,7 +205,7 @@ def grown() -> dict[str, Any]:
     """Measures every axis and fits its lines."""
     began, axes = time.perf_counter(), {}
     for axis in AXES:
-        rows = [measure(axis.name, value) for value in axis.values]
+        rows = [{axis.name: x, **measure(*build(axis.name, x))} for x in axis.values]
         us = [value**axis.power for value in axis.values]
         fits = {
             name: fit(us, [row[name] for row in rows])
@@ -189,6 +217,7 @@ def grown() -> dict[str, Any]:
         "conv": CONV,
         "off": OFF,
         "axes": axes,
+        "side_by_side": side_by_side(),
         "seconds": round(time.perf_counter() - began, 1),
     }
 

@@ -31,6 +31,7 @@ def render(result: dict[str, Any], axes: Sequence[Any]) -> str:
     ]
     for axis in axes:
         body.append(_section(axis, result["axes"][axis.name], result["off"]))
+    body.append(_together(result["side_by_side"]))
     return page.document("Growth", "\n".join(body), "Made by python -m experiments.growth.")
 
 
@@ -39,9 +40,34 @@ def _introduction(result: dict[str, Any]) -> str:
     return (
         f"One number at a time is changed. Multilayer perceptrons on 8 Gaussians: "
         f"{numbers(result['mlp'])}. Convolutions: {numbers(result['conv'])}. Dots are measured, "
-        f"the dashed curve is the straight line a + b u fitted to them, where u is the work a step is "
-        f"expected to be proportional to. Axes are logarithmic, so that a line with a fixed part a "
+        f"the dashed curve is the straight line a + b u fitted to them: u is the work of a step, "
+        f"in its unit. Axes are logarithmic, so that a line with a fixed part a "
         f"bends. A dot is off the line where it differs by more than {result['off']:.0%}."
+    )
+
+
+def _together(rows: Sequence[dict[str, Any]]) -> str:
+    """Runs in one program beside as many alone."""
+    head = ["case", "members", "way", "CPU ms alone", "CPU ms together", "times faster", "MB"]
+    lines = []
+    for row in rows:
+        alone, together = row["alone"], row["together"]
+        cells = [row["case"], row["members"], row["way"], alone["cpu_ms"], together["cpu_ms"]]
+        lines.append([*cells, row["times_faster"], together["memory_mb"]])
+    return (
+        '<section class="growth"><h2>Many runs in one program</h2><p>CPU time of a step of all '
+        "members beside that of one run alone, and how many times faster the members are than one "
+        f"after another in programs of their own, without their compilations.</p>"
+        f"{_table(head, lines)}</section>"
+    )
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
+    row = lambda line: "".join(f"<td>{_text(show(cell))}</td>" for cell in line)
+    body = "".join(f"<tr>{row(line)}</tr>" for line in lines)
+    top = "".join(f'<th scope="col">{_text(cell)}</th>' for cell in head)
+    return (
+        f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 
 
@@ -55,20 +81,13 @@ def _section(axis: Any, found: dict[str, Any], off: float) -> str:
         distances = [f"{fits[name]['distance'][i]:+.0%}" for name in ("cpu_ms", "memory_mb")]
         cells = [row[axis.name], row["cpu_ms"], row["wall_ms"], distances[0], row["memory_mb"]]
         lines.append([*cells, distances[1], row["compile_s"]])
-    table = "".join(
-        "<tr>" + "".join(f"<td>{_text(show(cell))}</td>" for cell in line) + "</tr>"
-        for line in lines
-    )
-    top = "".join(f'<th scope="col">{_text(cell)}</th>' for cell in head)
     return (
         f'<section class="growth"><h2>{_text(axis.name)}</h2><div class="charts">{charts}</div>'
         f"<p><b>Time</b>, CPU: {_text(verdict(axis, rows, fits['cpu_ms'], u, 'ms'))} "
         f"{_text(axis.time_words)}</p>"
         f"<p><b>Memory</b>: {_text(verdict(axis, rows, fits['memory_mb'], u, 'MB'))} "
         f"{_text(axis.memory_words)}</p>"
-        f'<div class="wide"><table><thead><tr>{top}</tr></thead>'
-        f"<tbody>{table}</tbody></table></div>"
-        "</section>"
+        f"{_table(head, lines)}</section>"
     )
 
 
