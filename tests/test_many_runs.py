@@ -39,12 +39,12 @@ def last(capsys):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A sweep of 6 steps, and the same one stopped after 3 and resumed."""
+    """A sweep of 6 steps, and the same one stopped after 4 and resumed."""
     folder = tmp_path_factory.mktemp("many")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder / "cache"))
         digits(folder / "whole", "--steps", "6", *SWEEP)
-        digits(folder / "half", "--steps", "3", *SWEEP)
+        digits(folder / "half", "--steps", "4", *SWEEP)
         digits(folder / "half", "--steps", "6", *SWEEP, "--resume")
     return folder
 
@@ -70,15 +70,12 @@ def test_every_member_has_its_label_everywhere(runs):
 
 def test_a_member_has_the_figures_of_its_solo_run(runs, tmp_path):
     together = report.read_metrics(runs / "whole")
-    for i, argv in ((0, ["3", "1", "1"]), (7, ["4", "10", "2"])):
-        seed, weight, n_critic = argv
-        options = ["--seed", seed, "--weight", weight, "--n-critic", n_critic, "--steps", "6"]
-        digits(tmp_path / str(i), *options)
-        alone = report.read_metrics(tmp_path / str(i))
-        assert alone.keys() == together.keys()
-        for name in alone.keys() - {"step"}:
-            assert together[name].shape == (6, 8)
-            np.testing.assert_allclose(together[name][:, i], alone[name], rtol=1e-4, atol=1e-5)
+    digits(tmp_path / "7", "--seed", "4", "--weight", "10", "--n-critic", "2", "--steps", "6")
+    alone = report.read_metrics(tmp_path / "7")
+    assert alone.keys() == together.keys()
+    for name in alone.keys() - {"step"}:
+        assert together[name].shape == (6, 8)
+        np.testing.assert_allclose(together[name][:, 7], alone[name], rtol=1e-4, atol=1e-5)
 
 
 def test_resumed_equals_uninterrupted(runs):
