@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import launch, many_session, members, options, sample, toy2d, wgan_gp
-from jwgan import report
+from experiments import evaluate, launch, many_session, members, options, sample, toy2d, wgan_gp
+from jwgan import many, report
 
 TINY = ["--chunk-steps", "2", "--checkpoint-every", "2", "--batch-size", "8", "--width", "2"]
 DIGITS = [*TINY, "--latent", "4", "--no-quality", "--json", "--ema", "0.5"]
@@ -212,6 +212,24 @@ def test_quality_is_summed_up_over_the_seeds_of_a_setting():
         },
         "b": {"runs": 1, "not_finite": 1},
     }
+
+
+def test_a_members_quality_is_its_solo_runs(monkeypatch):
+    monkeypatch.setattr(evaluate, "POINTS", 40)
+    config = toy2d.Config(width=2, batch_size=4, sweep="weight=1,10")
+    together = members.assemble(config, toy2d.build, toy2d.load(config))
+    states = together.algorithm.init(together.keys, together.source.batch)
+    found = many_session.quality(together, states, [1])
+    alone = toy2d.build(together.members[1].config, (2,))
+    expected = evaluate.quality(together.task, alone, many.member(states, 1))
+    assert found[0] == {}
+    assert found[1] == pytest.approx(expected, rel=1e-4)
+    rows = [{"setting": m.setting, "died": ""} for m in together.members]
+    result = {"per_member": rows}
+    many_session.add_quality(together, states, result)
+    assert result["quality"]["weight 10"]["exact_w1"]["median"] == pytest.approx(
+        expected["exact_w1"], rel=1e-3
+    )
 
 
 def test_a_repeated_option_is_joined():
