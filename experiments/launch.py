@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from experiments import hosts, session
+from experiments import hosts, members, session
 from experiments.options import FREE, Config, check, fail, parse
 
 # --- run directory --------------------------------------------------------------------------------
@@ -150,22 +150,30 @@ def prepare(
 ) -> session.Run:
     """Loads, builds, checks, and only then writes into the run's directory."""
     check(config)
+    if members.several(config):
+        members.check(config)
     hosts.start(config)
     first = hosts.is_first()
     reads = first or config.resume
     folder = choose_folder(config, name) if reads else pathlib.Path(config.run_dir)
-    task, mesh = load(config), hosts.make_mesh(config)
+    task = load(config)
+    mesh = None if members.several(config) else hosts.make_mesh(config)
     import jax
 
     from jwgan import report
 
-    algorithm = build(config, task.shape)
-    source = task.source(config.n_critic, config.batch_size, mesh)
+    together = members.assemble(config, build, task) if members.several(config) else None
+    if together:
+        algorithm, source = together.algorithm, together.source
+    else:
+        algorithm = build(config, task.shape)
+        source = task.source(config.n_critic, config.batch_size, mesh)
+    run = session.Run(config, name, folder, task, algorithm, source, None, 0, {}, mesh, together)
     # shape errors show here, before anything is written
-    shapes = jax.eval_shape(lambda: algorithm.init(jax.random.key(config.seed), source.batch))
-    require_memory(shapes, source.batch)
+    require_memory(jax.eval_shape(lambda: session.init(run)), source.batch)
     description = describe(config, name, doc, task)
-    run = session.Run(config, name, folder, task, algorithm, source, None, 0, {}, mesh)
+    if together:
+        description["members"] = [m.described(together.swept) for m in together.members]
     if config.resume:
         compare(read_description(folder), description)
         run, skipped = session.newest(run)
@@ -241,13 +249,16 @@ def finish(run: session.Run) -> None:
 
 def conclude(run: session.Run, state: Any, result: dict[str, Any]) -> None:
     """Measures the samples' quality and writes result.json and the page."""
-    from experiments import evaluate
+    from experiments import evaluate, many_session
     from jwgan import report
 
     config = run.config
     stopped = result["stopped_by"]
     if config.quality and not stopped:
-        result["quality"] = evaluate.quality(run.task, run.algorithm, state)
+        if run.many:
+            many_session.add_quality(run.many, state, result)
+        else:
+            result["quality"] = evaluate.quality(run.task, run.algorithm, state)
     report.write_json(run.folder / "result.json", result)
     page = report.write_report(run.folder)
     for figure, value in result.get("quality", {}).items():

@@ -29,9 +29,12 @@ FREE = (
 )
 
 
-def option(default: Any, help: str) -> Any:
-    """A command-line option: a dataclass field with a default and a help text."""
-    return dataclasses.field(default=default, metadata={"help": help})
+def option(default: Any, help: str, repeated: bool = False) -> Any:
+    """A command-line option: a dataclass field with a default and a help text.
+
+    Given several times, a `repeated` one is its words joined by spaces.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "repeated": repeated})
 
 
 def one_of(name: str, value: Any, choices: Iterable[str]) -> Any:
@@ -61,6 +64,10 @@ class Config:
     batch_size: int = option(64, "samples in a batch")
     n_critic: int = option(5, "critic updates for each generator update")
     seed: int = option(0, "of everything random in the run")
+    seeds: int = option(1, "runs with seeds --seed, --seed + 1, ..., all in one program")
+    sweep: str = option(
+        "", "NAME=A,B,C: a run for each value of a number; again for a grid", repeated=True
+    )
     run_dir: str | None = option(None, "where the run is written (default: runs/NAME-DATASET-K)")
     resume: bool = option(False, "go on with the run in --run-dir, or the latest of this name")
     checkpoint_every: int = option(1000, "steps between checkpoints; the last step is always saved")
@@ -109,7 +116,7 @@ def fail(message: object, code: int = 2) -> typing.NoReturn:
     raise SystemExit(code)
 
 
-def _value_type(annotation: Any) -> Any:
+def value_type(annotation: Any) -> Any:
     """int for `int` and for `int | None`."""
     if isinstance(annotation, types.UnionType):
         return next(t for t in typing.get_args(annotation) if t is not type(None))
@@ -130,11 +137,15 @@ def parse(config_type: type, argv: list[str] | None, doc: str, positional: str =
             parser.add_argument(
                 flag, action=argparse.BooleanOptionalAction, default=field.default, help=text
             )
+        elif field.metadata["repeated"]:
+            parser.add_argument(flag, action="append", help=text)
         else:
-            parser.add_argument(
-                flag, type=_value_type(field.type), default=field.default, help=help
-            )
-    return config_type(**vars(parser.parse_args(argv)))
+            parser.add_argument(flag, type=value_type(field.type), default=field.default, help=help)
+    values = vars(parser.parse_args(argv))
+    for field in dataclasses.fields(config_type):
+        if field.metadata["repeated"]:
+            values[field.name] = " ".join(values[field.name] or [field.default]).strip()
+    return config_type(**values)
 
 
 # Counts of which there must be at least one, wherever an experiment has them.
@@ -181,7 +192,7 @@ def from_description(config_type: type, chosen: Any) -> Any:
     if not isinstance(chosen, dict) or not chosen.keys() <= fields.keys():
         raise ValueError(f"its options are not those of {config_type.__module__}")
     for name, value in chosen.items():
-        kind = _value_type(fields[name])
+        kind = value_type(fields[name])
         if value is None and isinstance(fields[name], types.UnionType):
             continue
         fits = isinstance(value, int | float) if kind is float else isinstance(value, kind)

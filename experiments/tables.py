@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from experiments import tables_many
 from experiments.record import RESULTS, load
 
 # member -> (paper, the digits run's command line after `python -m experiments.`)
@@ -195,4 +196,6 @@ TABLES = {
     "alarm": alarm,
     "pipeline": pipeline,
     "plan": plan,
+    "growth": lambda: table(*tables_many.growth(figures("growth"))),
+    "side-by-side": lambda: table(*tables_many.side_by_side(figures("growth"))),
 }

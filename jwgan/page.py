@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jwgan import chart
+from jwgan import bands, chart
 from jwgan.chart import Chart, show
 
 PICTURE_BYTES = 2_000_000  # of PNG in a page; a third more as text
@@ -115,27 +115,33 @@ def render(
         "environment": {...}}; any may be missing, more are shown as they are.
       result: final figures; {} while the run goes on.  "quality" {name: figure, list or table} and
         "warnings" [text] have a place of their own.
-      metrics: {"step": [rows], name: [rows]}.
+      metrics: {"step": [rows], name: [rows]}; of K runs side by side, which `config` has a list
+        "members" of (see `bands`), [rows, K].
       pictures: (steps, PNG file) in the order they were made.
     """
     title = str(config.get("title") or config.get("experiment") or "A run of jwgan")
+    members, typical = _members(config), bands.typical(metrics)
     parts = [
-        _header(title, config, result, metrics),
+        _header(title, config, result, typical),
         _samples(pictures),
-        _quality(result.get("quality")),
-        _curves(metrics),
+        bands.quality(result, members) if members else _quality(result.get("quality")),
+        bands.curves(_single(metrics), metrics, members) if members else _curves(typical),
         _facts(config, result),
         _repeat(config, result),
     ]
+    body = "\n".join(part for part in parts if part)
+    return document(title, body, "Made by jwgan from the files in the run’s directory.")
+
+
+def document(title: str, body: str, footer: str) -> str:
+    """A whole page around the HTML of its body; `title` and `footer` are plain text."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         "img-src data:; style-src 'unsafe-inline'\">\n"
         f"<title>{_text(title)}</title>\n<style>{STYLE}</style></head>\n<body><main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n<footer>Made by jwgan from the files in the run’s directory.</footer>"
-        "\n</main></body></html>\n"
+        f"{body}\n<footer>{_text(footer)}</footer>\n</main></body></html>\n"
     )
 
 
@@ -183,7 +189,8 @@ def _notices(result: Mapping, metrics: Mapping) -> Iterator[str]:
     elif result.get("stopped_by"):
         yield f"Stopped by {result['stopped_by']} before its last step."
     warnings = result.get("warnings")
-    yield from map(str, warnings if isinstance(warnings, list) else ())
+    warnings = [str(line) for line in warnings] if isinstance(warnings, list) else []
+    yield from bands.notices(warnings) if "per_member" in result else warnings
     bad = {name: np.flatnonzero(~np.isfinite(values)) for name, values in metrics.items()}
     # what begins later is measured at some steps only: there, no figure is none missing
     rare = {name for name, rows in bad.items() if 0 in rows and len(rows) < len(metrics[name])}
@@ -239,10 +246,28 @@ def _curves(metrics: Mapping[str, np.ndarray]) -> str:
     return f'<section><h2>Curves</h2><div class="charts">{body}</div></section>'
 
 
+def _single(metrics: Mapping[str, np.ndarray]) -> list[tuple[str, str, str]]:
+    """(title, hint, metric) of a chart for each metric."""
+    found = []
+    for each in CHARTS:
+        title = f"{each.title}: {{}}" if len(each.names) > 1 else each.title
+        found += [(title.format(legend), each.hint, name) for name, legend in each.names.items()]
+    known = {name for _, _, name in found}
+    others = [name for name in metrics if name not in known and name != "step"]
+    return found + [(_words(name), "", name) for name in others]
+
+
+def _members(config: Mapping) -> list[Mapping]:
+    """Of several runs side by side; [] for a single one."""
+    members = config.get("members")
+    good = isinstance(members, list) and all(isinstance(each, Mapping) for each in members)
+    return members if good and members else []
+
+
 def _facts(config: Mapping, result: Mapping) -> str:
-    named = ("experiment", "title", "command", "config", "data", "environment")
+    named = ("experiment", "title", "command", "config", "data", "environment", "members")
     more = {name: value for name, value in config.items() if name not in named}
-    shown = ("quality", "warnings")
+    shown = ("quality", "warnings", "per_member")
     tables = (
         ("Configuration", {**_inner(config, "config"), **more}),
         ("Data", _inner(config, "data")),

@@ -17,7 +17,8 @@ ALLOWED = {
     "split": {"types", "check"},
     **{leaf: {"types", "check", "split"} for leaf in LEAVES},
     "adversarial": {"types"},
-    "wrappers": {"types"},
+    "wrappers": {"types", "check"},
+    "many": {"types", "check", "sources"},
     "sources": {"types", "check", "split"},
     "algorithms": {"types", "check", "adversarial", *LEAVES},
     "loop": {"types", "check", "sources", "split"},
@@ -32,8 +33,10 @@ ALLOWED = {
     "leaves": {"types", "check"},
     "checkpoint": {"types", "check", "leaves"},
     "chart": {"types", "check"},
-    "page": {"types", "check", "chart"},
-    "report": {"types", "check", "page"},
+    "bands": {"types", "check", "chart"},
+    "page": {"types", "check", "chart", "bands"},
+    "rows": {"types", "check"},
+    "report": {"types", "check", "page", "rows"},
 }
 # islands: their own folder, types and check; metrics may use our convolution
 ISLANDS = {"models": {"models"}, "problems": {"problems"}, "metrics": {"metrics", "models"}}
