@@ -386,9 +386,7 @@ def build(
     def bound_init(key: Key, batch: Any) -> AdversarialState:
         return init(key, batch, **players)
 
-    def bound_step(
-        state: AdversarialState, batch: Array
-    ) -> tuple[AdversarialState, AdversarialInfo]:
+    def bound_step(state: AdversarialState, batch: Array) -> tuple[Any, AdversarialInfo]:
         return step(state, batch, penalty=penalty, **players)
 
     def bound_generate(state: AdversarialState, z: Array) -> Array:
@@ -397,4 +395,6 @@ def build(
     def bound_score(state: AdversarialState, x: Array) -> Array:
         return score(state, x, critic=critic)
 
-    return Algorithm(bound_init, bound_step, prior, bound_generate, bound_score)
+    return Algorithm(
+        bound_init, bound_step, prior, bound_generate, bound_score, objective.separation
+    )

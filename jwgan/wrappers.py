@@ -73,4 +73,4 @@ def with_ema(algorithm: Algorithm, decay: float) -> Algorithm:
     def score(state: EMAState, x: Array) -> Array:
         return algorithm.score(state.inner, x)
 
-    return Algorithm(init, step, algorithm.prior, generate, score)
+    return algorithm._replace(init=init, step=step, generate=generate, score=score)
