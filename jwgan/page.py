@@ -165,15 +165,19 @@ def render(
         _facts(config, result),
         _repeat(config, result),
     ]
+    body = "\n".join(part for part in parts if part)
+    return document(title, body, "Made by jwgan from the files in the run’s directory.")
+
+
+def document(title: str, body: str, footer: str) -> str:
+    """A whole page around the HTML of its body; `title` and `footer` are plain text."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         "img-src data:; style-src 'unsafe-inline'\">\n"
         f"<title>{_text(title)}</title>\n<style>{STYLE}</style></head>\n<body><main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n<footer>Made by jwgan from the files in the run’s directory.</footer>"
-        "\n</main></body></html>\n"
+        f"{body}\n<footer>{_text(footer)}</footer>\n</main></body></html>\n"
     )
 
 

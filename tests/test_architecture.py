@@ -33,6 +33,7 @@ ALLOWED = {
     "checkpoint": {"types", "check", "leaves"},
     "chart": {"types", "check"},
     "page": {"types", "check", "chart"},
+    "article": {"types", "check", "page"},
     "report": {"types", "check", "page"},
 }
 # islands: their own folder, types and check; metrics may use our convolution
