@@ -44,9 +44,10 @@ def page(result: dict[str, Any]) -> laboratory.Report:
         ),
         article.Heading("A moving plan is a matrix"),
         article.Paragraph(
-            "A row is a pile of earth, a column a place to fill; a cell says how much goes from one "
-            "to the other. Each row adds up to what lies there, each column to what belongs there. "
-            "The cost is the mean distance moved; the cheapest plan's is the earth mover's distance."
+            "A row is a pile of earth, a column a place to fill; a cell says how much goes from "
+            "one to the other. Each row adds up to what lies there, each column to what belongs "
+            "there. The cost is the mean distance moved; the cheapest plan's is the earth mover's "
+            "distance."
         ),
         article.Figure(
             matrices,
@@ -93,7 +94,8 @@ def draw_curves(result: dict[str, Any]) -> bytes:
         (2, gradients["saturating_gradient"], "saturating"),
     ):
         laboratory.points(third, means[1:], far(spread), label, mark)
-    third.set(xlabel="mu", title="Derivative for the generator", yscale="log", ylim=(1e-5, 100))
+    third.set(xlabel="mu", title="Derivative for the generator", yscale="log", ylim=(1e-7, 100))
+    third.legend(fontsize=8, frameon=False, loc="lower left", ncols=2)
     return laboratory.png(figure)
 
 
@@ -123,10 +125,7 @@ def draw_plans(plan: dict[str, Any]) -> bytes:
     axes[2].set(xlabel="place", title=f"Dual: {plan['dual_value']:.2f}", xticks=places)
     axes[2].set(ylim=(0, 0.6), ylabel="share of earth")
     other = axes[2].twinx()
-    other.plot(places, plan["potential"], color=GREEN, marker=".", label="potential")
-    other.set_ylabel("potential")
+    other.plot(places, plan["potential"], color=GREEN, marker=".")
+    other.set_ylabel("potential", color=GREEN)
     other.spines[["top"]].set_visible(False)
-    handles, labels = axes[2].get_legend_handles_labels()
-    more = other.get_legend_handles_labels()
-    axes[2].legend(handles + more[0], labels + more[1], fontsize=8, frameon=False, ncols=3)
     return laboratory.png(figure)

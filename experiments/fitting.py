@@ -56,7 +56,7 @@ def make_judge(name: str) -> Judge:
         losses = {"wasserstein": wasserstein}
         return Judge(small, wasserstein, penalties.gradient_penalty(WEIGHT), score_gap, losses)
     if name == "lipschitz":
-        hard = networks.from_linen(lipschitz.LipschitzCritic((16, 16), iterations=10))
+        hard = networks.from_linen(lipschitz.LipschitzCritic((16, 16), iterations=6))
         return Judge(hard, wasserstein, penalties.none(), score_gap, {"wasserstein": wasserstein})
     minimax, other = objectives.minimax(), objectives.non_saturating()
     losses = {"saturating": minimax, "non_saturating": other}

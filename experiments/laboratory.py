@@ -164,10 +164,9 @@ def broken(axes: Any, pieces: Sequence[tuple], level: float, color: str, label: 
 
 
 def png(figure: Any) -> bytes:
-    """The figure as a PNG file, with a legend in axes that have labels, if none has its own."""
-    with_own = any(axes.get_legend() for axes in figure.axes)
-    for axes in () if with_own else figure.axes:
-        if axes.get_legend_handles_labels()[1]:
+    """The figure as a PNG file; axes with labels get a legend, unless they have one."""
+    for axes in figure.axes:
+        if axes.get_legend_handles_labels()[1] and not axes.get_legend():
             axes.legend(fontsize=8, frameon=False)
     file = io.BytesIO()
     figure.savefig(file, format="png", metadata={"Software": None})

@@ -143,9 +143,9 @@ def page(result: dict[str, Any]) -> laboratory.Report:
         article.Figure(
             picture,
             "Left: exact distances (lines), and what networks trained at each theta report on "
-            f"fresh samples (points: median of {result['seeds']} seeds; bars: all of them). Right: the "
-            "derivative in theta that a generator gets through its samples; linear between -1 and "
-            "1, logarithmic beyond.",
+            f"fresh samples (points: median of {result['seeds']} seeds; bars: all of them). Right: "
+            "the derivative in theta that a generator gets through its samples; linear between -1 "
+            "and 1, logarithmic beyond.",
             "W1 and JS of two parallel lines against their distance, and their derivatives",
         ),
         article.Paragraph(
