@@ -49,12 +49,15 @@ def run(
     except ValueError as error:
         options.fail(error)
     launch.use_compilation_cache()
-    began = time.perf_counter()
+    began, began_cpu = time.perf_counter(), time.process_time()
     figures = measure(config)
-    seconds = round(time.perf_counter() - began, 2)
+    spent = {
+        "seconds": round(time.perf_counter() - began, 2),
+        "cpu_seconds": round(time.process_time() - began_cpu, 2),
+    }
     chosen = dataclasses.asdict(config)
     del chosen["out"], chosen["json"]
-    result = {**chosen, "seconds": seconds, **figures}
+    result = {**chosen, **spent, **figures}
     _write(folder, name, doc, result, page(result), config.json)
 
 
@@ -80,7 +83,7 @@ def _write(
         *told.blocks,
         article.Heading("To repeat it"),
         article.Code(f"python -m experiments.{name}"),
-        article.Paragraph(f"It took {result['seconds']} s here."),
+        article.Paragraph(f"It took {result['cpu_seconds']} s of one processor core here."),
     ]
     over = f"jwgan · {doc.strip().splitlines()[0].split(':')[0]}"
     page = folder / "report.html"

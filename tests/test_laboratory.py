@@ -143,7 +143,14 @@ def test_both_leave_pictures_a_page_and_one_line_of_json(name, tmp_path, capsys,
     monkeypatch.setattr(sys, "argv", argv)
     module.main()
     result = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
-    assert {"seeds", "first_seed", "steps", "seconds", "holds", *fitting.JUDGES} <= result.keys()
+    assert {
+        "seeds",
+        "first_seed",
+        "steps",
+        "cpu_seconds",
+        "holds",
+        *fitting.JUDGES,
+    } <= result.keys()
     assert not all(result["holds"].values())  # two updates teach nothing
     text = (tmp_path / "out/report.html").read_text()
     assert "://" not in text
