@@ -28,10 +28,11 @@ def page(result: dict[str, Any]) -> laboratory.Report:
             "KL, JS and W1 against the distance of two Gaussians, and their derivatives",
         ),
         article.Paragraph(
-            "Far apart the saturating loss has nothing to say and the -log D loss pulls harder the "
-            "further the fakes are away, as KL does. Against a critic the pull is 1, or with "
-            "WGAN-GP's penalty of weight 10 a little more: 1 + mu / 20, as theory has it. Its long "
-            "bars are single seeds whose critic is still far from the best one at the end."
+            "Far apart the saturating loss has nothing to say, and with the best discriminator "
+            "the -log D loss pulls harder the further the fakes are away, as KL does; trained ones "
+            "fall short of that. Against a critic the pull is 1, or with WGAN-GP's penalty of "
+            "weight 10 a little more: 1 + mu / 20, as theory has it. Its long bars are single "
+            "seeds whose critic is still far from the best one at the end."
         ),
         article.Table(head, rows, "Medians over the seeds, beside the exact values."),
         article.Heading("Few samples"),

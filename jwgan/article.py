@@ -23,6 +23,7 @@ font-size:12.5px;margin-top:8px;max-width:60em}
 .article figure{margin:26px 0}
 .article img{display:block;max-width:100%;height:auto;border-radius:3px;background:#fff}
 .article h2{margin-top:44px}
+@media(max-width:720px){.article .wide img{max-width:none;width:720px}}
 """
 
 
@@ -98,9 +99,9 @@ def _figure(figure: Figure) -> str:
     data = base64.b64encode(figure.png).decode()
     alt = html.escape(figure.alt or figure.caption, quote=True)
     return (
-        f'<figure><img width="{size[0]}" height="{size[1]}" alt="{alt}" '
-        f'src="data:image/png;base64,{data}"><figcaption>{_text(figure.caption)}</figcaption>'
-        "</figure>"
+        f'<figure><div class="wide"><img width="{size[0]}" height="{size[1]}" alt="{alt}" '
+        f'src="data:image/png;base64,{data}"></div>'
+        f"<figcaption>{_text(figure.caption)}</figcaption></figure>"
     )
 
 
