@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from experiments import tables_transport
 from experiments.record import RESULTS, load
 
 # member -> (paper, the digits run's command line after `python -m experiments.`)
@@ -195,4 +196,5 @@ TABLES = {
     "alarm": alarm,
     "pipeline": pipeline,
     "plan": plan,
+    **tables_transport.TABLES,
 }
