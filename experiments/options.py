@@ -16,6 +16,7 @@ FREE = (
     "run_dir",
     "resume",
     "checkpoint_every",
+    "w1_every",
     "keep",
     "on_nonfinite",
     "chunk_steps",
@@ -71,6 +72,11 @@ class Config:
     run_dir: str | None = option(None, "where the run is written (default: runs/NAME-DATASET-K)")
     resume: bool = option(False, "go on with the run in --run-dir, or the latest of this name")
     checkpoint_every: int = option(1000, "steps between checkpoints; the last step is always saved")
+    w1_every: int = option(
+        0,
+        "steps between looks at the exact W1 to held-out data, beside the critic's estimate of it; "
+        "for images it is W1 between finite samples, by pixels, not the W1 of the laws; 0: never",
+    )
     keep: int = option(3, "latest checkpoints that stay; the best one stays too")
     on_nonfinite: str = option("stop", "stop, or restore: back to a checkpoint, with another key")
     stream: bool = option(False, "read images while training, for data larger than the memory")
@@ -178,6 +184,11 @@ def check(config: Config) -> None:
     check_numbers(config)
     one_of("precision", config.precision, ("float32", "bfloat16"))
     one_of("on_nonfinite", config.on_nonfinite, ("stop", "restore"))
+    if config.w1_every < 0 or config.w1_every % config.chunk_steps:
+        raise ValueError(
+            f"w1_every is {config.w1_every}: give a multiple of --chunk-steps, which is "
+            f"{config.chunk_steps}, or 0"
+        )
     if config.minutes is not None and not config.minutes > 0:
         raise ValueError(f"minutes is {config.minutes}: give a time > 0, or leave it out")
 

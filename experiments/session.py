@@ -34,6 +34,7 @@ class Run(NamedTuple):
     extra: dict[str, Any]  # of the checkpoint it goes on from; {} at the start
     mesh: Any = None  # of several devices
     many: Any = None  # `members.Many` with --seeds or --sweep
+    measure: Any = None  # `measure.Measure` with --w1-every
 
 
 class NonFiniteError(RuntimeError):
@@ -90,6 +91,8 @@ class Session:
 
     def __init__(self, run: Run, journal: Journal, probe: Callable, writer: Any, checkpoints: Any):
         self.run, self.journal, self.probe = run, journal, probe
+        self.measured: dict[str, Any] = {}  # the last exact W1, and the step of it
+        self.measuring = 0.0  # seconds
         self.writer, self.checkpoints = writer, checkpoints
         self.saved = self.examined = run.step
         self.began = time.perf_counter()
@@ -112,8 +115,13 @@ class Session:
         every = self.run.config.checkpoint_every
         return step // every > self.saved // every
 
+    def measures(self, step: int) -> bool:
+        every = self.run.config.w1_every
+        return every > 0 and step % every == 0
+
     def due(self, step: int) -> bool:
-        return step > self.run.step and (self.drawn(step) or self.complete(step))
+        kinds = (self.drawn, self.complete, self.measures)
+        return step > self.run.step and any(is_due(step) for is_due in kinds)
 
     def observe(self, step: int, state: Any) -> None:
         if self.trouble or not hosts.is_first():
@@ -121,6 +129,8 @@ class Session:
         state = self.local(state)
         if self.drawn(step):
             self.picture(step, state)
+        if self.measures(step):
+            self.measure(step, state)
         if self.complete(step):
             self.examine(step, state)
             self.save(step, state, self.journal.health["sliced_distance"])
@@ -162,7 +172,8 @@ class Session:
         from jwgan import alarms
 
         journal = self.journal
-        journal.health = health = self.probe(state)
+        health = self.probe(state)
+        journal.health = {**journal.health, **health}
         self.examined = step
         if journal.best is None or health["sliced_distance"] < journal.best["sliced_distance"]:
             journal.best = {"step": step, "sliced_distance": health["sliced_distance"]}
@@ -172,6 +183,14 @@ class Session:
         journal.warnings = found
         journal.reference = journal.reference or journal.stretch
         journal.stretch = {}
+
+    def measure(self, step: int, state: Any) -> None:
+        """Exact W1 beside the critic's estimate."""
+        began = time.perf_counter()
+        figures = self.run.measure.figures(state)
+        self.journal.health = {**self.journal.health, **figures}
+        self.measured = {"step": step, **figures}
+        self.measuring += time.perf_counter() - began
 
     def save(self, step: int, state: Any, sliced_distance: float | None = None) -> None:
         began = time.perf_counter()
@@ -197,6 +216,8 @@ class Session:
         self.picture(step, state)
         if step > self.examined and not self.caught:
             self.examine(step, state)
+        if self.run.measure and self.measured.get("step") != step and not self.caught:
+            self.measure(step, state)
 
 
 def _only_first(make: Callable[[], Any]) -> Any:
@@ -335,7 +356,7 @@ def train(run: Run) -> tuple[Any, dict[str, Any]]:
     from jwgan import checkpoint
 
     began, start, journal = time.perf_counter(), run.step, Journal.from_extra(run.extra)
-    probe = _make_probe(run)
+    probe, run = _make_probe(run), _with_measure(run)
     state, session = _stretch(run, journal, probe)
     while session.trouble:
         run, journal = _retry(run, session.trouble, journal.retries)
@@ -356,4 +377,22 @@ def train(run: Run) -> tuple[Any, dict[str, Any]]:
         "retries": journal.retries,
         "warnings": list(journal.warnings.values()),
         **session.more(),
+        **_measured(run, session),
     }
+
+
+def _with_measure(run: Run) -> Run:
+    """The run with what --w1-every looks at."""
+    from experiments import measure
+
+    if not run.config.w1_every or not hosts.is_first():
+        return run
+    return run._replace(measure=measure.make(run.task, run.algorithm))
+
+
+def _measured(run: Run, session: Session) -> dict[str, Any]:
+    """The last exact W1, what it is, and the time all of them took; {} without --w1-every."""
+    if not session.measured:
+        return {}
+    seconds = round(session.measuring, 3)
+    return {"transport": {**session.measured, "seconds": seconds, "what": run.measure.words}}

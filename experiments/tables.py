@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from experiments import tables_many
+from experiments import tables_many, tables_transport
 from experiments.record import RESULTS, load
 
 # member -> (paper, the digits run's command line after `python -m experiments.`)
@@ -198,4 +198,5 @@ TABLES = {
     "plan": plan,
     "growth": lambda: table(*tables_many.growth(figures("growth"))),
     "side-by-side": lambda: table(*tables_many.side_by_side(figures("growth"))),
+    **tables_transport.TABLES,
 }

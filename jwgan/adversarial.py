@@ -394,4 +394,6 @@ def build(
     def bound_score(state: AdversarialState, x: Array) -> Array:
         return score(state, x, critic=critic)
 
-    return Algorithm(bound_init, bound_step, prior, bound_generate, bound_score)
+    return Algorithm(
+        bound_init, bound_step, prior, bound_generate, bound_score, objective.separation
+    )

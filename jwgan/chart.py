@@ -1,9 +1,9 @@
 """Line charts as HTML: SVG stretched to the space there is, labels beside it as text.
 
 So a chart is sharp, and its labels of one size, on a phone and on a wall.  It shows the figures as
-they are, faintly (beyond 400 of them: the span they cover), and their running mean over a twentieth
-of the run.  The axis holds the middle 98 %: a spike is cut rather than flattening all the rest, and
-the extremes stand in words above.
+they are, faintly (beyond 400 of them: the span they cover), and, from 40 of them on, their running
+mean over a twentieth of the run.  The axis holds the middle 98 %: a spike is cut rather than
+flattening all the rest, and the extremes stand in words above.
 """
 
 import html
@@ -14,21 +14,27 @@ from typing import Any, NamedTuple
 import numpy as np
 
 POINTS = 400  # to a line
+FEW = 40  # figures, below which there is no running mean
 LARGEST = 1e100  # beyond it figures are drawn there: sums and squares must not overflow
 
 
 class Chart(NamedTuple):
-    """Metrics that share an axis; `names` maps each to its legend."""
+    """Metrics that share an axis; `names` maps each to its legend.
+
+    It is drawn where the metric `needs` is, if one is named.
+    """
 
     title: str
     hint: str
     names: Mapping[str, str]
+    needs: str = ""
 
 
 def draw(chart: Chart, metrics: Mapping[str, np.ndarray]) -> str:
     """A figure with one line for each of the chart's metrics that has finite values."""
-    lines = []
-    for name, legend in chart.names.items():
+    lines: list[tuple[str, np.ndarray, np.ndarray]] = []
+    names = chart.names if not chart.needs or chart.needs in metrics else {}
+    for name, legend in names.items():
         if name in metrics and (good := np.isfinite(metrics[name])).any():
             lines.append((legend, metrics["step"][good].astype(float), metrics[name][good]))
     if not lines:
@@ -44,8 +50,9 @@ def draw(chart: Chart, metrics: Mapping[str, np.ndarray]) -> str:
     y_range = _limits(scale(every))
     paths, key = [], []
     for i, (legend, steps, values) in enumerate(lines):
-        smooth = running_mean(scale(values))
-        color = f"var(--c{i % 2})"
+        # so few figures (such as are measured now and then) are shown as they are
+        smooth = running_mean(scale(values)) if len(values) >= FEW else scale(values)
+        color = f"var(--c{i % 4})"
         paths.append(_raw(steps, scale(values), x_range, y_range, color))
         paths.append(_line(steps, smooth, x_range, y_range, color))
         last = 10 ** smooth[-1] if logarithmic else smooth[-1]

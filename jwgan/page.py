@@ -16,9 +16,9 @@ PICTURES = 12
 
 STYLE = """
 :root{color-scheme:light dark;--bg:#fcfbf9;--ink:#1d1c1a;--soft:#6c6860;--rule:#e4e0d8;
---pale:#f3f0ea;--c0:#1d5fbf;--c1:#b4530a}
+--pale:#f3f0ea;--c0:#1d5fbf;--c1:#b4530a;--c2:#2f7d4f;--c3:#8a4fa8}
 @media(prefers-color-scheme:dark){:root{--bg:#151514;--ink:#e9e6e0;--soft:#9b968c;--rule:#302e2b;
---pale:#1f1e1c;--c0:#7db0ff;--c1:#f0a45c}}
+--pale:#1f1e1c;--c0:#7db0ff;--c1:#f0a45c;--c2:#7fce9e;--c3:#cf9be8}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.55 system-ui,-apple-system,
 "Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;font-variant-numeric:tabular-nums}
@@ -80,12 +80,42 @@ footer{margin-top:56px;border-top:1px solid var(--rule);padding-top:14px}
 
 Pictures = Sequence[tuple[int, bytes]]
 
-
+CRITIC = {"critic_estimate": "critic", "critic_estimate_per_slope": "critic over slope"}
+BESIDE = (
+    "Beside them the critic’s mean score difference on the same samples, and that over its mean "
+    "slope between them: estimates of W1 for Wasserstein critics only"
+)
 CHARTS = (
     Chart(
         "Wasserstein estimate",
         "E D(real) − E D(fake), positive while the critic tells them apart",
         {"wasserstein_estimate": "estimate"},
+    ),
+    Chart(
+        "Exact W1 and the critic’s estimate of it",
+        "exact W1 of samples to held-out points, and of as many real points, which a perfect "
+        f"generator would show. {BESIDE}",
+        {"exact_w1": "exact", "exact_w1_of_real": "exact, of real points", **CRITIC},
+        needs="exact_w1",
+    ),
+    Chart(
+        "W1 between samples, by pixels, and the critic’s estimate",
+        "exact between finite samples: of generated to held-out images, and of as many training "
+        "images, which a perfect generator would show. Neither is the W1 of the laws: in so many "
+        f"dimensions both exceed it by far. {BESIDE}",
+        {"sample_w1": "between samples", "sample_w1_of_real": "of real images", **CRITIC},
+        needs="sample_w1",
+    ),
+    Chart(
+        "Critic’s slope",
+        "mean input-gradient norm between held-out data and samples",
+        {"critic_slope": "slope"},
+    ),
+    Chart(
+        "Critic’s gap on held-out data",
+        "mean score on training data minus that on held-out data: what it has learnt by heart; "
+        "only noise where all data are new",
+        {"critic_held_out_gap": "gap"},
     ),
     Chart("Penalty", "with its weight", {"penalty": "penalty"}),
     Chart(

@@ -103,6 +103,8 @@ class Algorithm(NamedTuple):
       prior: `(key, num) -> z [num, *Z]`, the latent distribution.
       generate: `(state, z [B, *Z]) -> x [B, *D]`, the generator after training.
       score: `(state, x [B, *D]) -> [B]`, the critic after training.
+      separation: the objective's `(real scores, fake scores) -> []`, positive when the critic
+        tells real from fake.
     """
 
     init: Callable[[Key, Any], Any]
@@ -110,6 +112,7 @@ class Algorithm(NamedTuple):
     prior: Prior
     generate: Callable[[Any, Array], Array]
     score: Callable[[Any, Array], Array]
+    separation: Callable[[Any, Any], Array] = score_gap
 
     def sample(self, key: Key, state: Any, num: int) -> Array:
         """num samples [num, *D] from the generator."""

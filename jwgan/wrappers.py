@@ -74,7 +74,7 @@ def with_ema(algorithm: Algorithm, decay: float | Array) -> Algorithm:
     def score(state: EMAState, x: Array) -> Array:
         return algorithm.score(state.inner, x)
 
-    return Algorithm(init, step, algorithm.prior, generate, score)
+    return algorithm._replace(init=init, step=step, generate=generate, score=score)
 
 
 def with_n_critic(algorithm: Algorithm, n_critic: int | Array) -> Algorithm:

@@ -35,6 +35,7 @@ ALLOWED = {
     "chart": {"types", "check"},
     "bands": {"types", "check", "chart"},
     "page": {"types", "check", "chart", "bands"},
+    "article": {"types", "check", "page"},
     "rows": {"types", "check"},
     "report": {"types", "check", "page", "rows"},
 }
