@@ -20,6 +20,7 @@ ALLOWED = {
     "wrappers": {"types"},
     "sources": {"types", "check", "split"},
     "algorithms": {"types", "check", "adversarial", *LEAVES},
+    "critics": {"types", "adversarial"},
     "loop": {"types", "check", "sources", "split"},
     "parallel": {"types", "check"},
     "diagnostics": {"types", "check"},
