@@ -187,6 +187,18 @@ def convolution() -> str:
     return table(head, rows)
 
 
+def w1_ours() -> str:
+    from experiments import tables_w1  # which imports this module
+
+    return tables_w1.summary()
+
+
+def w1_faithful() -> str:
+    from experiments import tables_w1
+
+    return tables_w1.faithful()
+
+
 TABLES = {
     "members": members,
     "main-job": main_job,
@@ -195,4 +207,6 @@ TABLES = {
     "alarm": alarm,
     "pipeline": pipeline,
     "plan": plan,
+    "w1-ours": w1_ours,
+    "w1-faithful": w1_faithful,
 }
