@@ -39,6 +39,7 @@ class Config:
     seed: int = option(0, "of the first run: initial weights and training samples")
     chunk_steps: int = option(250, "updates in one compiled program")
     table: bool = option(False, "print the recorded figures beside the published ones")
+    figure: str | None = option(None, "PNG file to draw the recorded cosines into")
     json: bool = option(False, "print one line of JSON at the end")
 
 
@@ -192,7 +193,7 @@ def run(config: Config) -> dict[str, Any]:
     methods = prepare(config.dim, pair.sample_real, config.iterations)
     runs = [choose(methods, pair, config.seed + k, config.chunk_steps) for k in range(config.seeds)]
     chosen = dataclasses.asdict(config)
-    for name in ("table", "json", "chunk_steps"):
+    for name in ("table", "figure", "json", "chunk_steps"):
         chosen.pop(name)
     return {
         **chosen,
@@ -206,10 +207,13 @@ def run(config: Config) -> dict[str, Any]:
 
 def main() -> None:
     config = options.parse(Config, None, __doc__)
-    if config.table:
+    if config.table or config.figure:
         from experiments import tables_w1
 
-        print(tables_w1.everything())
+        if config.table:
+            print(tables_w1.everything())
+        if config.figure:
+            tables_w1.draw(config.figure)
         return
     try:
         check(config)
