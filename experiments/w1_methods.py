@@ -117,8 +117,9 @@ def penalised(dim: int, iterations: int) -> Method:
 def orthonormal(dim: int, iterations: int) -> Method:
     """Ours, second candidate: orthonormal weights and sorted layers, which need no penalty."""
     module = mlp.MLPCritic((128, 128), sorting.descending, nn.initializers.orthogonal())
-    tx = constraints.keep_orthonormal(_muon(5e-3, iterations), iterations=2)
-    return Method(networks.from_linen(module), tx, penalties.none(), iterations)
+    tx = constraints.keep_orthonormal(_muon(1e-2, iterations), iterations=2)
+    critic = networks.from_linen(module)
+    return Method(critic, tx, penalties.none(), iterations, batch_size=512)
 
 
 def cones(dim: int, sample_real: Any, iterations: int) -> Method:
@@ -156,11 +157,11 @@ METHODS: dict[str, Callable[[int, Any, int], tuple[Method, ...]]] = {
     "wgan_lp": _only(wgan_lp),
     "sngan": _only(sngan),
     "sorted_orthogonal": _only(sorted_orthogonal),
-    "penalised": lambda dim, sample_real, iterations: (penalised(dim, iterations or 5_000),),
-    "orthonormal": lambda dim, sample_real, iterations: (orthonormal(dim, iterations or 2_500),),
+    "penalised": lambda dim, sample_real, iterations: (penalised(dim, iterations or 4_000),),
+    "orthonormal": lambda dim, sample_real, iterations: (orthonormal(dim, iterations or 4_000),),
     "ours": lambda dim, sample_real, iterations: (
-        penalised(dim, iterations or 5_000),
-        orthonormal(dim, iterations or 2_500),
+        penalised(dim, iterations or 4_000),
+        orthonormal(dim, iterations or 4_000),
     ),
     "cones": lambda dim, sample_real, iterations: (cones(dim, sample_real, iterations or 1_500),),
 }
