@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import PIL.Image
 import pytest
 
-from experiments import w1_benchmark, w1_methods
+from experiments import record, tables, tables_w1, w1_benchmark, w1_methods
 from jwgan import critics, loop, networks, objectives, penalties, sources
 from jwgan.problems import funnels, pairs
 
@@ -174,3 +175,44 @@ def test_bad_options_are_one_line(monkeypatch, capsys, argv, says):
     err = capsys.readouterr().err
     assert says in err
     assert err.count("\n") == 1
+
+
+# ---- tables --------------------------------------------------------------------------------------
+
+
+def test_the_published_figures():
+    known = tables_w1.published()
+    assert set(known) == set(funnels.TRUTHS)
+    assert known[16, 64]["cos"]["GP"] == 0.785
+    assert known[128, 256]["l2"]["MM"] == 0.731
+    assert tables_w1.best(known[16, 64]) == ("GP", 0.785)
+    assert tables_w1.best(known[16, 16], "l2") == ("MM:R", 0.157)
+    assert tables_w1.best(known[2, 16]) == ("MM:B", 0.826)  # DOT's .843 is no critic's
+    for row in known.values():
+        assert {len(row[name]) for name in ("cos", "l2", "w1")} == {11}
+
+
+def test_tables_show_what_is_recorded(tmp_path, monkeypatch, capsys):
+    run = {"cos": 0.9, "l2": 0.1, "w1": 1.55, "w1_corrected": 1.47, "w1_true": 1.5, "seeds": 1}
+    run |= {"max_gradient_norm": 1.2, "cpu_seconds": 60.2, "iterations": 6000}
+    run |= {"mean_gradient_norm": 1.05, "per_seed": [{"cos": 0.89}, {"cos": 0.91}]}
+    for name in ("w1-ours-16-64", "w1-ours-8-4", "w1-wgan_gp-8-4", "w1-ours-8-4-seeds"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"figures": run}))
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    monkeypatch.setattr("sys.argv", ["w1_benchmark", "--table"])
+    w1_benchmark.main()
+    shown = capsys.readouterr().out
+    assert "above the best published on 1 of 2" in shown  # .785 yes, .966 no
+    assert "| 16 | 64 | 0.785 GP | **0.900** | 0.461 | 0.100 | -9.6 | +3.3 | -2.0 |" in shown
+    assert "0.900 / 0.961 (6k)" in shown
+    assert "| 8 | 4 | GP | 1.075 | 1.050 | +3.3 | -2.0 | 0.900 |" in shown
+    assert "0.890 to 0.910" in shown
+
+
+def test_the_picture_is_drawn(tmp_path, monkeypatch):
+    path = tmp_path / "cosines.png"
+    monkeypatch.setattr("sys.argv", ["w1_benchmark", "--figure", str(path)])
+    w1_benchmark.main()
+    with PIL.Image.open(path) as image:
+        assert image.width > 500
