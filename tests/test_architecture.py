@@ -21,6 +21,7 @@ ALLOWED = {
     "many": {"types", "check", "sources"},
     "sources": {"types", "check", "split"},
     "algorithms": {"types", "check", "adversarial", *LEAVES},
+    "critics": {"types", "adversarial"},
     "loop": {"types", "check", "sources", "split"},
     "parallel": {"types", "check"},
     "diagnostics": {"types", "check"},
