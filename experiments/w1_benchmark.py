@@ -20,7 +20,7 @@ import json
 import time
 from typing import Any
 
-from experiments import options, session
+from experiments import console, options
 from experiments.options import option
 
 # Seeds of the points a critic is graded on, and chosen by; training seeds are smaller.
@@ -126,7 +126,7 @@ def train(method: Any, pair: Any, seed: int, chunk_steps: int = 250) -> Any:
         figures = graded(state, EVALUATION)
         way.append({"iteration": step, **{k: round(float(figures[k]), 4) for k in ("cos", "w1")}})
 
-    with session.progress_bar("critic", iterations, 0) as show:
+    with console.progress_bar("critic", iterations, 0) as show:
         state = loop.train(
             algorithm,
             state,
