@@ -141,6 +141,7 @@ def test_a_member_dies_and_the_others_go_on(tmp_path, capsys, monkeypatch):
     assert np.isnan(rows["critic_loss"][:, 1]).tolist() == [False] * BAD + [True] * 3
 
 
+@pytest.mark.slow
 def test_without_a_member_left_the_run_ends(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
     with pytest.raises(SystemExit) as end:
@@ -153,7 +154,7 @@ def test_without_a_member_left_the_run_ends(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["--sweep", "width=4,8"], "sweep names 'width': what can be swept here is n_critic, lear"),
+        (["--sweep", "width=4,8"], "sweep names 'width': what can be swept here is n_critic, ema,"),
         (["--sweep", "weight=1,-1"], "weight is -1.0: give a weight >= 0"),
         (["--sweep", "n_critic=1,0"], "n_critic is 0: give at least 1"),
         (["--sweep", "n_critic=1.5"], "give numbers, as in n_critic=1,10"),
