@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from experiments import tables_speed
 from experiments.record import RESULTS, load
 
 # member -> (paper, the digits run's command line after `python -m experiments.`)
@@ -195,4 +196,6 @@ TABLES = {
     "alarm": alarm,
     "pipeline": pipeline,
     "plan": plan,
+    "speed": tables_speed.speed,
+    "penalty-cost": tables_speed.penalty,
 }
