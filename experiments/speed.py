@@ -45,7 +45,7 @@ GOALS = {
     ("small_mlp", 16): 2.5,
     ("tiny_mlp", 64): 40,
 }
-CHUNK_STEPS = {"toy_mlp": 10, "small_mlp": 50, "tiny_mlp": 200}  # 2 elsewhere
+CHUNK_STEPS = {"toy_mlp": 10, "small_mlp": 50, "tiny_mlp": 200, "dcgan32": 4, "began32": 8}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,28 +70,28 @@ class Timing(NamedTuple):
 
 
 def matmul_gflops() -> float:
-    """Rate of a large float32 matrix product, the best of several."""
+    """Rate of a large float32 matrix product, the best of several, of either library in XLA:CPU."""
     import jax
     import jax.numpy as jnp
 
+    from experiments import launch
+
     a = jax.random.normal(jax.random.key(0), (2048, 2048))
-    product = jax.jit(jnp.dot)
-    product(a, a).block_until_ready()
     best = float("inf")
-    for _ in range(6):
-        began = time.perf_counter()
+    for options_of_xla in launch.MATMUL_LIBRARIES if launch.is_measured_jaxlib() else ({},):
+        product = jax.jit(jnp.dot, compiler_options=options_of_xla)
         product(a, a).block_until_ready()
-        best = min(best, time.perf_counter() - began)
+        for _ in range(4):
+            began = time.perf_counter()
+            product(a, a).block_until_ready()
+            best = min(best, time.perf_counter() - began)
     return 2 * 2048**3 / best / 1e9
 
 
-def clock(run: Callable[[], Any], seconds: float, iterations: int) -> Timing:
-    """Times `run`, which does so many iterations, as often as fits into the seconds."""
+def clock(run: Callable[[], Any], repeats: int, iterations: int) -> Timing:
+    """Times `repeats` runs of so many iterations each."""
     import jax
 
-    once = time.perf_counter()
-    jax.block_until_ready(run())  # warms up
-    repeats = max(1, round(seconds / (time.perf_counter() - once)))
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(repeats):
         result = run()
@@ -99,6 +99,12 @@ def clock(run: Callable[[], Any], seconds: float, iterations: int) -> Timing:
     count = iterations * repeats
     cpu = time.process_time() - cpu
     return Timing(count / (time.perf_counter() - wall), cpu / count)
+
+
+def repeats_in(run: Callable[[], Any], seconds: float) -> int:
+    """How many runs take about so long; warms up."""
+    clock(run, 1, 1)
+    return max(1, round(seconds * clock(run, 1, 1).iterations_per_second))
 
 
 class Program:
@@ -176,10 +182,14 @@ def compare(config: Config, ours: list[Timing], peer: dict[str, list[Timing]]) -
 
 def measure(config: Config) -> dict[str, Any]:
     """Times the loop on one case, alternating with the peer if there is one."""
+    from experiments import launch
+
+    launch.use_eigen()
     import jax
 
     jax.config.update("jax_enable_compilation_cache", False)
     program = Program(config)
+    repeats = repeats_in(program, config.seconds)
     ours: list[Timing] = []
     products: list[float] = []
     # a multilayer perceptron has no layout
@@ -187,7 +197,7 @@ def measure(config: Config) -> dict[str, Any]:
     peer: dict[str, list[Timing]] = {layout: [] for layout in layouts if config.peer}
     for _ in range(config.repeats):
         products.append(matmul_gflops())
-        ours.append(clock(program, config.seconds, program.iterations))
+        ours.append(clock(program, repeats, program.iterations))
         products.append(matmul_gflops())
         expected = ours[-1].iterations_per_second / GOALS.get((config.case, config.seeds), 1)
         for layout, timings in peer.items():
@@ -214,7 +224,9 @@ def measure(config: Config) -> dict[str, Any]:
 
 def penalty_cost(config: Config) -> dict[str, Any]:
     """Case -> milliseconds of a critic update with the penalty, with clipping, and their ratio."""
-    from experiments import speed_penalty
+    from experiments import launch, speed_penalty
+
+    launch.use_eigen()
 
     chosen = [config.case] if config.case else speed_cases.PENALISED
     costs = {}
@@ -222,13 +234,19 @@ def penalty_cost(config: Config) -> dict[str, Any]:
         options.one_of("case", name, speed_cases.PENALISED)
         ways = speed_penalty.programs(name)
         times: dict[str, list[float]] = {way: [] for way in ways}
+        repeats = {way: repeats_in(run, config.seconds) for way, run in ways.items()}
         for _ in range(config.repeats):
             for way, run in ways.items():
-                rate = clock(run, config.seconds, speed_cases.N_CRITIC).iterations_per_second
-                times[way].append(1e3 / rate)
+                timing = clock(run, repeats[way], speed_cases.N_CRITIC)
+                times[way].append(1e3 / timing.iterations_per_second)
         costs[name] = {way: float(f"{statistics.median(ms):.4g}") for way, ms in times.items()}
         costs[name]["ratio"] = round(costs[name]["penalty_ms"] / costs[name]["clipping_ms"], 2)
     return costs
+
+
+def result_name(case: str, seeds: int) -> str:
+    """What a case's recorded result is called."""
+    return f"speed-{case}" + (f"-{seeds}" if seeds > 1 else "")
 
 
 def run_all(config: Config) -> list[dict[str, Any]]:
