@@ -17,7 +17,7 @@ def comparison(cases: list[dict[str, Any]]) -> str:
                 case["iterations_per_second"],
                 peer.get("iterations_per_second", ""),
                 case.get("ratio", ""),
-                case.get("goal", ""),
+                case.get("goal") or "",
                 case["cpu_seconds_per_iteration"],
                 peer.get("cpu_seconds_per_iteration", ""),
                 f"{100 * case['roofline_share']:.0f} %",
