@@ -135,6 +135,7 @@ def main() -> None:
     from jwgan import alarms
 
     launch.use_compilation_cache()
+    launch.use_eigen()
     began, runs = time.perf_counter(), []
     for name in TUNING if config.tune else TESTING:
         runs += run_setting(config, name, first_seed=0 if config.tune else 1000)

@@ -68,6 +68,7 @@ def main() -> None:
     from experiments import evaluate, launch
 
     launch.use_compilation_cache()
+    launch.use_eigen()
     try:
         task = tasks.load_world(config.dataset)
         began = time.perf_counter()

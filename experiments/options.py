@@ -138,7 +138,8 @@ def parse(config_type: type, argv: list[str] | None, doc: str, positional: str =
         flag, text = "--" + field.name.replace("_", "-"), field.metadata["help"]
         help = f"{text} (default: {field.default})".replace("%", "%%")
         if field.name == positional:
-            parser.add_argument(field.name, help=text)
+            number = "?" if field.default is None else None  # may be left out, or must be there
+            parser.add_argument(field.name, nargs=number, help=text)
         elif field.type is bool:
             parser.add_argument(
                 flag, action=argparse.BooleanOptionalAction, default=field.default, help=text

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from experiments import tables_many, tables_transport
+from experiments import tables_many, tables_speed, tables_transport
 from experiments.record import RESULTS, load
 
 # member -> (paper, the digits run's command line after `python -m experiments.`)
@@ -213,4 +213,6 @@ TABLES = {
     **tables_transport.TABLES,
     "w1-ours": w1_ours,
     "w1-faithful": w1_faithful,
+    "speed": tables_speed.speed,
+    "penalty-cost": tables_speed.penalty,
 }
