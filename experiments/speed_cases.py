@@ -75,18 +75,9 @@ def member(name: str, parts: Players) -> Any:
 
 def over_seeds(algorithm: Any, source: Any, seeds: int) -> tuple[Any, Any]:
     """(algorithm, source) of K runs side by side in one program, each with data of its own."""
-    import jax
+    from jwgan import many
 
-    from experiments import modes
-    from jwgan import sources
-
-    def batches(operand: Any, keys: Any, length: int) -> tuple[Any, Any]:
-        xs, _ = source.batches(operand, keys[0], length)
-        take = lambda key, x: source.batches(operand, key, length)[1](x)
-        return xs, lambda x: jax.vmap(lambda key: take(key, x))(keys)
-
-    many = modes.over_seeds(algorithm, seeds)
-    return many, sources.Source(source.batch, source.fetch, batches)
+    return many.over(lambda: algorithm), many.drawn(lambda n_critic: source, [N_CRITIC] * seeds)
 
 
 def _mlp(width: int, batch: int) -> tuple[Any, Any, int, float, Any]:
