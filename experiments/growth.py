@@ -6,7 +6,7 @@
 One number at a time is changed: batch, n_critic, width and seeds of WGAN-GP on 8 Gaussians with
 multilayer perceptrons, image side of WGAN-GP with convolutions (DCGAN without normalisation).
 Steps run as the loop runs them, many in one compiled chunk on data drawn on the device. Time is
-the least of several chunks, as CPU seconds of the process and as wall seconds; memory is what the
+the least of three timings, as CPU seconds of the process and as wall seconds; memory is what the
 compiler plans for the chunk: arguments, results and temporaries.
 
 The law expected is a straight line a + b u in the work u of a step: batch, n_critic, seeds, width
@@ -25,7 +25,8 @@ from experiments import options
 from experiments.options import option
 
 OFF = 0.15  # relative distance from the line
-REPEATS, SECONDS = 3, 0.25  # timed chunks, and about how long each is
+STEPS = 10  # in a chunk
+REPEATS, SECONDS = 3, 0.3  # timings, and about how long each is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,33 +156,30 @@ def measure(algorithm: Any, source: Any, key: Any) -> dict[str, Any]:
     program: Any = loop.chunk_program(algorithm, source)
     state = jax.jit(lambda key: algorithm.init(key, source.batch))(key)
 
-    def compiled(steps: int) -> Any:
-        return program.lower(state, source.fetch(0, steps), steps).compile()
-
-    def timed(run: Any, steps: int) -> tuple[float, float]:
-        nonlocal state
-        operand = source.fetch(0, steps)
-        cpu, wall = time.process_time(), time.perf_counter()
-        state, _ = jax.block_until_ready(run(state, operand))
-        return time.process_time() - cpu, time.perf_counter() - wall
-
+    operand = source.fetch(0, STEPS)
     began = time.perf_counter()
-    run = compiled(steps := 4)
+    run = program.lower(state, operand, STEPS).compile()
     compile_seconds = time.perf_counter() - began
-    timed(run, steps)
-    _, wall = timed(run, steps)
-    longer = int(min(max(4, SECONDS * steps / max(wall, 1e-6)), 500))
-    if longer > 2 * steps:
-        run = compiled(steps := longer)
-        timed(run, steps)
-    times = [timed(run, steps) for _ in range(REPEATS)]
+
+    def timed(chunks: int) -> tuple[float, float]:
+        """CPU and wall seconds of a step."""
+        nonlocal state
+        cpu, wall = time.process_time(), time.perf_counter()
+        for _ in range(chunks):
+            state, info = run(state, operand)
+        jax.block_until_ready((state, info))
+        steps = chunks * STEPS
+        return (time.process_time() - cpu) / steps, (time.perf_counter() - wall) / steps
+
+    timed(1)
+    chunks = max(1, int(SECONDS / STEPS / timed(1)[1]))
+    times = [timed(chunks) for _ in range(REPEATS)]
     plan = run.memory_analysis()
     planned = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
     return {
-        "cpu_ms": round(1000 * min(cpu for cpu, _ in times) / steps, 4),
-        "wall_ms": round(1000 * min(wall for _, wall in times) / steps, 4),
+        "cpu_ms": round(1000 * min(cpu for cpu, _ in times), 4),
+        "wall_ms": round(1000 * min(wall for _, wall in times), 4),
         "memory_mb": round((planned - plan.alias_size_in_bytes) / 1e6, 4),
-        "steps": steps,
         "compile_s": round(compile_seconds, 2),
     }
 
