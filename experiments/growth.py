@@ -79,9 +79,11 @@ AXES = (
     ),
     Axis(
         "side", (16, 32, 48), 2,
-        "Convolutions cost pixels; the dense layers at the ends, whose width is the smallest "
-        "feature map, too. The fixed price is small against them.",
-        "Activations grow with the pixels, and so do the dense layers' weights.",
+        "Convolutions cost pixels, and every doubling of the side adds a level of about as many "
+        "operations again (a quarter of the pixels, four times the pairs of channels): side "
+        "squared times its logarithm, so the line is left upwards.",
+        "Activations grow with the pixels; an added level has four times the weights of the one "
+        "before it.",
     ),
 )  # fmt: skip
 

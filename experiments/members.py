@@ -104,6 +104,7 @@ def check(config: Any) -> None:
         "stream": (config.stream, f"a stream's order is one seed's; hold the data, {alone}"),
         "distributed": (config.distributed or config.coordinator, f"use one machine, {alone}"),
         "devices": ((config.devices or 1) > 1, f"use one device, {alone}"),
+        "w1_every": (getattr(config, "w1_every", 0) > 0, f"leave it out, {alone}"),
         "on_nonfinite": (
             config.on_nonfinite != "stop",
             f"a member whose figures are not finite is marked and the others go on; {alone}",
