@@ -75,12 +75,12 @@ def _section(axis: Any, found: dict[str, Any], off: float) -> str:
     rows, fits = found["rows"], found["fits"]
     charts = "".join(_chart(axis, kind, rows, fits) for kind in KINDS)
     u = axis.name if axis.power == 1 else f"{axis.name}²"
-    head = [axis.name, "CPU ms", "wall ms", "off the line", "MB", "off the line", "compile s"]
+    head = [axis.name, "CPU ms", "wall ms", "off the line", "MB", "off the line"]
     lines = []
     for i, row in enumerate(rows):
         distances = [f"{fits[name]['distance'][i]:+.0%}" for name in ("cpu_ms", "memory_mb")]
         cells = [row[axis.name], row["cpu_ms"], row["wall_ms"], distances[0], row["memory_mb"]]
-        lines.append([*cells, distances[1], row["compile_s"]])
+        lines.append([*cells, distances[1]])
     return (
         f'<section class="growth"><h2>{_text(axis.name)}</h2><div class="charts">{charts}</div>'
         f"<p><b>Time</b>, CPU: {_text(verdict(axis, rows, fits['cpu_ms'], u, 'ms'))} "
