@@ -12,9 +12,25 @@ def page(result: dict[str, Any]) -> laboratory.Report:
     from jwgan import article
 
     curves, matrices = draw_curves(result), draw_plans(result["plans"])
-    plan = result["plans"]
     head, rows = divergences.HEAD, divergences.rows(result)
     blocks = [
+        *_gaussians(result, curves),
+        article.Table(head, rows, "Medians over the seeds, beside the exact values."),
+        *_few_samples(result),
+        *_plans(result["plans"], matrices),
+        article.Heading("The criterion, and what came out"),
+        article.Paragraph(laboratory.criterion(divergences.__doc__ or "")),
+        article.Table(*laboratory.verdicts(result["holds"])),
+    ]
+    pictures = {"divergences": curves, "plans": matrices}
+    return laboratory.Report("Two Gaussians moving apart", blocks, pictures, (head, rows))
+
+
+def _gaussians(result: dict[str, Any], curves: bytes) -> list[Any]:
+    """Divergences against the distance of the means."""
+    from jwgan import article
+
+    return [
         article.Paragraph(
             "Two bell curves of width 1 move apart, mu from centre to centre. KL grows like mu "
             "squared, JS stops at log 2 when they no longer overlap, W1 is mu."
@@ -34,7 +50,14 @@ def page(result: dict[str, Any]) -> laboratory.Report:
             "weight 10 a little more: 1 + mu / 20, as theory has it. Its long bars are single "
             "seeds whose critic is still far from the best one at the end."
         ),
-        article.Table(head, rows, "Medians over the seeds, beside the exact values."),
+    ]
+
+
+def _few_samples(result: dict[str, Any]) -> list[Any]:
+    """What a discriminator makes of a few points."""
+    from jwgan import article
+
+    return [
         article.Heading("Few samples"),
         article.Paragraph(
             f"Even where laws overlap, {divergences.FEW} points of each in {divergences.DIM} "
@@ -44,6 +67,14 @@ def page(result: dict[str, Any]) -> laboratory.Report:
         article.Table(
             divergences.FEW_HEAD, divergences.few_rows(result), "Medians over the seeds."
         ),
+    ]
+
+
+def _plans(plan: dict[str, Any], matrices: bytes) -> list[Any]:
+    """Earth, plans and the dual."""
+    from jwgan import article
+
+    return [
         article.Heading("A moving plan is a matrix"),
         article.Paragraph(
             "A row is a pile of earth, a column a place to fill; a cell says how much goes from "
@@ -59,12 +90,7 @@ def page(result: dict[str, Any]) -> laboratory.Report:
             "cost less.",
             "A poor and the best transport plan as matrices, and the dual potential",
         ),
-        article.Heading("The criterion, and what came out"),
-        article.Paragraph(laboratory.criterion(divergences.__doc__ or "")),
-        article.Table(*laboratory.verdicts(result["holds"])),
     ]
-    pictures = {"divergences": curves, "plans": matrices}
-    return laboratory.Report("Two Gaussians moving apart", blocks, pictures, (head, rows))
 
 
 def draw_curves(result: dict[str, Any]) -> bytes:
