@@ -74,7 +74,7 @@ AXES = (
         "seeds", (1, 4, 16, 32), 1,
         "A step of this width already fills the core, so vmapped seeds only add up; for networks "
         "so small that dispatch dominates the first seeds are nearly free, and wide ones cost more "
-        "side by side than alone, because their states leave the caches (last section).",
+        "side by side than alone (last section); caches are the likely reason, not a measured one.",
         "Every seed has its own state and activations.",
     ),
     Axis(
