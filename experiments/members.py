@@ -146,7 +146,10 @@ def assemble(config: Any, build: Callable, task: Any) -> Many:
             return algorithm
         return wrappers.with_n_critic(algorithm, numbers["n_critic"])
 
-    algorithm = many.over(make, settings)
+    import jax
+
+    mapped = many.in_turn(config.at_once) if config.at_once else jax.vmap
+    algorithm = many.over(make, settings, mapped)
     source = many.drawn(
         lambda n: task.source(n, base.batch_size), [m.config.n_critic for m in members]
     )
@@ -155,7 +158,7 @@ def assemble(config: Any, build: Callable, task: Any) -> Many:
         good = [n for n in candidates(config) if _can_be_traced(make, [n], source.batch)]
         bad = ", ".join(name for name in swept if name not in good)
         raise ValueError(f"sweep names {bad!r}: {_can_be_swept(good)}")
-    return Many(task, members, swept, algorithm, many.each(make, settings), source, keys)
+    return Many(task, members, swept, algorithm, many.each(make, settings, mapped), source, keys)
 
 
 def _can_be_traced(make: Callable, names: Sequence[str], batch: Any) -> bool:
