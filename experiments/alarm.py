@@ -58,9 +58,8 @@ class Config:
 
 def run_setting(config: Config, name: str, first_seed: int) -> list[dict[str, Any]]:
     """The setting's runs, see `look_at`."""
-    import jax
-
-    from experiments import evaluate, modes, tasks
+    from experiments import evaluate, modes, tasks, toy2d
+    from jwgan import many
 
     member, kwargs, n_critic = (TUNING | TESTING)[name]
     task = tasks.load_world("eight_gaussians")
@@ -74,12 +73,13 @@ def run_setting(config: Config, name: str, first_seed: int) -> list[dict[str, An
         figures = {**info._asdict(), **info.objective}
         infos.append({name: x for name, x in figures.items() if name != "objective"})
 
-    algorithm, states = modes.train(
+    _, states = modes.train(
         chosen, task, record=record, chunk_steps=STRETCH, first_seed=first_seed, **kwargs
     )
+    algorithm = toy2d.build(chosen, task.shape, **kwargs)
     probe, runs = evaluate.make_probe(task, algorithm), []
     for k in range(config.seeds):
-        state = jax.tree.map(lambda leaf, k=k: leaf[k], states)
+        state = many.member(states, k)
         mine = [{name: x[:, k] for name, x in info.items()} for info in infos]
         figures = look_at(task, algorithm, state, mine)
         runs.append({"setting": name, "seed": first_seed + k, **figures, "health": probe(state)})
@@ -135,6 +135,7 @@ def main() -> None:
     from jwgan import alarms
 
     launch.use_compilation_cache()
+    launch.use_eigen()
     began, runs = time.perf_counter(), []
     for name in TUNING if config.tune else TESTING:
         runs += run_setting(config, name, first_seed=0 if config.tune else 1000)

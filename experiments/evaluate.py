@@ -48,29 +48,12 @@ def quality(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
 def make_probe(task: Any, algorithm: Any) -> Callable[[Any], dict[str, float]]:
     """`state -> figures` of samples beside held-out data, in milliseconds, for the alarm."""
     import jax
-    import jax.numpy as jnp
     import numpy as np
 
-    from jwgan.metrics import coverage, sliced
+    from jwgan.metrics import coverage
 
-    half = min(HEALTH_POINTS, len(task.held_out) // 2)
-    held_out, other = task.held_out[:half], task.held_out[half : 2 * half]
-    seen = None if task.dataset is None else task.dataset.images[:half]
-    flat = lambda x: x.reshape(len(x), -1)
-
-    @jax.jit
-    def figures(state: Any) -> dict[str, Any]:
-        fake = algorithm.sample(jax.random.key(14), state, half)
-        found = {
-            "coverage": coverage.neighbour_coverage(held_out, fake),
-            "sliced_distance": sliced.sliced_w1(jax.random.key(15), flat(held_out), flat(fake)),
-        }
-        if seen is not None:
-            score = lambda x: algorithm.score(state, x).mean()
-            gap = score(seen) - score(fake)
-            found["held_out_gap"] = jnp.where(gap > 0, (score(seen) - score(held_out)) / gap, 0.0)
-        return found
-
+    held_out, other = health_points(task)
+    figures = jax.jit(lambda state: health(task, algorithm, state))
     of_real = round(float(coverage.neighbour_coverage(held_out, other)), 5)
 
     def probe(state: Any) -> dict[str, float]:
@@ -79,6 +62,34 @@ def make_probe(task: Any, algorithm: Any) -> Callable[[Any], dict[str, float]]:
         return {**finite, "coverage_of_real": of_real}
 
     return probe
+
+
+def health_points(task: Any) -> tuple[Any, Any]:
+    """Held-out points for the alarm's figures, and as many others of them."""
+    half = min(HEALTH_POINTS, len(task.held_out) // 2)
+    return task.held_out[:half], task.held_out[half : 2 * half]
+
+
+def health(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
+    """The probe's figures of one state, traced."""
+    import jax
+    import jax.numpy as jnp
+
+    from jwgan.metrics import coverage, sliced
+
+    held_out, _ = health_points(task)
+    flat = lambda x: x.reshape(len(x), -1)
+    fake = algorithm.sample(jax.random.key(14), state, len(held_out))
+    found = {
+        "coverage": coverage.neighbour_coverage(held_out, fake),
+        "sliced_distance": sliced.sliced_w1(jax.random.key(15), flat(held_out), flat(fake)),
+    }
+    if task.dataset is not None:
+        seen = task.dataset.images[: len(held_out)]
+        score = lambda x: algorithm.score(state, x).mean()
+        gap = score(seen) - score(fake)
+        found["held_out_gap"] = jnp.where(gap > 0, (score(seen) - score(held_out)) / gap, 0.0)
+    return found
 
 
 def world_quality(task: Any, fake: Any) -> dict[str, Any]:
@@ -99,15 +110,18 @@ def world_quality(task: Any, fake: Any) -> dict[str, Any]:
     return figures
 
 
-def image_quality(task: Any, fake: Any) -> dict[str, Any]:
-    """What a classifier of the real data makes of the samples, beside real held-out data."""
+def image_quality(task: Any, fake: Any, judge: Any = None) -> dict[str, Any]:
+    """What a classifier of the real data makes of the samples, beside real held-out data.
+
+    `judge` is that of `fit_judge`, fitted here if it is not given.
+    """
     import jax
     import numpy as np
 
     from jwgan.metrics import classifier, frechet
 
     data = task.dataset
-    judge = fit_judge(data)
+    judge = judge or fit_judge(data)
     probabilities = jax.jit(judge.probabilities)
     real_seen, fake_seen = (probabilities(judge.params, x) for x in (data.test_images, fake))
     real_features, fake_features, train_features = (

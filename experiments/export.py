@@ -182,8 +182,8 @@ def export_generator(algorithm: Any, state: Any) -> Any:
     return jax.export.export(generate, platforms=PLATFORMS)(shape)
 
 
-def save(run_dir: str, out: str) -> None:
-    """Writes a run's generator.
+def save(run_dir: str, out: str, member: int = 0) -> None:
+    """Writes a run's generator; of several runs in one, that of a member.
 
     Raises:
       ValueError: if there is no run to read.
@@ -191,7 +191,7 @@ def save(run_dir: str, out: str) -> None:
     from experiments import launch, sample
 
     launch.use_compilation_cache()
-    _, algorithm, state = sample.read_run(pathlib.Path(run_dir))
+    _, algorithm, state = sample.read_run(pathlib.Path(run_dir), member)
     exported = export_generator(algorithm, state)
     artifact = exported.serialize()
     pathlib.Path(out).write_bytes(artifact)
@@ -274,6 +274,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print one line of JSON at the end")
     parser.add_argument("--save", metavar="RUN_DIR", help="save this run's generator instead")
     parser.add_argument("--out", default="generator.bin", help="its file")
+    parser.add_argument("--member", type=int, default=0, help="of a run with --seeds or --sweep")
     parser.add_argument("--fingerprints", action="store_true", help="record the tests' instead")
     return parser.parse_args(argv)
 
@@ -283,7 +284,7 @@ def main(argv: list[str] | None = None) -> None:
     os.environ.setdefault("JAX_PLATFORMS", "cpu")  # lowering needs no device
     try:
         if given.save:
-            save(given.save, given.out)
+            save(given.save, given.out, given.member)
             return
         if given.fingerprints:
             FINGERPRINTS.write_text(json.dumps(fingerprints(), indent=1) + "\n")

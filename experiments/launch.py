@@ -6,6 +6,7 @@ name)`. Nothing here imports jax before the command line is parsed, so `--help` 
 """
 
 import dataclasses
+import importlib.metadata
 import json
 import math
 import os
@@ -15,7 +16,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from experiments import hosts, session
+from experiments import hosts, members, session
 from experiments.options import FREE, Config, check, fail, parse
 
 # --- run directory --------------------------------------------------------------------------------
@@ -128,10 +129,60 @@ def load_images(config: Config) -> Any:
     return tasks.load_images(config.dataset, config.data_dir, size, config.channels)
 
 
+CACHE_NOTE = """
+Compiled programs are kept in ~/.cache/jwgan/jax, at most 1 GB of them (the oldest go first), or in
+the folder that JAX_COMPILATION_CACHE_DIR names; JAX_ENABLE_COMPILATION_CACHE=false keeps none.
+"""
+CACHE_BYTES = 2**30
+
+
 def use_compilation_cache() -> None:
-    """Compiled programs are kept in ~/.cache/jwgan/jax, unless JAX's own variable says where."""
-    default = pathlib.Path.home() / ".cache" / "jwgan" / "jax"
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(default))
+    """Keeps compiled programs as `CACHE_NOTE` says; only the user can read or write them."""
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    folder = pathlib.Path.home() / ".cache" / "jwgan" / "jax"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        trim(folder, CACHE_BYTES)
+    except OSError:
+        return  # no home to write to: the run compiles, as it would at a first start
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+
+
+def trim(folder: pathlib.Path, limit: int) -> None:
+    """Removes the oldest files until the rest have at most `limit` bytes."""
+    files = [(path.stat(), path) for path in folder.iterdir() if path.is_file()]
+    total = 0
+    for stat, path in sorted(files, key=lambda pair: -pair[0].st_mtime):
+        total += stat.st_size
+        if total > limit:
+            path.unlink(missing_ok=True)
+
+
+_FUSION = "xla_cpu_experimental_ynn_fusion_type"
+# XLA's options for matrix products in Eigen, and in YNNPACK; see `use_eigen`.
+MATMUL_LIBRARIES = (
+    {_FUSION: "LIBRARY_FUSION_TYPE_REDUCE"},
+    {_FUSION: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"},
+)
+
+
+def is_measured_jaxlib() -> bool:
+    """Whether XLA has the experimental option in the form that was measured."""
+    return importlib.metadata.version("jaxlib").startswith("0.10.")
+
+
+def use_eigen() -> None:
+    """Has XLA:CPU run convolutions and matrix products in Eigen instead of YNNPACK.
+
+    YNNPACK, jaxlib 0.10's default, runs convolutions of up to 64 channels on one core, and small
+    products slowly. XLA ends the process at flags that it does not know: this one is set for known
+    versions only, before jax is imported, and never against the user's own choice.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if is_measured_jaxlib() and "jax" not in sys.modules and _FUSION not in flags:
+        ours = f"--{_FUSION}=-individual_convolution,-individual_dot"
+        os.environ["XLA_FLAGS"] = f"{flags} {ours}".strip()
 
 
 def require_memory(state: Any, batch: Any) -> None:
@@ -150,22 +201,30 @@ def prepare(
 ) -> session.Run:
     """Loads, builds, checks, and only then writes into the run's directory."""
     check(config)
+    if members.several(config):
+        members.check(config)
     hosts.start(config)
     first = hosts.is_first()
     reads = first or config.resume
     folder = choose_folder(config, name) if reads else pathlib.Path(config.run_dir)
-    task, mesh = load(config), hosts.make_mesh(config)
+    task = load(config)
+    mesh = None if members.several(config) else hosts.make_mesh(config)
     import jax
 
     from jwgan import report
 
-    algorithm = build(config, task.shape)
-    source = task.source(config.n_critic, config.batch_size, mesh)
+    together = members.assemble(config, build, task) if members.several(config) else None
+    if together:
+        algorithm, source = together.algorithm, together.source
+    else:
+        algorithm = build(config, task.shape)
+        source = task.source(config.n_critic, config.batch_size, mesh)
+    run = session.Run(config, name, folder, task, algorithm, source, None, 0, {}, mesh, together)
     # shape errors show here, before anything is written
-    shapes = jax.eval_shape(lambda: algorithm.init(jax.random.key(config.seed), source.batch))
-    require_memory(shapes, source.batch)
+    require_memory(jax.eval_shape(lambda: session.init(run)), source.batch)
     description = describe(config, name, doc, task)
-    run = session.Run(config, name, folder, task, algorithm, source, None, 0, {}, mesh)
+    if together:
+        description["members"] = [m.described(together.swept) for m in together.members]
     if config.resume:
         compare(read_description(folder), description)
         run, skipped = session.newest(run)
@@ -199,8 +258,9 @@ def main(
       load: `(config) -> tasks.Task`.
       argv: command line, `sys.argv[1:]` by default.
     """
-    config = parse(config_type, argv, doc)
+    config = parse(config_type, argv, doc + CACHE_NOTE)
     use_compilation_cache()
+    use_eigen()
     try:
         run = prepare(config, build, name, doc, load)
     except (ValueError, OSError) as error:
@@ -241,13 +301,16 @@ def finish(run: session.Run) -> None:
 
 def conclude(run: session.Run, state: Any, result: dict[str, Any]) -> None:
     """Measures the samples' quality and writes result.json and the page."""
-    from experiments import evaluate
+    from experiments import evaluate, many_session
     from jwgan import report
 
     config = run.config
     stopped = result["stopped_by"]
     if config.quality and not stopped:
-        result["quality"] = evaluate.quality(run.task, run.algorithm, state)
+        if run.many:
+            many_session.add_quality(run.many, state, result)
+        else:
+            result["quality"] = evaluate.quality(run.task, run.algorithm, state)
     report.write_json(run.folder / "result.json", result)
     page = report.write_report(run.folder)
     for figure, value in result.get("quality", {}).items():

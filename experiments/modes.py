@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from experiments import options, tasks, toy2d
+from experiments import members, options, tasks, toy2d
 from experiments.options import option
 
 
@@ -32,16 +32,6 @@ class Config:
     json: bool = option(False, "print one line of JSON at the end")
 
 
-def over_seeds(algorithm: Any, seeds: int) -> Any:
-    """The member with K states side by side; every seed draws its own data."""
-    import jax
-
-    return algorithm._replace(
-        init=lambda keys, batch: jax.vmap(lambda key: algorithm.init(key, batch))(keys),
-        step=jax.vmap(algorithm.step),
-    )
-
-
 def train(
     config: Config,
     task: Any,
@@ -51,37 +41,22 @@ def train(
     chunk_steps: int = 500,
     **kwargs: Any,
 ) -> tuple[Any, Any]:
-    """(algorithm, states [K, ...]) after training every seed in one program.
+    """(algorithm of all, states [K, ...]) after training every seed in one program.
 
     `record` is the loop's; `kwargs` are the member's, before toy2d's.
     """
     import jax
 
-    from jwgan import loop, sources
+    from jwgan import loop, many
 
-    algorithm = toy2d.build(config, task.shape, **kwargs)
-    many = over_seeds(algorithm, config.seeds)
-    one = task.source(config.n_critic, config.batch_size)
-
-    def batches(operand: Any, keys: Any, length: int) -> tuple[Any, Any]:
-        xs, _ = one.batches(operand, keys[0], length)
-        take = lambda key, x: one.batches(operand, key, length)[1](x)
-        return xs, lambda x: jax.vmap(lambda key: take(key, x))(keys)
-
-    source = sources.Source(one.batch, one.fetch, batches)
-    keys = jax.vmap(jax.random.key)(first_seed + jax.numpy.arange(config.seeds))
-    states = jax.jit(lambda keys: many.init(keys, one.batch))(keys)
+    algorithm = many.over(lambda: toy2d.build(config, task.shape, **kwargs))
+    one = lambda n_critic: task.source(n_critic, config.batch_size)
+    source = many.drawn(one, [config.n_critic] * config.seeds)
+    keys = many.keys(range(first_seed, first_seed + config.seeds))
+    states = jax.jit(lambda keys: algorithm.init(keys, source.batch))(keys)
     return algorithm, loop.train(
-        many, states, source, steps=config.steps, chunk_steps=chunk_steps, record=record
+        algorithm, states, source, steps=config.steps, chunk_steps=chunk_steps, record=record
     )
-
-
-def summary(values: list[float]) -> dict[str, float]:
-    """Median and quartiles."""
-    import numpy as np
-
-    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75]).round(4).tolist()
-    return {"median": middle, "lower_quartile": low, "upper_quartile": high}
 
 
 def main() -> None:
@@ -93,18 +68,20 @@ def main() -> None:
     from experiments import evaluate, launch
 
     launch.use_compilation_cache()
+    launch.use_eigen()
     try:
         task = tasks.load_world(config.dataset)
         began = time.perf_counter()
-        algorithm, states = train(config, task)
+        _, states = train(config, task)
     except ValueError as error:
         options.fail(error)
     import jax
     import numpy as np
 
     seconds = time.perf_counter() - began
+    one = toy2d.build(config, task.shape)
     keys = jax.random.split(jax.random.key(13), config.seeds)
-    sample = jax.vmap(lambda key, state: algorithm.sample(key, state, evaluate.POINTS))
+    sample = jax.vmap(lambda key, state: one.sample(key, state, evaluate.POINTS))
     fakes = np.asarray(jax.jit(sample)(keys, states))
     figures = [evaluate.world_quality(task, fake) for fake in fakes]
     result = {
@@ -112,12 +89,12 @@ def main() -> None:
         "seconds": round(seconds, 2),
         "finite": bool(np.isfinite(fakes).all()),
         "exact_w1_of_real": figures[0]["exact_w1_of_real"],
-        "exact_w1": summary([f["exact_w1"] for f in figures]),
+        "exact_w1": members.summary([f["exact_w1"] for f in figures]),
         "per_seed": figures,
     }
     if task.problem.modes is not None:
         for name in ("modes_covered", "high_quality_share"):
-            result[name] = summary([f[name] for f in figures])
+            result[name] = members.summary([f[name] for f in figures])
     print(json.dumps(result) if config.json else json.dumps(result, indent=1))
 
 

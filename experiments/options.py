@@ -16,6 +16,7 @@ FREE = (
     "run_dir",
     "resume",
     "checkpoint_every",
+    "w1_every",
     "keep",
     "on_nonfinite",
     "chunk_steps",
@@ -29,9 +30,12 @@ FREE = (
 )
 
 
-def option(default: Any, help: str) -> Any:
-    """A command-line option: a dataclass field with a default and a help text."""
-    return dataclasses.field(default=default, metadata={"help": help})
+def option(default: Any, help: str, repeated: bool = False) -> Any:
+    """A command-line option: a dataclass field with a default and a help text.
+
+    Given several times, a `repeated` one is its words joined by spaces.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "repeated": repeated})
 
 
 def one_of(name: str, value: Any, choices: Iterable[str]) -> Any:
@@ -61,9 +65,19 @@ class Config:
     batch_size: int = option(64, "samples in a batch")
     n_critic: int = option(5, "critic updates for each generator update")
     seed: int = option(0, "of everything random in the run")
+    seeds: int = option(1, "runs with seeds --seed, --seed + 1, ..., all in one program")
+    sweep: str = option(
+        "", "NAME=A,B,C: a run for each value of a number; again for a grid", repeated=True
+    )
+    at_once: int = option(0, "of these runs so many at a time, in turn (wide MLPs: 1); 0: all")
     run_dir: str | None = option(None, "where the run is written (default: runs/NAME-DATASET-K)")
     resume: bool = option(False, "go on with the run in --run-dir, or the latest of this name")
     checkpoint_every: int = option(1000, "steps between checkpoints; the last step is always saved")
+    w1_every: int = option(
+        0,
+        "steps between looks at the exact W1 to held-out data, beside the critic's estimate of it; "
+        "for images it is W1 between finite samples, by pixels, not the W1 of the laws; 0: never",
+    )
     keep: int = option(3, "latest checkpoints that stay; the best one stays too")
     on_nonfinite: str = option("stop", "stop, or restore: back to a checkpoint, with another key")
     stream: bool = option(False, "read images while training, for data larger than the memory")
@@ -109,7 +123,7 @@ def fail(message: object, code: int = 2) -> typing.NoReturn:
     raise SystemExit(code)
 
 
-def _value_type(annotation: Any) -> Any:
+def value_type(annotation: Any) -> Any:
     """int for `int` and for `int | None`."""
     if isinstance(annotation, types.UnionType):
         return next(t for t in typing.get_args(annotation) if t is not type(None))
@@ -125,16 +139,21 @@ def parse(config_type: type, argv: list[str] | None, doc: str, positional: str =
         flag, text = "--" + field.name.replace("_", "-"), field.metadata["help"]
         help = f"{text} (default: {field.default})".replace("%", "%%")
         if field.name == positional:
-            parser.add_argument(field.name, help=text)
+            number = "?" if field.default is None else None  # may be left out, or must be there
+            parser.add_argument(field.name, nargs=number, help=text)
         elif field.type is bool:
             parser.add_argument(
                 flag, action=argparse.BooleanOptionalAction, default=field.default, help=text
             )
+        elif field.metadata["repeated"]:
+            parser.add_argument(flag, action="append", help=text)
         else:
-            parser.add_argument(
-                flag, type=_value_type(field.type), default=field.default, help=help
-            )
-    return config_type(**vars(parser.parse_args(argv)))
+            parser.add_argument(flag, type=value_type(field.type), default=field.default, help=help)
+    values = vars(parser.parse_args(argv))
+    for field in dataclasses.fields(config_type):
+        if field.metadata["repeated"]:
+            values[field.name] = " ".join(values[field.name] or [field.default]).strip()
+    return config_type(**values)
 
 
 # Counts of which there must be at least one, wherever an experiment has them.
@@ -167,6 +186,11 @@ def check(config: Config) -> None:
     check_numbers(config)
     one_of("precision", config.precision, ("float32", "bfloat16"))
     one_of("on_nonfinite", config.on_nonfinite, ("stop", "restore"))
+    if config.w1_every < 0 or config.w1_every % config.chunk_steps:
+        raise ValueError(
+            f"w1_every is {config.w1_every}: give a multiple of --chunk-steps, which is "
+            f"{config.chunk_steps}, or 0"
+        )
     if config.minutes is not None and not config.minutes > 0:
         raise ValueError(f"minutes is {config.minutes}: give a time > 0, or leave it out")
 
@@ -181,7 +205,7 @@ def from_description(config_type: type, chosen: Any) -> Any:
     if not isinstance(chosen, dict) or not chosen.keys() <= fields.keys():
         raise ValueError(f"its options are not those of {config_type.__module__}")
     for name, value in chosen.items():
-        kind = _value_type(fields[name])
+        kind = value_type(fields[name])
         if value is None and isinstance(fields[name], types.UnionType):
             continue
         fits = isinstance(value, int | float) if kind is float else isinstance(value, kind)

@@ -76,6 +76,7 @@ def measure(config: Config) -> dict[str, Any]:
 def main() -> None:
     config = options.parse(Config, None, __doc__)
     launch.use_compilation_cache()
+    launch.use_eigen()
     try:
         result = measure(config)
     except (ValueError, OSError) as error:

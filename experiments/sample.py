@@ -3,6 +3,7 @@
     python -m experiments.sample RUN_DIR --num 1000 --out samples.npy
     python -m experiments.sample RUN_DIR --num 100 --out grid.png
     python -m experiments.sample RUN_DIR --num 8 --interpolate 10 --out path.png
+    python -m experiments.sample RUN_DIR --member 3         # of a run with --seeds or --sweep
 
 `.npy` holds float32 [num, *D], images in [-1, 1]; `.png` is a grid of images, or a scatter plot of
 points. With --interpolate K each of the num rows is a path of K samples from one latent to another:
@@ -14,7 +15,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from experiments import launch, options
+from experiments import launch, members, options
 from experiments.options import option
 
 
@@ -25,15 +26,16 @@ class Config:
     out: str = option("samples.png", "file to write, .npy or .png")
     seed: int = option(0, "of the latents")
     interpolate: int = option(0, "samples on each path between two latents; 0: no paths")
+    member: int = option(0, "which one of a run with --seeds or --sweep, counted from 0")
 
 
-def read_run(folder: pathlib.Path) -> tuple[Any, Any, Any]:
-    """The (task, algorithm, state) of a run, rebuilt from what is in its directory."""
+def read_run(folder: pathlib.Path, member: int = 0) -> tuple[Any, Any, Any]:
+    """The (task, algorithm, state) of a run, rebuilt from what is in its directory.
+
+    Raises:
+      ValueError: it is no run, or has no such member.
+    """
     import importlib
-
-    import jax
-
-    from jwgan import checkpoint
 
     described = launch.read_description(folder)
     here = pathlib.Path(__file__).parent
@@ -48,11 +50,33 @@ def read_run(folder: pathlib.Path) -> tuple[Any, Any, Any]:
         raise ValueError(f"{folder / 'config.json'}: {error}: give another run") from error
     options.check(config)
     task = module.load(config) if hasattr(module, "load") else launch.load_images(config)
-    algorithm = module.build(config, task.shape)
+    return task, *restore(folder, config, module.build, task, member)
+
+
+def restore(
+    folder: pathlib.Path, config: Any, build: Any, task: Any, member: int
+) -> tuple[Any, Any]:
+    """(algorithm, state) of the newest whole checkpoint; of several runs, of one of them."""
+    import jax
+
+    from jwgan import checkpoint, many
+
+    together = members.assemble(config, build, task) if members.several(config) else None
+    count = len(together.members) if together else 1
+    if not 0 <= member < count:
+        labels = [m.label for m in together.members] if together else ["the only one"]
+        raise ValueError(
+            f"member is {member}: give 0 to {count - 1}, from {labels[0]} to {labels[-1]}"
+        )
+    if together:
+        init = lambda: together.algorithm.init(together.keys, together.source.batch)
+        states = checkpoint.restore(folder / "checkpoints", jax.eval_shape(init)).state
+        own = together.members[member].config
+        return build(own, task.shape), many.member(states, member)
+    algorithm = build(config, task.shape)
     batch = task.source(config.n_critic, config.batch_size).batch
     target = jax.eval_shape(lambda: algorithm.init(jax.random.key(config.seed), batch))
-    restored = checkpoint.restore(folder / "checkpoints", target)
-    return task, algorithm, restored.state
+    return algorithm, checkpoint.restore(folder / "checkpoints", target).state
 
 
 def paths(start: Any, end: Any, num: int) -> Any:
@@ -106,7 +130,7 @@ def main(argv: list[str] | None = None) -> None:
             raise ValueError(
                 f"num is {config.num}, interpolate {config.interpolate}: give num >= 1"
             )
-        task, algorithm, state = read_run(pathlib.Path(config.run_dir))
+        task, algorithm, state = read_run(pathlib.Path(config.run_dir), config.member)
         x = draw(algorithm, state, config)
         write(x, out, task, config.interpolate or None)
     except (ValueError, OSError) as error:

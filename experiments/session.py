@@ -11,10 +11,10 @@ import pathlib
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from experiments import hosts
+from experiments import console, hosts
 
 START = time.perf_counter()
 MAX_RETRIES = 10
@@ -33,6 +33,8 @@ class Run(NamedTuple):
     step: int
     extra: dict[str, Any]  # of the checkpoint it goes on from; {} at the start
     mesh: Any = None  # of several devices
+    many: Any = None  # `members.Many` with --seeds or --sweep
+    measure: Any = None  # `measure.Measure` with --w1-every
 
 
 class NonFiniteError(RuntimeError):
@@ -57,51 +59,13 @@ class Journal:
     warnings: dict[str, str] = dataclasses.field(default_factory=dict)
     reference: dict[str, float] = dataclasses.field(default_factory=dict)  # the alarm's sums
     stretch: dict[str, float] = dataclasses.field(default_factory=dict)
-    health: dict[str, float] = dataclasses.field(default_factory=dict)  # not yet in a row
+    health: dict[str, Any] = dataclasses.field(default_factory=dict)  # not yet in a row
+    members: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # of several runs
 
     @classmethod
     def from_extra(cls, extra: dict[str, Any]) -> "Journal":
         known = {field.name for field in dataclasses.fields(cls)}
         return cls(**{name: value for name, value in extra.items() if name in known})
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of dying of them, so that the chunk can end."""
-    caught: list[int] = []
-    handle = lambda number, frame: caught.append(number)
-    before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def progress_bar(name: str, total: int, start: int) -> Iterator[Callable[[int, float, str], None]]:
-    """A rich bar on stderr: steps/s of this session, the Wasserstein estimate, warnings."""
-    import rich.console
-    from rich import progress as bars
-
-    bar = bars.Progress(
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TextColumn("{task.fields[speed]:.1f} steps/s  W {task.fields[estimate]:+.4f}"),
-        bars.TextColumn("[bold red]{task.fields[warning]}"),
-        bars.TimeRemainingColumn(),
-        console=rich.console.Console(stderr=True),
-    )
-    began = time.perf_counter()
-    with bar:
-        row = bar.add_task(name, total=total, completed=start, speed=0.0, estimate=0.0, warning="")
-
-        def show(step: int, estimate: float, warning: str) -> None:
-            speed = (step - start) / max(time.perf_counter() - began, 1e-9)
-            bar.update(row, completed=step, speed=speed, estimate=estimate, warning=warning)
-
-        yield show
 
 
 def is_picture_step(step: int, chunk_steps: int) -> bool:
@@ -127,6 +91,8 @@ class Session:
 
     def __init__(self, run: Run, journal: Journal, probe: Callable, writer: Any, checkpoints: Any):
         self.run, self.journal, self.probe = run, journal, probe
+        self.measured: dict[str, Any] = {}  # the last exact W1, and the step of it
+        self.measuring = 0.0  # seconds
         self.writer, self.checkpoints = writer, checkpoints
         self.saved = self.examined = run.step
         self.began = time.perf_counter()
@@ -149,8 +115,13 @@ class Session:
         every = self.run.config.checkpoint_every
         return step // every > self.saved // every
 
+    def measures(self, step: int) -> bool:
+        every = self.run.config.w1_every
+        return every > 0 and step % every == 0
+
     def due(self, step: int) -> bool:
-        return step > self.run.step and (self.drawn(step) or self.complete(step))
+        kinds = (self.drawn, self.complete, self.measures)
+        return step > self.run.step and any(is_due(step) for is_due in kinds)
 
     def observe(self, step: int, state: Any) -> None:
         if self.trouble or not hosts.is_first():
@@ -158,6 +129,8 @@ class Session:
         state = self.local(state)
         if self.drawn(step):
             self.picture(step, state)
+        if self.measures(step):
+            self.measure(step, state)
         if self.complete(step):
             self.examine(step, state)
             self.save(step, state, self.journal.health["sliced_distance"])
@@ -199,7 +172,8 @@ class Session:
         from jwgan import alarms
 
         journal = self.journal
-        journal.health = health = self.probe(state)
+        health = self.probe(state)
+        journal.health = {**journal.health, **health}
         self.examined = step
         if journal.best is None or health["sliced_distance"] < journal.best["sliced_distance"]:
             journal.best = {"step": step, "sliced_distance": health["sliced_distance"]}
@@ -210,12 +184,24 @@ class Session:
         journal.reference = journal.reference or journal.stretch
         journal.stretch = {}
 
+    def measure(self, step: int, state: Any) -> None:
+        """Exact W1 beside the critic's estimate."""
+        began = time.perf_counter()
+        figures = self.run.measure.figures(state)
+        self.journal.health = {**self.journal.health, **figures}
+        self.measured = {"step": step, **figures}
+        self.measuring += time.perf_counter() - began
+
     def save(self, step: int, state: Any, sliced_distance: float | None = None) -> None:
         began = time.perf_counter()
         self.saved = step
         extra = {**dataclasses.asdict(self.journal), "sliced_distance": sliced_distance}
         self.checkpoints.save(step, state, extra)
         self.saving += time.perf_counter() - began
+
+    def more(self) -> dict[str, Any]:
+        """Figures of the end beside a single run's."""
+        return {}
 
     def finish(self, step: int, state: Any) -> None:
         """The last checkpoint, picture and look; after a signal there is no time for the latter.
@@ -230,6 +216,8 @@ class Session:
         self.picture(step, state)
         if step > self.examined and not self.caught:
             self.examine(step, state)
+        if self.run.measure and self.measured.get("step") != step and not self.caught:
+            self.measure(step, state)
 
 
 def _only_first(make: Callable[[], Any]) -> Any:
@@ -237,19 +225,31 @@ def _only_first(make: Callable[[], Any]) -> Any:
     return make() if hosts.is_first() else contextlib.nullcontext()
 
 
+def step_of(state: Any) -> int:
+    """The step counter, which several runs have in common."""
+    import numpy as np
+
+    return int(np.ravel(np.asarray(state.step))[0])
+
+
 def _stretch(run: Run, journal: Journal, probe: Callable) -> tuple[Any, Session]:
     """Trains until the last step, a signal, the time limit or a non-finite figure."""
     from jwgan import checkpoint, loop, report
 
-    config = run.config
+    config, labels = run.config, []
+    kind: type[Session] = Session
+    if run.many:
+        from experiments import many_session
+
+        kind, labels = many_session.ManySession, [m.label for m in run.many.members]
     best = lambda extra: -(extra.get("sliced_distance") or float("inf"))
     with (
-        stop_signals() as caught,
+        console.stop_signals() as caught,
         checkpoint.Checkpoints(run.folder / "checkpoints", config.keep, best) as checkpoints,
-        _only_first(lambda: report.Writer(run.folder, step=run.step)) as writer,
-        _only_first(lambda: progress_bar(run.name, config.steps, run.step)) as show,
+        _only_first(lambda: report.Writer(run.folder, run.step, members=labels)) as writer,
+        _only_first(lambda: console.progress_bar(run.name, config.steps, run.step)) as show,
     ):
-        session = Session(run, journal, probe, writer, checkpoints)
+        session = kind(run, journal, probe, writer, checkpoints)
         session.caught, session.show = caught, show or session.show
         state = loop.train(
             run.algorithm,
@@ -264,16 +264,25 @@ def _stretch(run: Run, journal: Journal, probe: Callable) -> tuple[Any, Session]
             rescue=lambda step, state: session.save(step, session.local(state)),
             mesh=run.mesh,
         )
-        session.finish(int(state.step), state)
+        session.finish(step_of(state), state)
     return state, session
 
 
-def first_state(run: Run) -> Any:
-    """The state before the first step, a function of the seed."""
+def init(run: Run) -> Any:
+    """The state before the first step, a function of the seed; traced."""
     import jax
 
-    init = lambda: run.algorithm.init(jax.random.key(run.config.seed), run.source.batch)
-    return hosts.placed(jax.jit(init)(), run.mesh)
+    key = run.many.keys if run.many else jax.random.key(run.config.seed)
+    return run.algorithm.init(key, run.source.batch)
+
+
+def first_state(run: Run) -> Any:
+    """The state before the first step."""
+    import jax
+
+    if run.many:  # keys are an argument: XLA would take minutes to draw so much at compile time
+        return jax.jit(lambda keys: run.algorithm.init(keys, run.source.batch))(run.many.keys)
+    return hosts.placed(jax.jit(lambda: init(run))(), run.mesh)
 
 
 def newest(run: Run) -> tuple[Run, tuple[str, ...]]:
@@ -289,8 +298,7 @@ def newest(run: Run) -> tuple[Run, tuple[str, ...]]:
     folder = run.folder / "checkpoints"
     if not checkpoint.steps(folder):
         return run._replace(state=first_state(run), step=0, extra={}), ()
-    init = lambda: run.algorithm.init(jax.random.key(run.config.seed), run.source.batch)
-    found = checkpoint.restore(folder, jax.eval_shape(init))
+    found = checkpoint.restore(folder, jax.eval_shape(lambda: init(run)))
     state = hosts.placed(found.state, run.mesh)
     return run._replace(state=state, step=found.step, extra=found.extra), found.skipped
 
@@ -331,22 +339,29 @@ def _retry(run: Run, trouble: NonFinite, retries: list[dict[str, Any]]) -> tuple
     return run._replace(state=loop.with_fresh_key(run.state, len(retries))), journal
 
 
+def _make_probe(run: Run) -> Callable:
+    from experiments import evaluate, many_session
+
+    if run.many:
+        return many_session.make_probe(run.many)
+    return evaluate.make_probe(run.task, run.algorithm)
+
+
 def train(run: Run) -> tuple[Any, dict[str, Any]]:
     """Trains and writes everything; returns the final state and the figures of the run.
 
     Raises:
       NonFiniteError: a figure is not finite, and --on-nonfinite is stop or of no help.
     """
-    from experiments import evaluate
     from jwgan import checkpoint
 
     began, start, journal = time.perf_counter(), run.step, Journal.from_extra(run.extra)
-    probe = evaluate.make_probe(run.task, run.algorithm)
+    probe, run = _make_probe(run), _with_measure(run)
     state, session = _stretch(run, journal, probe)
     while session.trouble:
         run, journal = _retry(run, session.trouble, journal.retries)
         state, session = _stretch(run, journal, probe)
-    step, seconds = int(state.step), time.perf_counter() - began
+    step, seconds = step_of(state), time.perf_counter() - began
     state = hosts.local(state, run.mesh)
     return state, {
         "run_dir": str(run.folder),
@@ -361,4 +376,23 @@ def train(run: Run) -> tuple[Any, dict[str, Any]]:
         "best": journal.best,
         "retries": journal.retries,
         "warnings": list(journal.warnings.values()),
+        **session.more(),
+        **_measured(run, session),
     }
+
+
+def _with_measure(run: Run) -> Run:
+    """The run with what --w1-every looks at."""
+    from experiments import measure
+
+    if not run.config.w1_every or not hosts.is_first():
+        return run
+    return run._replace(measure=measure.make(run.task, run.algorithm))
+
+
+def _measured(run: Run, session: Session) -> dict[str, Any]:
+    """The last exact W1, what it is, and the time all of them took; {} without --w1-every."""
+    if not session.measured:
+        return {}
+    seconds = round(session.measuring, 3)
+    return {"transport": {**session.measured, "seconds": seconds, "what": run.measure.words}}

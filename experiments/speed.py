@@ -1,206 +1,303 @@
 """How fast a training step is, through the public algorithms and the public loop.
 
     python -m experiments.speed dcgan32 --json
-    python -m experiments.speed dcgan32 --convolution lax --steps 1 --json
+    python -m experiments.speed tiny_mlp --seeds 64 --json
+    python -m experiments.speed --all --peer "python torch_peer.py"
+    python -m experiments.speed --penalty-cost
+    python -m experiments.speed dcgan32 --convolution lax --chunk-steps 1 --seconds 1 --json
 
-One iteration is one generator update with all its critic updates. The second form builds the same
-players on flax's own convolutions, which JAX differentiates itself: on a CPU, inside the compiled
-loop, that takes minutes an iteration. Roofline: float32 operations of an iteration over the rate of
-a 2048 x 2048 x 2048 matrix product timed before and after, in the same run. Operations are counted
-in forward passes: a critic update with a gradient penalty is 10 forwards of the critic and 1 of the
-generator, a generator update 2 of the critic and 3 of the generator.
+One iteration is one generator update with all its critic updates; with --seeds K, K runs in one
+program, and iterations of all of them are counted. Roofline: the arithmetic of an iteration over
+the rate of a 2048 x 2048 x 2048 float32 matrix product timed in the same run; `roofline_share` is
+of the multiplications that are done, `nominal_share` of those of the networks as written down
+(resnet32 and began32 join upsampling and pooling to the convolution beside them, 4/9 of the work).
 
-Cases: toy_mlp (3x512, batch 256), small_mlp (3x128, batch 256), tiny_mlp (3x32, batch 64), all
-WGAN-GP with weight 0.1 on 8 Gaussians; dcgan32 (32x32x1, 64-128-256 channels, batch 64, WGAN-GP).
+--peer is another program that times the same cases: `COMMAND CASE --iterations N --layout L` must
+print a JSON line with iterations_per_second and cpu_seconds_per_iteration. The two sides run
+alternately, --repeats times, with both of its layouts; medians are compared, its better layout
+counts. Nothing is taken from JAX's compilation cache. experiments.speed_cases describes the cases.
 """
 
 import dataclasses
 import json
+import os
 import resource
+import shlex
+import statistics
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from experiments import options
+from experiments import options, speed_cases
 from experiments.options import option
+from experiments.speed_cases import CASES, MLPS
 
-MLPS = {"toy_mlp": (512, 256), "small_mlp": (128, 256), "tiny_mlp": (32, 64)}  # width, batch
-CASES = (*MLPS, "dcgan32")
-N_CRITIC = 5
+LAYOUTS = ("channels_last", "contiguous")
+# (case, seeds) -> what the ratio to PyTorch should be, set before it was measured
+GOALS = {
+    ("toy_mlp", 1): 1.15,
+    ("small_mlp", 1): 1.5,
+    ("tiny_mlp", 1): 15,
+    ("dcgan32", 1): 1.15,
+    ("resnet32", 1): 1.2,
+    ("began32", 1): 1.3,
+    ("small_mlp", 16): 2.5,
+    ("tiny_mlp", 64): 40,
+}
+CHUNK_STEPS = {"toy_mlp": 10, "small_mlp": 50, "tiny_mlp": 200, "dcgan32": 4, "began32": 8}
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    case: str = option("dcgan32", "one of " + ", ".join(CASES))
-    steps: int = option(0, "timed iterations; 0: as many as fit in about 20 s")
+    case: str = option(None, "one of " + ", ".join(CASES))
+    all: bool = option(False, "every case, each in a process of its own, and the table")
+    seeds: int = option(1, "runs side by side in one program")
+    peer: str = option("", "command that times the other side")
+    repeats: int = option(3, "timings, alternating with the peer's; medians are reported")
+    seconds: float = option(5.0, "of one timing, about")
+    chunk_steps: int | None = option(None, "iterations in one program; default: the case's")
+    penalty_cost: bool = option(False, "a critic update with the penalty against one with clipping")
     convolution: str = option("jwgan", "jwgan's closed family, or lax (dcgan32 only)")
     json: bool = option(False, "print one line of JSON at the end")
 
 
-class Case(NamedTuple):
-    critic: Any  # Linen modules
-    generator: Any
-    latent: int
-    weight: float
-    source: Any
+class Timing(NamedTuple):
+    """Of one repeat; iterations are those of all seeds."""
 
-
-def mlp_case(width: int, batch: int) -> Case:
-    from jwgan import sources
-    from jwgan.models import mlp
-    from jwgan.problems import gaussians
-
-    critic, generator = mlp.MLPCritic((width,) * 3), mlp.MLPGenerator((2,), (width,) * 3)
-    sample = gaussians.eight_gaussians().sample
-    source = sources.from_sampler(sample, n_critic=N_CRITIC, batch_size=batch)
-    return Case(critic, generator, 2, 0.1, source)
-
-
-def dcgan_case(convolution: str) -> Case:
-    import jax
-
-    from jwgan import sources
-    from jwgan.models import dcgan
-
-    shape = (32, 32, 1)
-    images = jax.random.uniform(jax.random.key(0), (2048, *shape), minval=-1.0)
-    source = sources.from_array(images, n_critic=N_CRITIC, batch_size=64)
-    if convolution == "lax":
-        return Case(*lax_players(), 128, 10.0, source)
-    return Case(dcgan.DCGANCritic(shape), dcgan.DCGANGenerator(shape), 128, 10.0, source)
-
-
-def lax_players() -> tuple[Any, Any]:
-    """dcgan32's players on flax.linen's convolutions."""
-    import flax.linen as nn
-    import jax.numpy as jnp
-
-    class Critic(nn.Module):
-        @nn.compact
-        def __call__(self, x: Any) -> Any:
-            for features in (64, 128, 256):
-                x = nn.leaky_relu(nn.Conv(features, (5, 5), (2, 2))(x), 0.2)
-            return nn.Dense(1)(x.reshape(len(x), -1))[:, 0]
-
-    class Generator(nn.Module):
-        @nn.compact
-        def __call__(self, z: Any) -> Any:
-            x = nn.relu(nn.Dense(4 * 4 * 256)(z)).reshape(-1, 4, 4, 256)
-            for features in (128, 64):
-                x = nn.relu(nn.ConvTranspose(features, (5, 5), (2, 2))(x))
-            return jnp.tanh(nn.ConvTranspose(1, (5, 5), (2, 2))(x))
-
-    return Critic(), Generator()
-
-
-def forward_gflop(case: str) -> tuple[float, float]:
-    """Billions of floating-point operations of one forward pass (critic, generator) of a batch."""
-    if case in MLPS:
-        width, batch = MLPS[case]
-        hidden = 2 * width * width
-        return (
-            2e-9 * batch * (2 * width + hidden + width),
-            2e-9 * batch * (2 * width + hidden + 2 * width),
-        )
-    layers = [(16, 1, 64), (8, 64, 128), (4, 128, 256)]  # output side, channels in, out
-    convolutions = sum(side**2 * 25 * c_in * c_out for side, c_in, c_out in layers)
-    dense = 4 * 4 * 256
-    return 2e-9 * 64 * (convolutions + dense), 2e-9 * 64 * (convolutions + 128 * dense)
-
-
-def iteration_gflop(case: str) -> float:
-    critic, generator = forward_gflop(case)
-    return N_CRITIC * (10 * critic + generator) + 2 * critic + 3 * generator
+    iterations_per_second: float
+    cpu_seconds_per_iteration: float
 
 
 def matmul_gflops() -> float:
-    """Rate of a large float32 matrix product, the best of several."""
+    """Rate of a large float32 matrix product, the best of several, of either library in XLA:CPU."""
     import jax
     import jax.numpy as jnp
 
+    from experiments import launch
+
     a = jax.random.normal(jax.random.key(0), (2048, 2048))
-    product = jax.jit(jnp.dot)
-    product(a, a).block_until_ready()
     best = float("inf")
-    for _ in range(8):
-        began = time.perf_counter()
+    for options_of_xla in launch.MATMUL_LIBRARIES if launch.is_measured_jaxlib() else ({},):
+        product = jax.jit(jnp.dot, compiler_options=options_of_xla)
         product(a, a).block_until_ready()
-        best = min(best, time.perf_counter() - began)
+        for _ in range(4):
+            began = time.perf_counter()
+            product(a, a).block_until_ready()
+            best = min(best, time.perf_counter() - began)
     return 2 * 2048**3 / best / 1e9
 
 
-def build(config: Config) -> tuple[Any, Any]:
-    """(algorithm, source) of the case that the options name."""
-    import jwgan
-    from jwgan import priors
-
-    name = options.one_of("case", config.case, CASES)
-    options.one_of("convolution", config.convolution, ("jwgan", "lax"))
-    case = mlp_case(*MLPS[name]) if name in MLPS else dcgan_case(config.convolution)
-    algorithm = jwgan.wgan_gp(
-        jwgan.from_linen(case.critic),
-        jwgan.from_linen(case.generator),
-        prior=priors.normal(case.latent),
-        b1=0.5,
-        weight=case.weight,
-    )
-    return algorithm, case.source
-
-
-def time_chunks(algorithm: Any, source: Any, steps: int) -> tuple[int, float, float, float]:
-    """(iterations, seconds and CPU seconds of each, seconds of compilation) of the loop's chunk."""
+def clock(run: Callable[[], Any], repeats: int, iterations: int) -> Timing:
+    """Times `repeats` runs of so many iterations each."""
     import jax
 
-    from jwgan import loop
-
-    run_chunk = loop.chunk_program(algorithm, source)
-    state = jax.jit(lambda: algorithm.init(jax.random.key(0), source.batch))()
-
-    def timed(state: Any, steps: int) -> tuple[Any, float, float]:
-        """One chunk; the first of its length is compiled here."""
-        wall, cpu = time.perf_counter(), time.process_time()
-        state, _ = run_chunk(state, source.fetch(int(state.step), steps), steps)
-        jax.block_until_ready(state.step)
-        return state, time.perf_counter() - wall, time.process_time() - cpu
-
-    state, first, _ = timed(state, 1)
-    state, seconds, cpu = timed(state, 1)
-    compilation = first - seconds
-    steps = steps or max(2, min(2000, int(20 / seconds)))
-    if steps > 1:
-        state, _, _ = timed(state, steps)  # compiles and warms the chunk that is timed
-        state, seconds, cpu = timed(state, steps)
-    return steps, seconds / steps, cpu / steps, compilation
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(repeats):
+        result = run()
+    jax.block_until_ready(result)
+    count = iterations * repeats
+    cpu = time.process_time() - cpu
+    return Timing(count / (time.perf_counter() - wall), cpu / count)
 
 
-def measure(config: Config) -> dict[str, Any]:
-    """Times the loop on one case."""
-    algorithm, source = build(config)
-    roofline = matmul_gflops()
-    steps, seconds, cpu, compilation = time_chunks(algorithm, source, config.steps)
-    roofline = max(roofline, matmul_gflops())
-    gflop = iteration_gflop(config.case)
+def repeats_in(run: Callable[[], Any], seconds: float) -> int:
+    """How many runs take about so long; warms up."""
+    clock(run, 1, 1)
+    return max(1, round(seconds * clock(run, 1, 1).iterations_per_second))
+
+
+class Program:
+    """A case's compiled chunk and its moving state: what `loop.train` runs again and again."""
+
+    def __init__(self, config: Config) -> None:
+        import jax
+
+        from jwgan import loop
+
+        parts = speed_cases.players(config.case, config.convolution)
+        algorithm, source = speed_cases.member(config.case, parts), parts.source
+        keys = jax.random.key(0)
+        if config.seeds > 1:
+            algorithm, source = speed_cases.over_seeds(algorithm, source, config.seeds)
+            keys = jax.vmap(jax.random.key)(jax.numpy.arange(config.seeds))
+        self.length = config.chunk_steps or CHUNK_STEPS.get(config.case, 2)
+        self.state = jax.jit(lambda keys: algorithm.init(keys, source.batch))(keys)
+        self.step, self.fetch = 0, source.fetch
+        chunk: Any = loop.chunk_program(algorithm, source)
+        began = time.perf_counter()
+        lowered = chunk.lower(self.state, self.fetch(0, self.length), self.length)
+        self.trace_seconds = time.perf_counter() - began
+        self.run_chunk = lowered.compile()
+        self.compile_seconds = time.perf_counter() - began
+        self.iterations = self.length * config.seeds
+
+    def __call__(self) -> Any:
+        """The next chunk."""
+        self.state, info = self.run_chunk(self.state, self.fetch(self.step, self.length))
+        self.step += self.length
+        return info
+
+
+def ask_peer(config: Config, layout: str, iterations: int) -> Timing:
+    """One timing of the other side.
+
+    Raises:
+      ValueError: if the command fails or prints no such JSON.
+    """
+    words = [*shlex.split(config.peer), config.case, "--iterations", str(iterations)]
+    try:
+        done = subprocess.run(
+            [*words, "--layout", layout], stdout=subprocess.PIPE, text=True, check=True
+        )
+        figures = json.loads(done.stdout.strip().splitlines()[-1])
+        return Timing(figures["iterations_per_second"], figures["cpu_seconds_per_iteration"])
+    except (OSError, subprocess.CalledProcessError, IndexError, ValueError, KeyError) as error:
+        raise ValueError(f"peer is {config.peer!r}: it gave no timing ({error})") from error
+
+
+def medians(timings: list[Timing]) -> dict[str, Any]:
+    rate, cpu = (statistics.median(column) for column in zip(*timings, strict=True))
     return {
-        "case": config.case,
-        "convolution": config.convolution,
-        "seeds": 1,
-        "iterations": steps,
-        "iterations_per_second": round(1 / seconds, 4),
-        "cpu_seconds_per_iteration": round(cpu, 4),
-        "gflop_per_iteration": round(gflop, 3),
-        "roofline_gflops": round(roofline, 1),
-        "roofline_share": round(gflop / seconds / roofline, 3),
-        "compile_seconds": round(compilation, 2),
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "iterations_per_second": float(f"{rate:.4g}"),
+        "cpu_seconds_per_iteration": float(f"{cpu:.4g}"),
+        "each": [float(f"{timing.iterations_per_second:.4g}") for timing in timings],
     }
 
 
-def main() -> None:
-    config = options.parse(Config, None, __doc__, positional="case")
+def compare(config: Config, ours: list[Timing], peer: dict[str, list[Timing]]) -> dict[str, Any]:
+    """The peer's better layout, and the ratio of the medians."""
+    if not peer:
+        return {}
+    figures = {layout: medians(timings) for layout, timings in peer.items()}
+    layout = max(figures, key=lambda name: figures[name]["iterations_per_second"])
+    rate = medians(ours)["iterations_per_second"]
+    goal = GOALS.get((config.case, config.seeds))
+    return {
+        "peer": {"layout": layout, **figures[layout]},
+        "ratio": float(f"{rate / figures[layout]['iterations_per_second']:.3g}"),
+        "goal": goal,
+    }
+
+
+def measure(config: Config) -> dict[str, Any]:
+    """Times the loop on one case, alternating with the peer if there is one."""
+    from experiments import launch
+
+    launch.use_eigen()
+    program = Program(config)
+    repeats = repeats_in(program, config.seconds)
+    ours: list[Timing] = []
+    products: list[float] = []
+    # a multilayer perceptron has no layout
+    layouts = LAYOUTS[:1] if config.case in MLPS else LAYOUTS
+    peer: dict[str, list[Timing]] = {layout: [] for layout in layouts if config.peer}
+    for _ in range(config.repeats):
+        products.append(matmul_gflops())
+        ours.append(clock(program, repeats, program.iterations))
+        products.append(matmul_gflops())
+        expected = ours[-1].iterations_per_second / GOALS.get((config.case, config.seeds), 1)
+        for layout, timings in peer.items():
+            timings.append(ask_peer(config, layout, max(1, round(config.seconds * expected))))
+    figures = medians(ours)
+    rate, product = figures["iterations_per_second"], statistics.median(products)
+    nominal, done = (speed_cases.iteration_gflop(config.case, less) for less in (False, True))
+    return {
+        "case": config.case,
+        "convolution": config.convolution,
+        "seeds": config.seeds,
+        **figures,
+        "gflop_per_iteration": float(f"{done:.4g}"),
+        "nominal_gflop_per_iteration": float(f"{nominal:.4g}"),
+        "matmul_gflops": round(product, 1),
+        "roofline_share": round(done * rate / product, 3),
+        "nominal_share": round(nominal * rate / product, 3),
+        "compile_seconds": round(program.compile_seconds, 2),
+        "trace_seconds": round(program.trace_seconds, 2),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        **compare(config, ours, peer),
+    }
+
+
+def penalty_cost(config: Config) -> dict[str, Any]:
+    """Case -> milliseconds of a critic update with the penalty, with clipping, and their ratio."""
+    from experiments import launch, speed_penalty
+
+    launch.use_eigen()
+
+    chosen = [config.case] if config.case else speed_cases.PENALISED
+    costs = {}
+    for name in chosen:
+        options.one_of("case", name, speed_cases.PENALISED)
+        ways = speed_penalty.programs(name)
+        times: dict[str, list[float]] = {way: [] for way in ways}
+        repeats = {way: repeats_in(run, config.seconds) for way, run in ways.items()}
+        for _ in range(config.repeats):
+            for way, run in ways.items():
+                timing = clock(run, repeats[way], speed_cases.N_CRITIC)
+                times[way].append(1e3 / timing.iterations_per_second)
+        costs[name] = {way: float(f"{statistics.median(ms):.4g}") for way, ms in times.items()}
+        costs[name]["ratio"] = round(costs[name]["penalty_ms"] / costs[name]["clipping_ms"], 2)
+    return costs
+
+
+def result_name(case: str, seeds: int) -> str:
+    """What a case's recorded result is called."""
+    return f"speed-{case}" + (f"-{seeds}" if seeds > 1 else "")
+
+
+def run_all(config: Config) -> list[dict[str, Any]]:
+    """Every case with a goal, each in a fresh process: memory and threads are its own."""
+    results = []
+    for case, seeds in GOALS:
+        flags = ["--peer", config.peer] if config.peer else []
+        flags += ["--seeds", str(seeds), "--repeats", str(config.repeats)]
+        words = [sys.executable, "-m", "experiments.speed", case, *flags]
+        done = subprocess.run(
+            [*words, "--seconds", str(config.seconds), "--json"],
+            stdout=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise ValueError(f"{case} with {seeds} seeds failed with code {done.returncode}")
+        results.append(json.loads(done.stdout.splitlines()[-1]))
+        print(f"{case}, {seeds} seeds: {results[-1]}", file=sys.stderr)
+    return results
+
+
+def check(config: Config) -> None:
+    """Raises ValueError for options that fit nothing."""
+    options.check_numbers(config)
+    if not (config.all or config.penalty_cost):
+        options.one_of("case", config.case, CASES)
+    options.one_of("convolution", config.convolution, ("jwgan", "lax"))
+    for name in ("repeats", "seconds"):
+        if not getattr(config, name) > 0:
+            raise ValueError(f"{name} is {getattr(config, name)}: give a number above 0")
+    if config.convolution == "lax" and config.case != "dcgan32":
+        raise ValueError(f"convolution is 'lax': the case is {config.case}, give dcgan32")
+
+
+def main(argv: list[str] | None = None) -> None:
+    config = options.parse(Config, argv, __doc__, positional="case")
+    os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # the seconds of compiling are reported
+    result: dict[str, Any]
     try:
-        result = measure(config)
+        check(config)
+        if config.penalty_cost:
+            result = penalty_cost(config)
+        elif config.all:
+            result = {"cases": run_all(config)}
+        else:
+            result = measure(config)
     except ValueError as error:
         options.fail(error)
-    print(json.dumps(result) if config.json else json.dumps(result, indent=1))
+    if config.all and not config.json:
+        from experiments import tables_speed
+
+        print(tables_speed.comparison(result["cases"]))
+    else:
+        print(json.dumps(result) if config.json else json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

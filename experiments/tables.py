@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from experiments import tables_many, tables_speed, tables_transport
 from experiments.record import RESULTS, load
 
 # member -> (paper, the digits run's command line after `python -m experiments.`)
@@ -187,6 +188,18 @@ def convolution() -> str:
     return table(head, rows)
 
 
+def w1_ours() -> str:
+    from experiments import tables_w1  # which imports this module
+
+    return tables_w1.summary()
+
+
+def w1_faithful() -> str:
+    from experiments import tables_w1
+
+    return tables_w1.faithful()
+
+
 TABLES = {
     "members": members,
     "main-job": main_job,
@@ -195,4 +208,11 @@ TABLES = {
     "alarm": alarm,
     "pipeline": pipeline,
     "plan": plan,
+    "growth": lambda: table(*tables_many.growth(figures("growth"))),
+    "side-by-side": lambda: table(*tables_many.side_by_side(figures("growth"))),
+    **tables_transport.TABLES,
+    "w1-ours": w1_ours,
+    "w1-faithful": w1_faithful,
+    "speed": tables_speed.speed,
+    "penalty-cost": tables_speed.penalty,
 }

@@ -13,6 +13,8 @@ none; experiments.modes measures it over many seeds, with smaller networks.
 """
 
 import dataclasses
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from experiments import launch, options
@@ -46,12 +48,35 @@ class Config(options.Config):
     batch_size: int = option(256, "samples in a batch")
     width: int = option(128, "units in each of the three hidden layers")
     latent: int = option(2, "dimensions of the normal latents")
+    learning_rate: float | None = option(None, "of both players (default: the member's own)")
+    b1: float | None = option(None, "of Adam (default: the member's own)")
+    b2: float | None = option(None, "of Adam (default: the member's own)")
+    weight: float | None = option(None, "of the penalty (default: the member's own)")
+    c: float | None = option(None, "wgan's half-width of the box (default: the member's own)")
+    gamma: float | None = option(None, "began's diversity ratio (default: the member's own)")
+    margin: float | None = option(None, "ebgan's margin (default: the member's own)")
     chunk_steps: int = option(250, "steps in one compiled program")
     checkpoint_every: int = option(5000, "steps between checkpoints")
 
     @property
     def title(self) -> str:
         return f"{self.member} on {self.dataset}".replace("_", " ")
+
+
+NUMBERS = ("learning_rate", "b1", "b2", "weight", "c", "gamma", "margin")  # where a member has them
+
+
+def numbers_of(config: Any, member: Callable) -> dict[str, Any]:
+    """The member's numbers that the options give.
+
+    Raises:
+      ValueError: the member has none of that name.
+    """
+    there = [name for name in NUMBERS if name in inspect.signature(member).parameters]
+    given = {name: x for name in NUMBERS if (x := getattr(config, name, None)) is not None}
+    for name in given:
+        options.one_of(f"{config.member}'s number", name, there)
+    return given
 
 
 def load(config: Config) -> Any:
@@ -73,11 +98,12 @@ def build(config: Any, shape: tuple[int, ...], **kwargs: Any) -> Any:
         critic = players.player(autoencoder.EBGANMLPCritic((config.width,) * 2), config)
     if config.member == "began":
         critic = networks.map_output(critic, lambda x, y: y.score)
-    return getattr(jwgan, config.member)(
+    member = getattr(jwgan, config.member)
+    return member(
         critic,
         players.player(mlp.MLPGenerator(shape, (config.width,) * 3), config),
         prior=priors.normal(config.latent),
-        **MEMBERS[config.member] | kwargs,
+        **MEMBERS[config.member] | numbers_of(config, member) | kwargs,
     )
 
 

@@ -15,6 +15,7 @@ import optax
 from jwgan.types import (
     Algorithm,
     Array,
+    Batch,
     Info,
     Key,
     ModelState,
@@ -24,6 +25,7 @@ from jwgan.types import (
     Params,
     Penalty,
     Prior,
+    Ragged,
     Scored,
     score_of,
 )
@@ -239,7 +241,7 @@ def generator_update(
 
 def critic_updates(
     state: AdversarialState,
-    batch: Array,
+    batch: Batch,
     key: Key,
     *,
     critic: Network,
@@ -254,7 +256,10 @@ def critic_updates(
     Returns the new critic, the generator's model state, which its fakes move, and (the outputs on
     real, figures) of the last update.
     """
-    n_critic, num = batch.shape[:2]
+    rows = batch.rows if isinstance(batch, Ragged) else batch
+    n_critic, num = rows.shape[:2]
+    rest: dict[str, Any] = {"critic": critic, "critic_tx": critic_tx, "objective": objective}
+    rest |= {"objective_state": state.objective, "penalty": penalty}
 
     def update(carry: Any, xs: Any) -> tuple[Any, Any]:
         player, generator_model_state = carry
@@ -264,30 +269,31 @@ def critic_updates(
             state.generator.params, generator_model_state, prior(key_z, num)
         )
         _check_generated(fake.shape, real.shape)
-        player, (real_out, _, figures) = critic_update(
-            player,
-            real,
-            fake,
-            key_penalty,
-            critic=critic,
-            critic_tx=critic_tx,
-            objective=objective,
-            objective_state=state.objective,
-            penalty=penalty,
-        )
+        player, (real_out, _, figures) = critic_update(player, real, fake, key_penalty, **rest)
         return (player, generator_model_state), (real_out, figures)
 
-    (player, generator_model_state), outs = jax.lax.scan(
-        update,
-        (state.critic, state.generator.model_state),
-        (jax.random.split(key, n_critic), batch),
-    )
-    return player, generator_model_state, jax.tree.map(lambda leaf: leaf[-1], outs)
+    carry = (state.critic, state.generator.model_state)
+    xs = (jax.random.split(key, n_critic), rows)  # the first keys are those of a shorter split
+    if isinstance(batch, Ragged):
+        (player, generator_model_state), last = _first_updates(update, carry, xs, batch.n_critic)
+    else:
+        (player, generator_model_state), outs = jax.lax.scan(update, carry, xs)
+        last = jax.tree.map(lambda leaf: leaf[-1], outs)
+    return player, generator_model_state, last
+
+
+def _first_updates(update: Any, carry: Any, xs: Any, count: Array) -> tuple[Any, Any]:
+    """`lax.scan` over the first `count` xs, which may be traced; the last output only."""
+    at = lambda i: jax.tree.map(lambda x: x[i], xs)
+    _, shapes = jax.eval_shape(update, carry, at(0))
+    last = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    body = lambda i, carried: update(carried[0], at(i))
+    return jax.lax.fori_loop(0, count, body, (carry, last))
 
 
 def step(
     state: AdversarialState,
-    batch: Array,
+    batch: Batch,
     *,
     critic: Network,
     generator: Network,
@@ -301,7 +307,8 @@ def step(
 
     Args:
       state: from `init` or the last step.
-      batch: real data [n_critic, B, *D], fresh for every critic update.
+      batch: real data [n_critic, B, *D], fresh for every critic update; of a `Ragged` one the first
+        `n_critic` are used, exactly as if there were no more.
 
     Returns:
       The new state and an AdversarialInfo of scalars.
@@ -309,30 +316,22 @@ def step(
     Reference: Arjovsky, Chintala and Bottou, 2017, Algorithm 1; Gulrajani et al., 2017,
     Algorithm 1.
     """
-    _check_batch(batch)
+    rows, last = (batch.rows, batch.n_critic - 1) if isinstance(batch, Ragged) else (batch, -1)
+    _check_batch(rows)
     key_critic, key_generator = jax.random.split(jax.random.fold_in(state.key, state.step))
+    parts: dict[str, Any] = {"critic": critic, "objective": objective, "prior": prior}
     critic_player, generator_state, (real_out, critic_figures) = critic_updates(
-        state,
-        batch,
-        key_critic,
-        critic=critic,
-        generator=generator,
-        critic_tx=critic_tx,
-        objective=objective,
-        penalty=penalty,
-        prior=prior,
+        state, batch, key_critic, generator=generator, critic_tx=critic_tx, penalty=penalty, **parts
     )
     generator_player, (fake_out, generator_figures) = generator_update(
         state.generator._replace(model_state=generator_state),
         critic_player,
-        batch[-1],
+        rows[last],
         key_generator,
-        critic=critic,
         generator=generator,
         generator_tx=generator_tx,
-        objective=objective,
         objective_state=state.objective,
-        prior=prior,
+        **parts,
     )
     objective_state, objective_info = objective.update(state.objective, real_out, fake_out)
     state = AdversarialState(
@@ -386,9 +385,7 @@ def build(
     def bound_init(key: Key, batch: Any) -> AdversarialState:
         return init(key, batch, **players)
 
-    def bound_step(
-        state: AdversarialState, batch: Array
-    ) -> tuple[AdversarialState, AdversarialInfo]:
+    def bound_step(state: AdversarialState, batch: Batch) -> tuple[AdversarialState, Any]:
         return step(state, batch, penalty=penalty, **players)
 
     def bound_generate(state: AdversarialState, z: Array) -> Array:
@@ -397,4 +394,6 @@ def build(
     def bound_score(state: AdversarialState, x: Array) -> Array:
         return score(state, x, critic=critic)
 
-    return Algorithm(bound_init, bound_step, prior, bound_generate, bound_score)
+    return Algorithm(
+        bound_init, bound_step, prior, bound_generate, bound_score, objective.separation
+    )

@@ -2,7 +2,7 @@
 
 Every function takes the two networks and a prior and returns an `Algorithm`. The number of critic
 updates a step is the first axis of the batch, [n_critic, B, *D]; each docstring names the paper's.
-Learning rates, weights and other numbers may be traced arrays, so a sweep is a `vmap`. To change
+Learning rates, weights and other numbers may be traced arrays, so `many` can sweep them. To change
 anything that is not an argument, copy the assembly: it is the documentation.
 """
 

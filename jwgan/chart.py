@@ -1,9 +1,9 @@
 """Line charts as HTML: SVG stretched to the space there is, labels beside it as text.
 
 So a chart is sharp, and its labels of one size, on a phone and on a wall.  It shows the figures as
-they are, faintly (beyond 400 of them: the span they cover), and their running mean over a twentieth
-of the run.  The axis holds the middle 98 %: a spike is cut rather than flattening all the rest, and
-the extremes stand in words above.
+they are, faintly (beyond 400 of them: the span they cover), and, from 40 of them on, their running
+mean over a twentieth of the run.  The axis holds the middle 98 %: a spike is cut rather than
+flattening all the rest, and the extremes stand in words above.
 """
 
 import html
@@ -14,21 +14,27 @@ from typing import Any, NamedTuple
 import numpy as np
 
 POINTS = 400  # to a line
+FEW = 40  # figures, below which there is no running mean
 LARGEST = 1e100  # beyond it figures are drawn there: sums and squares must not overflow
 
 
 class Chart(NamedTuple):
-    """Metrics that share an axis; `names` maps each to its legend."""
+    """Metrics that share an axis; `names` maps each to its legend.
+
+    It is drawn where the metric `needs` is, if one is named.
+    """
 
     title: str
     hint: str
     names: Mapping[str, str]
+    needs: str = ""
 
 
 def draw(chart: Chart, metrics: Mapping[str, np.ndarray]) -> str:
     """A figure with one line for each of the chart's metrics that has finite values."""
-    lines = []
-    for name, legend in chart.names.items():
+    lines: list[tuple[str, np.ndarray, np.ndarray]] = []
+    names = chart.names if not chart.needs or chart.needs in metrics else {}
+    for name, legend in names.items():
         if name in metrics and (good := np.isfinite(metrics[name])).any():
             lines.append((legend, metrics["step"][good].astype(float), metrics[name][good]))
     if not lines:
@@ -44,8 +50,9 @@ def draw(chart: Chart, metrics: Mapping[str, np.ndarray]) -> str:
     y_range = _limits(scale(every))
     paths, key = [], []
     for i, (legend, steps, values) in enumerate(lines):
-        smooth = running_mean(scale(values))
-        color = f"var(--c{i % 2})"
+        # so few figures (such as are measured now and then) are shown as they are
+        smooth = running_mean(scale(values)) if len(values) >= FEW else scale(values)
+        color = f"var(--c{i % 4})"
         paths.append(_raw(steps, scale(values), x_range, y_range, color))
         paths.append(_line(steps, smooth, x_range, y_range, color))
         last = 10 ** smooth[-1] if logarithmic else smooth[-1]
@@ -175,3 +182,69 @@ def show_seconds(seconds: float) -> str:
         if minutes < 60
         else f"{minutes // 60} h {minutes % 60:02d} min"
     )
+
+
+def quartiles(values: np.ndarray) -> np.ndarray:  # [rows, S] -> [3, rows]
+    """Lower quartile, median, upper quartile of each row's finite values; NaN where there are none.
+
+    As `np.nanquantile`, without its loop over the rows.
+    """
+    ranked = np.sort(np.where(np.isfinite(values), values, np.nan), axis=1)  # NaN comes last
+    last = np.isfinite(ranked).sum(axis=1) - 1
+    at = np.multiply.outer((0.25, 0.5, 0.75), np.maximum(last, 0))
+    rows, low = np.arange(len(ranked)), np.floor(at).astype(int)
+    high = np.minimum(low + 1, np.maximum(last, 0))
+    return ranked[rows, low] * (1 - (at - low)) + ranked[rows, high] * (at - low)
+
+
+def draw_bands(title: str, hint: str, steps: np.ndarray, groups: Mapping[str, np.ndarray]) -> str:
+    """A figure with the running mean of each group's median, and of its quartiles as a band.
+
+    Args:
+      title, hint: above the chart.
+      steps: [rows].
+      groups: {legend: values [rows, S] of S runs}, drawn in the colours --m0, --m1, ... --m7.
+    """
+    lines = []
+    for legend, values in groups.items():
+        spread = np.clip(quartiles(values), -LARGEST, LARGEST)
+        good = np.isfinite(spread[1])
+        if good.any():
+            lines.append((legend, steps[good].astype(float), spread[:, good], values.shape[1]))
+    if not lines:
+        return ""
+    every = np.concatenate([spread.ravel() for _, _, spread, _ in lines])
+    low, high = np.percentile(every, [2, 98])
+    logarithmic = bool(every.min() > 0 and high > 30 * low)
+    scale = np.log10 if logarithmic else np.asarray
+    smooth = [np.stack([running_mean(scale(row)) for row in spread]) for _, _, spread, _ in lines]
+    xs = np.concatenate([line[1] for line in lines])
+    x_range = (float(xs.min()), float(xs.max() + max(1.0, np.spacing(xs.max()))))
+    y_range = _limits(np.concatenate([band.ravel() for band in smooth]))
+    paths, key = [], []
+    for i, ((legend, own, _, runs), band) in enumerate(zip(lines, smooth, strict=True)):
+        color = f"var(--m{i % 8})"
+        if runs > 1:
+            paths.append(_band(own, band, x_range, y_range, color))
+        paths.append(_line(own, band[1], x_range, y_range, color))
+        last = 10 ** band[1, -1] if logarithmic else band[1, -1]
+        name = html.escape(legend)
+        key.append(f"<span><i style='background:{color}'></i>{name} {show(float(last))}</span>")
+    words = " · ".join(word for word in (hint, "log scale" if logarithmic else "") if word)
+    return (
+        f'<div class="chart"><h3>{html.escape(title)}</h3>'
+        f'<div class="hint">{html.escape(words)}</div>'
+        f'<div class="key">{"".join(key)}</div><div class="plot">'
+        f'<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">'
+        f"{_grid(y_range, logarithmic)}{''.join(paths)}</svg>"
+        f"{_labels(x_range, y_range, logarithmic)}</div></div>"
+    )
+
+
+def _band(steps: Any, band: Any, x_range: Any, y_range: Any, color: str) -> str:
+    """From the lower quartile, band[0], to the upper one, band[2]."""
+    chosen = np.unique(np.linspace(0, len(steps) - 1, POINTS // 2).astype(int))
+    xs = _scaled(steps[chosen], x_range)
+    low, high = (_scaled(band[i][chosen], y_range) for i in (0, 2))
+    outline = _path(np.r_[xs, xs[::-1]], np.r_[high, low[::-1]])
+    return f'<path class="band" d="{outline}Z" style="fill:{color}" fill-opacity=".2"/>'

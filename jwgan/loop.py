@@ -96,7 +96,8 @@ def train(
       state: from `algorithm.init` or a checkpoint. It is donated: keep no reference to it.
       source: batches; see `sources`.
       steps: total number of steps, those already in the state included.
-      chunk_steps: steps in one compiled program; the last chunk may be shorter.
+      chunk_steps: steps in one compiled program; a chunk ends at each multiple of it, and the
+        last one may be shorter.
       record: `(first_step, info)`, called with a chunk's figures as NumPy arrays [length].
       due: `(step) -> bool`, asked at every chunk boundary, the first and the last included.
       observe: `(step, state)`, called where due, when everything before `step` is recorded and
@@ -129,7 +130,9 @@ def train(
             observe(step, state)
         if step >= steps or stop(step):
             break
-        length = min(chunk_steps, steps - step)
+        # chunks end at multiples of chunk_steps wherever a run goes on, so that what is looked at
+        # there is looked at after the same steps
+        length = min(chunk_steps - step % chunk_steps, steps - step)
         try:
             operand = source.fetch(step, length)
         except Exception:

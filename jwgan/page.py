@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jwgan import chart
+from jwgan import bands, chart
 from jwgan.chart import Chart, show
 
 PICTURE_BYTES = 2_000_000  # of PNG in a page; a third more as text
@@ -16,9 +16,9 @@ PICTURES = 12
 
 STYLE = """
 :root{color-scheme:light dark;--bg:#fcfbf9;--ink:#1d1c1a;--soft:#6c6860;--rule:#e4e0d8;
---pale:#f3f0ea;--c0:#1d5fbf;--c1:#b4530a}
+--pale:#f3f0ea;--c0:#1d5fbf;--c1:#b4530a;--c2:#2f7d4f;--c3:#8a4fa8}
 @media(prefers-color-scheme:dark){:root{--bg:#151514;--ink:#e9e6e0;--soft:#9b968c;--rule:#302e2b;
---pale:#1f1e1c;--c0:#7db0ff;--c1:#f0a45c}}
+--pale:#1f1e1c;--c0:#7db0ff;--c1:#f0a45c;--c2:#7fce9e;--c3:#cf9be8}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.55 system-ui,-apple-system,
 "Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;font-variant-numeric:tabular-nums}
@@ -80,12 +80,42 @@ footer{margin-top:56px;border-top:1px solid var(--rule);padding-top:14px}
 
 Pictures = Sequence[tuple[int, bytes]]
 
-
+CRITIC = {"critic_estimate": "critic", "critic_estimate_per_slope": "critic over slope"}
+BESIDE = (
+    "Beside them the critic’s mean score difference on the same samples, and that over its mean "
+    "slope between them: estimates of W1 for Wasserstein critics only"
+)
 CHARTS = (
     Chart(
         "Wasserstein estimate",
         "E D(real) − E D(fake), positive while the critic tells them apart",
         {"wasserstein_estimate": "estimate"},
+    ),
+    Chart(
+        "Exact W1 and the critic’s estimate of it",
+        "exact W1 of samples to held-out points, and of as many real points, which a perfect "
+        f"generator would show. {BESIDE}",
+        {"exact_w1": "exact", "exact_w1_of_real": "exact, of real points", **CRITIC},
+        needs="exact_w1",
+    ),
+    Chart(
+        "W1 between samples, by pixels, and the critic’s estimate",
+        "exact between finite samples: of generated to held-out images, and of as many training "
+        "images, which a perfect generator would show. Neither is the W1 of the laws: in so many "
+        f"dimensions both exceed it by far. {BESIDE}",
+        {"sample_w1": "between samples", "sample_w1_of_real": "of real images", **CRITIC},
+        needs="sample_w1",
+    ),
+    Chart(
+        "Critic’s slope",
+        "mean input-gradient norm between held-out data and samples",
+        {"critic_slope": "slope"},
+    ),
+    Chart(
+        "Critic’s gap on held-out data",
+        "mean score on training data minus that on held-out data: what it has learnt by heart; "
+        "only noise where all data are new",
+        {"critic_held_out_gap": "gap"},
     ),
     Chart("Penalty", "with its weight", {"penalty": "penalty"}),
     Chart(
@@ -115,27 +145,33 @@ def render(
         "environment": {...}}; any may be missing, more are shown as they are.
       result: final figures; {} while the run goes on.  "quality" {name: figure, list or table} and
         "warnings" [text] have a place of their own.
-      metrics: {"step": [rows], name: [rows]}.
+      metrics: {"step": [rows], name: [rows]}; of K runs side by side, which `config` has a list
+        "members" of (see `bands`), [rows, K].
       pictures: (steps, PNG file) in the order they were made.
     """
     title = str(config.get("title") or config.get("experiment") or "A run of jwgan")
+    members, typical = _members(config), bands.typical(metrics)
     parts = [
-        _header(title, config, result, metrics),
+        _header(title, config, result, typical),
         _samples(pictures),
-        _quality(result.get("quality")),
-        _curves(metrics),
+        bands.quality(result, members) if members else _quality(result.get("quality")),
+        bands.curves(_single(metrics), metrics, members) if members else _curves(typical),
         _facts(config, result),
         _repeat(config, result),
     ]
+    body = "\n".join(part for part in parts if part)
+    return document(title, body, "Made by jwgan from the files in the run’s directory.")
+
+
+def document(title: str, body: str, footer: str) -> str:
+    """A whole page around the HTML of its body; `title` and `footer` are plain text."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         "img-src data:; style-src 'unsafe-inline'\">\n"
         f"<title>{_text(title)}</title>\n<style>{STYLE}</style></head>\n<body><main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n<footer>Made by jwgan from the files in the run’s directory.</footer>"
-        "\n</main></body></html>\n"
+        f"{body}\n<footer>{_text(footer)}</footer>\n</main></body></html>\n"
     )
 
 
@@ -183,7 +219,8 @@ def _notices(result: Mapping, metrics: Mapping) -> Iterator[str]:
     elif result.get("stopped_by"):
         yield f"Stopped by {result['stopped_by']} before its last step."
     warnings = result.get("warnings")
-    yield from map(str, warnings if isinstance(warnings, list) else ())
+    warnings = [str(line) for line in warnings] if isinstance(warnings, list) else []
+    yield from bands.notices(warnings) if "per_member" in result else warnings
     bad = {name: np.flatnonzero(~np.isfinite(values)) for name, values in metrics.items()}
     # what begins later is measured at some steps only: there, no figure is none missing
     rare = {name for name, rows in bad.items() if 0 in rows and len(rows) < len(metrics[name])}
@@ -239,10 +276,28 @@ def _curves(metrics: Mapping[str, np.ndarray]) -> str:
     return f'<section><h2>Curves</h2><div class="charts">{body}</div></section>'
 
 
+def _single(metrics: Mapping[str, np.ndarray]) -> list[tuple[str, str, str]]:
+    """(title, hint, metric) of a chart for each metric."""
+    found = []
+    for each in CHARTS:
+        title = f"{each.title}: {{}}" if len(each.names) > 1 else each.title
+        found += [(title.format(legend), each.hint, name) for name, legend in each.names.items()]
+    known = {name for _, _, name in found}
+    others = [name for name in metrics if name not in known and name != "step"]
+    return found + [(_words(name), "", name) for name in others]
+
+
+def _members(config: Mapping) -> list[Mapping]:
+    """Of several runs side by side; [] for a single one."""
+    members = config.get("members")
+    good = isinstance(members, list) and all(isinstance(each, Mapping) for each in members)
+    return members if good and members else []
+
+
 def _facts(config: Mapping, result: Mapping) -> str:
-    named = ("experiment", "title", "command", "config", "data", "environment")
+    named = ("experiment", "title", "command", "config", "data", "environment", "members")
     more = {name: value for name, value in config.items() if name not in named}
-    shown = ("quality", "warnings")
+    shown = ("quality", "warnings", "per_member")
     tables = (
         ("Configuration", {**_inner(config, "config"), **more}),
         ("Data", _inner(config, "data")),

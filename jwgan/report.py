@@ -22,18 +22,20 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jwgan.check import printable, require
+from jwgan import rows
+from jwgan.check import require
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jwgan")
 _SEPARATOR = 128  # grey level between the pictures of a grid
 _PICTURE = re.compile(r"[0-9]{8,18}\.png")  # as a run names them; others are the user's
 _Path = str | os.PathLike[str]
+read_metrics = rows.read_metrics
 
 
 # --- the run directory
@@ -49,16 +51,17 @@ class Writer:
       folder: the run directory, created if needed.
       step: S, the number of steps the state to be trained has behind it.
       stride: every how many steps a row is written.
+      members: names of K runs side by side, whose figures are columns [length, K].
 
     Raises:
       ValueError: stride is below 1, or metrics.jsonl is no regular file (`read_metrics`: so, too).
     """
 
-    def __init__(self, folder: _Path, step: int = 0, stride: int = 1):
+    def __init__(self, folder: _Path, step: int = 0, stride: int = 1, members: Sequence[str] = ()):
         import tensorboardX
 
         require(stride >= 1, "stride", stride, "write every step (1) or every k-th (k)")
-        self._folder, self._stride = Path(folder), stride
+        self._folder, self._stride, self._members = Path(folder), stride, members
         self._folder.mkdir(parents=True, exist_ok=True)
         _truncate(self._folder, step)
         self._metrics = (self._folder / "metrics.jsonl").open("a", encoding="utf-8")
@@ -81,20 +84,31 @@ class Writer:
           first: the first row's step.
           scalars: {name: values [length]} for the steps first ... first + length - 1.
           rare: figures of the first step alone; other rows do not have them.
+
+        With members, values are [length, K] and rare figures [K]; a row holds lists [K].
         """
         columns = {name: np.asarray(values) for name, values in scalars.items()}
         shapes = {name: column.shape for name, column in columns.items()}
-        same = len(set(shapes.values())) == 1 and len(next(iter(shapes.values()))) == 1
-        require(same, "scalars", shapes, "give arrays of one shape [length]")
+        axes = (len(self._members),) if self._members else ()
+        same = len(set(shapes.values())) == 1 and next(iter(shapes.values()))[1:] == axes
+        require(
+            same and all(shapes.values()), "scalars", shapes, "give arrays of one shape [length]"
+        )
         length = len(next(iter(columns.values())))
         chosen = [i for i in range(length) if (first + i) % self._stride == 0]
-        lines = [_row(first + i, columns, i, {} if i else rare or {}) for i in chosen]
+        lines = [rows.line(first + i, columns, i, {} if i else rare or {}) for i in chosen]
         self._metrics.write("".join(lines))
         self._metrics.flush()
         for name, column in columns.items() if length else ():
-            self._board.add_scalar(name, float(column[-1]), first + length - 1)
+            self._show(name, column[-1], first + length - 1)
         for name, value in (rare or {}).items():
-            self._board.add_scalar(name, float(value), first)
+            self._show(name, value, first)
+
+    def _show(self, name: str, value: Any, step: int) -> None:
+        """A figure in TensorBoard; of members a curve each, all in the figure's group."""
+        tags = [f"{name}/{member}" for member in self._members] or [name]
+        for tag, number in zip(tags, np.ravel(value), strict=True):
+            self._board.add_scalar(tag, float(number), step)
 
     def image(self, name: str, step: int, image: np.ndarray) -> None:
         """Gives TensorBoard a picture uint8 [H, W, 1 or 3]; `save_png` keeps one as a file."""
@@ -117,20 +131,9 @@ class Writer:
         self.close()
 
 
-def read_metrics(folder: _Path) -> dict[str, np.ndarray]:
-    """The columns of a run's metrics.jsonl, `step` (int) and float64 [rows], rising in step.
-
-    What a row does not have is NaN.  Lines that are no rows (a torn last one) are left out.
-    """
-    rows = [json.loads(line) for line in _whole_rows(Path(folder) / "metrics.jsonl")]
-    names = {name: None for row in rows for name in row if name != "step"}
-    columns = {name: np.array([_number(row.get(name)) for row in rows]) for name in names}
-    return {"step": np.array([row["step"] for row in rows], np.int64), **columns}
-
-
 def write_json(path: _Path, value: Any) -> None:
     """Replaces a JSON file in one rename; NaN and infinities become strings, arrays lists."""
-    text = json.dumps(_plain(value), indent=2, allow_nan=False)
+    text = json.dumps(rows.plain(value), indent=2, allow_nan=False)
     _replace(Path(path), (text + "\n").encode())
 
 
@@ -147,7 +150,7 @@ def write_report(folder: _Path) -> Path:
     text = page.render(
         config=_read_json(folder / "config.json"),
         result=_read_json(folder / "result.json"),
-        metrics=read_metrics(folder),
+        metrics=rows.read_metrics(folder),
         pictures=[(_steps_behind(path), path.read_bytes()) for path in files],
     )
     _replace(folder / "report.html", text.encode(errors="backslashreplace"))  # lone surrogates
@@ -206,6 +209,35 @@ def image_grid(x: Any, columns: int | None = None, scale: int | None = None) -> 
         top, left = i // columns * height + 1, i % columns * width + 1
         grid[top : top + height - 1, left : left + width - 1] = picture
     return grid
+
+
+def labelled(images: Sequence[np.ndarray], labels: Sequence[str], columns: int) -> np.ndarray:
+    """Pictures of one size, each under its label, side by side in so many columns.
+
+    Args:
+      images: uint8 [H, W, 1 or 3], one for each label.
+
+    Returns:
+      uint8 [rows (H + 24), columns W, C]
+    """
+    import PIL.Image
+    import PIL.ImageDraw
+    import PIL.ImageFont
+
+    require(len(images) == len(labels) > 0, "labels", len(labels), "give one for each picture")
+    font, tiles = PIL.ImageFont.load_default(size=18), []
+    for image, label in zip(images, labels, strict=True):
+        _, width, channels = image.shape
+        strip = PIL.Image.new("L", (width, 24), 255)
+        PIL.ImageDraw.Draw(strip).text((3, 1), label, fill=0, font=font)
+        text = np.asarray(strip)[..., None].repeat(channels, axis=2)
+        tiles.append(np.concatenate([text, image]))
+    blank = np.full_like(tiles[0], 255)
+    tiles += [blank] * (-len(tiles) % columns)
+    rows_of = [
+        np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)
+    ]
+    return np.concatenate(rows_of)
 
 
 def save_png(path: _Path, image: np.ndarray) -> None:
@@ -293,58 +325,11 @@ def _replace(path: Path, content: bytes) -> None:
 def _truncate(folder: Path, step: int) -> None:
     path = folder / "metrics.jsonl"
     if os.path.lexists(path):
-        lines = [line for line in _whole_rows(path) if json.loads(line)["step"] < step]
+        lines = [line for line in rows.whole(path) if json.loads(line)["step"] < step]
         _replace(path, "".join(lines).encode())
     for picture in (folder / "samples").glob("*.png"):
         if _PICTURE.fullmatch(picture.name) and _steps_behind(picture) > step:
             picture.unlink()
-
-
-def _whole_rows(path: Path) -> Iterator[str]:
-    """The lines that are rows, each step once, rising; nothing if there is no file."""
-    last = -1
-    if not os.path.lexists(path):
-        return
-    good = path.is_file() and not path.is_symlink()
-    require(good, printable(str(path)), "no regular file", "move it away")
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                step = json.loads(line)["step"]
-            except (ValueError, KeyError, TypeError, RecursionError):
-                continue
-            if type(step) is int and last < step < 2**63:
-                last = step
-                yield line.rstrip("\n") + "\n"  # a kill may have come between row and line end
-
-
-def _row(step: int, columns: Mapping[str, np.ndarray], i: int, rare: Mapping) -> str:
-    row = {"step": step} | {name: _plain(column[i]) for name, column in columns.items()}
-    row |= {name: _plain(value) for name, value in rare.items()}
-    return json.dumps(row, allow_nan=False) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    """`value` as JSON can hold it."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, float | np.floating):
-        # float32 0.1 as 0.1, not as 0.10000000149011612; "NaN" and "Infinity" as float() reads them
-        return float(str(value)) if math.isfinite(value) else json.dumps(float(value))
-    if hasattr(value, "tolist"):
-        return _plain(np.asarray(value).tolist())
-    return value
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except OverflowError:  # a whole number of more than 308 digits
-        return math.inf if value > 0 else -math.inf
-    except (TypeError, ValueError):
-        return math.nan
 
 
 def _read_json(path: Path) -> dict[str, Any]:

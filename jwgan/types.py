@@ -32,6 +32,19 @@ class Scored(NamedTuple):
 Output = Array | Scored  # what a critic returns
 
 
+class Ragged(NamedTuple):
+    """A step's batch of which only the first `n_critic` rows are used, one for each critic update.
+
+    The number may be traced, so members of one program may differ in n_critic.
+    """
+
+    rows: Array  # [n, B, *D]
+    n_critic: Array  # [], from 1 to the number of rows
+
+
+Batch = Array | Ragged  # what a step is given
+
+
 def score_of(output: Output) -> Array:
     """The score [B] in a critic's output."""
     return output.score if isinstance(output, Scored) else output
@@ -86,17 +99,20 @@ class Algorithm(NamedTuple):
     Attributes:
       init: `(key, batch [n_critic, B, *D]) -> state`; only the batch's shape and dtype matter.
       step: `(state, batch [n_critic, B, *D]) -> (state, info)`: n_critic critic updates, then one
-        generator update. It has the shape of a `lax.scan` body.
+        generator update. It has the shape of a `lax.scan` body. The batch may be `Ragged`.
       prior: `(key, num) -> z [num, *Z]`, the latent distribution.
       generate: `(state, z [B, *Z]) -> x [B, *D]`, the generator after training.
       score: `(state, x [B, *D]) -> [B]`, the critic after training.
+      separation: the objective's `(real scores, fake scores) -> []`, positive when the critic
+        tells real from fake.
     """
 
     init: Callable[[Key, Any], Any]
-    step: Callable[[Any, Array], tuple[Any, Any]]
+    step: Callable[[Any, Any], tuple[Any, Any]]
     prior: Prior
     generate: Callable[[Any, Array], Array]
     score: Callable[[Any, Array], Array]
+    separation: Callable[[Any, Any], Array] = score_gap
 
     def sample(self, key: Key, state: Any, num: int) -> Array:
         """num samples [num, *D] from the generator."""

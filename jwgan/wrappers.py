@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jwgan.types import Algorithm, Array, Key, Params
+from jwgan.check import require
+from jwgan.types import Algorithm, Array, Key, Params, Ragged
 
 
 class EMAState(NamedTuple):
@@ -35,7 +36,7 @@ class EMAState(NamedTuple):
         return self.inner.generator._replace(params=self.average)
 
 
-def with_ema(algorithm: Algorithm, decay: float) -> Algorithm:
+def with_ema(algorithm: Algorithm, decay: float | Array) -> Algorithm:
     r"""Samples from an exponential moving average of the generator's parameters.
 
     $\bar\theta_t = d_t \bar\theta_{t-1} + (1 - d_t)\theta_t$ with
@@ -48,15 +49,15 @@ def with_ema(algorithm: Algorithm, decay: float) -> Algorithm:
 
     Reference: Yazici et al., 2019, The Unusual Effectiveness of Averaging in GAN Training.
     """
-    if not 0 <= decay < 1:
-        raise ValueError(f"decay is {decay!r}: give a number in [0, 1), for example 0.999")
+    remedy = "give a number in [0, 1), for example 0.999"
+    require((decay >= 0) & (decay < 1), "decay", decay, remedy)
 
     def init(key: Key, batch: Any) -> EMAState:
         inner = algorithm.init(key, batch)
         # A copy: the loop donates the state, and two leaves must not share one buffer.
         return EMAState(inner, jax.tree.map(jnp.copy, inner.generator.params))
 
-    def step(state: EMAState, batch: Array) -> tuple[EMAState, Any]:
+    def step(state: EMAState, batch: Any) -> tuple[EMAState, Any]:
         inner, info = algorithm.step(state.inner, batch)
         t = inner.step.astype(jnp.float32)
         d = jnp.minimum(decay, (1 + t) / (10 + t))
@@ -73,4 +74,23 @@ def with_ema(algorithm: Algorithm, decay: float) -> Algorithm:
     def score(state: EMAState, x: Array) -> Array:
         return algorithm.score(state.inner, x)
 
-    return Algorithm(init, step, algorithm.prior, generate, score)
+    return algorithm._replace(init=init, step=step, generate=generate, score=score)
+
+
+def with_n_critic(algorithm: Algorithm, n_critic: int | Array) -> Algorithm:
+    """The first n_critic batches of a step's [n, B, *D] alone, as if there were no more.
+
+    So members of one program may differ in their number of critic updates (`many`). A step takes
+    the time of its own updates; vmapped, that of the member with the most of them.
+
+    Args:
+      algorithm: any member.
+      n_critic: 1 <= n_critic <= n, may be traced.
+    """
+    require(n_critic >= 1, "n_critic", n_critic, "give at least one critic update a step")
+
+    def step(state: Any, batch: Array) -> tuple[Any, Any]:
+        require(n_critic <= len(batch), "n_critic", n_critic, f"the batch has {len(batch)}")
+        return algorithm.step(state, Ragged(batch, jnp.asarray(n_critic)))
+
+    return algorithm._replace(step=step)

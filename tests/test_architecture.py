@@ -17,9 +17,11 @@ ALLOWED = {
     "split": {"types", "check"},
     **{leaf: {"types", "check", "split"} for leaf in LEAVES},
     "adversarial": {"types"},
-    "wrappers": {"types"},
+    "wrappers": {"types", "check"},
+    "many": {"types", "check", "sources"},
     "sources": {"types", "check", "split"},
     "algorithms": {"types", "check", "adversarial", *LEAVES},
+    "critics": {"types", "adversarial"},
     "loop": {"types", "check", "sources", "split"},
     "parallel": {"types", "check"},
     "diagnostics": {"types", "check"},
@@ -32,8 +34,11 @@ ALLOWED = {
     "leaves": {"types", "check"},
     "checkpoint": {"types", "check", "leaves"},
     "chart": {"types", "check"},
-    "page": {"types", "check", "chart"},
-    "report": {"types", "check", "page"},
+    "bands": {"types", "check", "chart"},
+    "page": {"types", "check", "chart", "bands"},
+    "article": {"types", "check", "page"},
+    "rows": {"types", "check"},
+    "report": {"types", "check", "page", "rows"},
 }
 # islands: their own folder, types and check; metrics may use our convolution
 ISLANDS = {"models": {"models"}, "problems": {"problems"}, "metrics": {"metrics", "models"}}

@@ -145,3 +145,71 @@ def test_the_generator_sees_the_clipped_critic(n_critic, key):
     seen = state.generator.params  # b - grad = 0 + w
     np.testing.assert_allclose(seen, [C, -C], rtol=1e-6)
     assert bits(seen) == bits(state.critic.params)
+
+
+# ---- orthonormal matrices ------------------------------------------------------------------------
+
+SHAPES = {"tall": (7, 3), "wide": (3, 8), "square": (5, 5), "column": (6, 1), "bias": (4,)}
+
+
+def orthonormal_params():
+    keys = jax.random.split(jax.random.key(3), len(SHAPES))
+    draw = lambda key, shape: jax.random.normal(key, shape)
+    params = {name: draw(k, s) for k, (name, s) in zip(keys, SHAPES.items(), strict=True)}
+    return constraints.project_orthonormal(params)
+
+
+def off_orthonormal(w):
+    gram = w.T @ w if w.shape[0] >= w.shape[1] else w @ w.T
+    return float(jnp.abs(gram - jnp.eye(len(gram))).max())
+
+
+def test_matrices_stay_orthonormal_and_the_rest_is_free():
+    params = orthonormal_params()
+    tx = constraints.keep_orthonormal(optax.adam(0.05))
+    plain, update = optax.adam(0.05), jax.jit(tx.update)
+    state, free, free_state = tx.init(params), params["bias"], plain.init(params["bias"])
+    for i in range(12):
+        gradient = jax.tree.map(lambda p: jax.random.normal(jax.random.key(i), p.shape), params)
+        updates, state = update(gradient, state, params)
+        params = optax.apply_updates(params, updates)
+        free_updates, free_state = plain.update(gradient["bias"], free_state)
+        free = optax.apply_updates(free, free_updates)
+        assert all(off_orthonormal(w) < 3e-6 for w in params.values() if w.ndim == 2)
+    np.testing.assert_allclose(params["bias"], free, rtol=1e-5)
+
+
+def test_a_short_step_goes_to_the_nearest_orthonormal_matrix():
+    params = orthonormal_params()
+    gradient = jax.tree.map(lambda p: jax.random.normal(jax.random.key(9), p.shape), params)
+    short = apply(constraints.keep_orthonormal(optax.sgd(1e-3)), params, gradient)
+    nearest = constraints.project_orthonormal(
+        jax.tree.map(lambda p, g: p - 1e-3 * g, params, gradient)
+    )
+    for name, p in params.items():  # equal to first order in the step
+        assert float(jnp.abs(short[name] - p).max()) > 3e-4
+        np.testing.assert_allclose(short[name], nearest[name], atol=2e-5)
+
+
+def test_steps_are_not_spent_on_what_is_undone():
+    """A gradient that mostly scales W: the step that is left after undoing that is a fraction."""
+    target = jnp.array([[0.0], [1.0], [0.0]])
+    start = jnp.array([[1.0], [1e-2], [0.0]])
+    loss = lambda w: -(w * target).sum() - 100 * (w**2).sum()
+
+    def turned(tx):
+        w = constraints.project_orthonormal(start)
+        state = tx.init(w)
+        for _ in range(50):
+            updates, state = tx.update(jax.grad(loss)(w), state, w)
+            w = constraints.project_orthonormal(optax.apply_updates(w, updates))
+        return float((w * target).sum())
+
+    tx = optax.chain(optax.normalize_by_update_norm(), optax.sgd(0.05))
+    assert turned(constraints.keep_orthonormal(tx)) > 0.9
+    assert turned(tx) < 0.2
+
+
+def test_orthonormal_needs_iterations():
+    with pytest.raises(ValueError, match="iterations is 0"):
+        constraints.keep_orthonormal(optax.sgd(0.1), iterations=0)

@@ -65,7 +65,7 @@ STRINGS = {
 
 def typed(rng, field):
     """`--option=value` for a field of a Config."""
-    flag, kind = "--" + field.name.replace("_", "-"), options._value_type(field.type)
+    flag, kind = "--" + field.name.replace("_", "-"), options.value_type(field.type)
     if kind is bool:
         return pick(rng, (flag, "--no-" + flag[2:]))
     if kind in (int, float):
@@ -242,7 +242,7 @@ def valid_line(rng, config_type, positional, module):
         expected[positional] = "here"
     fields = [f for f in dataclasses.fields(config_type) if f.name != positional]
     for field in (pick(rng, fields) for _ in range(rng.integers(1, 8))):
-        kind, flag = options._value_type(field.type), "--" + field.name.replace("_", "-")
+        kind, flag = options.value_type(field.type), "--" + field.name.replace("_", "-")
         value = {
             bool: lambda: bool(rng.integers(2)),
             int: lambda: int(rng.integers(-(10**6), 10**6)),

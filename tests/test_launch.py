@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import os
+import stat
+import sys
 
 import numpy as np
 import pytest
@@ -168,3 +171,37 @@ def test_one_of_names_the_choices():
 def test_pictures_come_early_and_rarer_later():
     steps = [s for s in range(0, 1000, 5) if session.is_picture_step(s, 25)]
     assert steps == [25, 50, 100, 200, 400, 800]
+
+
+def test_the_compilation_cache_is_private_and_bounded(monkeypatch, tmp_path):
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    launch.use_compilation_cache()
+    folder = tmp_path / ".cache" / "jwgan" / "jax"
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for age, size in enumerate([50, 40, 30, 1]):  # from the newest to the oldest
+        path = folder / f"{age}"
+        path.write_bytes(b"x" * size)
+        os.utime(path, (1e9 - age, 1e9 - age))
+    launch.trim(folder, 100)
+    assert sorted(path.name for path in folder.iterdir()) == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "imported", "expected"),
+    [
+        ("", False, "--{}=-individual_convolution,-individual_dot"),
+        ("--xla_a=1", False, "--xla_a=1 --{}=-individual_convolution,-individual_dot"),
+        ("", True, ""),  # XLA has read its flags by then
+        ("--{}=individual_dot", False, "--{}=individual_dot"),
+    ],
+)
+def test_eigen_is_chosen_before_jax_only(monkeypatch, flags, imported, expected):
+    name = "xla_cpu_experimental_ynn_fusion_type"
+    monkeypatch.setenv("XLA_FLAGS", flags.format(name))
+    monkeypatch.setattr(launch, "is_measured_jaxlib", lambda: True)
+    if not imported:
+        monkeypatch.delitem(sys.modules, "jax")
+    launch.use_eigen()
+    assert os.environ["XLA_FLAGS"] == expected.format(name)

@@ -54,6 +54,20 @@ def test_every_step_once_and_every_figure_handed_over(steps, chunk):
     assert all(isinstance(info["total"], np.ndarray) for _, info in seen)
 
 
+def test_chunks_end_at_the_same_steps_wherever_a_run_goes_on():
+    algorithm, data, seen = counting_member(), source(), []
+    state = algorithm.init(jax.random.key(0), data.batch)._replace(step=np.int32(5))
+    loop.train(
+        algorithm,
+        state,
+        data,
+        steps=14,
+        chunk_steps=4,
+        record=lambda first, info: seen.append((first, len(info["step"]))),
+    )
+    assert seen == [(5, 3), (8, 4), (12, 2)]
+
+
 def test_next_chunk_is_dispatched_before_the_last_figures_are_fetched():
     algorithm, data, events = counting_member(), source(), []
     fetch = data.fetch

@@ -300,3 +300,11 @@ def test_a_member_of_weight_zero_trains_as_without_penalty(key):
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_one_sided_penalty_at_the_ends_is_a_mean_over_both_sides(key):
+    """Slope |x| of |x|^2 / 2: real points have slope 3, fake ones 2, interpolates neither."""
+    real, fake = jnp.full((6, 1), 3.0), jnp.full((6, 1), -2.0)
+    penalty = penalties.squared_hinge_penalty(5.0, points=penalties.ends)
+    value = penalty(key, lambda x: (x**2).sum(1) / 2, real, fake)
+    np.testing.assert_allclose(value, 5.0 * (3 * 2.0**2 + 3 * 1.0**2) / 6, rtol=1e-6)

@@ -4,6 +4,7 @@ Each takes the static `Geometry` first. Letters as in `conv`: images [B, H, W, C
 [B, OH, OW, O], kernels [KH, KW, C, O]. Nothing here is differentiated: `conv` gives the rules.
 """
 
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ _LAYOUT = ("NHWC", "HWIO", "NHWC")
 # Up to this many output channels, a matrix product and shifted sums beat the plain convolution
 # (2 to 4 times at 1 channel, 1.5 at 3, nothing at 8: 3x3 and 5x5 kernels, 64 channels, 2 cores).
 _FEW_CHANNELS = 4
+# XLA:CPU 0.10 hands float convolutions to YNNPACK, unless this environment variable says otherwise.
+_EIGEN_CONVOLUTIONS = "=-individual_convolution" in os.environ.get("XLA_FLAGS", "")
 
 
 class Geometry(NamedTuple):
@@ -221,10 +224,30 @@ def _dgrad_fold(g: Geometry, dy: Array, w: Array) -> Array:
 
 
 def wgrad_cpu(g: Geometry, x: Array, dy: Array) -> Array:
-    """The kernel's gradient [KH, KW, C, O]: one matrix product for each kernel row."""
+    """The kernel's gradient [KH, KW, C, O]: a plain convolution, or products for kernel rows."""
+    fits = all(m <= n for m, n in zip(g.output, g.size, strict=True)) and g.kernel != (1, 1)
+    if _EIGEN_CONVOLUTIONS and fits and min(x.shape[3], dy.shape[3]) > _FEW_CHANNELS:
+        return _wgrad_plain(g, x, dy)
     if g.strides == (1, 1) and dy.shape[3] < x.shape[3]:  # shift the narrower of the two
         return _turn(_wgrad_rows(_mirror(g), dy, x))
     return _wgrad_rows(g, x, dy)
+
+
+def _wgrad_plain(g: Geometry, x: Array, dy: Array) -> Array:
+    """A plain convolution whose images are the channels of x, and whose kernel is dy.
+
+    Eigen runs it twice as fast as `_wgrad_rows` (nothing is copied for the taps), YNNPACK up to
+    three times slower.
+    """
+    pads = _tap_pads(g)
+    x = _zero_pad(x, [tuple(min(p, 0) for p in pair) for pair in pads], (1, 2))
+    w = lax.conv_general_dilated(
+        x.transpose(3, 1, 2, 0), dy.transpose(1, 2, 0, 3), (1, 1),
+        [tuple(max(p, 0) for p in pair) for pair in pads],
+        rhs_dilation=g.strides, dimension_numbers=_LAYOUT,
+        preferred_element_type=_accumulator(x.dtype),
+    )  # fmt: skip
+    return w.transpose(1, 2, 0, 3).astype(x.dtype)
 
 
 def _wgrad_rows(g: Geometry, x: Array, dy: Array) -> Array:

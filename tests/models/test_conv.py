@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jax import lax
 from jax.sharding import PartitionSpec as P
 
-from jwgan.models import conv
+from jwgan.models import conv, conv_kernels
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -130,6 +130,24 @@ def test_any_geometry_has_the_values_and_gradients_of_lax(rows, columns, padding
         return (ours(x, w), family), (y, pull(dy))
 
     assert_close(*jax.jit(both)(*operands(case)), 1e-5)
+
+
+@pytest.mark.parametrize("channels", [(6, 5), (5, 7)])
+@pytest.mark.parametrize(
+    ("kernel", "strides", "padding"),
+    [(3, 1, "SAME"), (4, 2, ((1, 1), (1, 1))), ((5, 2), (2, 3), "SAME"), (2, 3, "VALID")],
+)
+def test_eigens_weight_gradient_is_laxs(monkeypatch, kernel, strides, padding, channels):
+    """Sizes 9x7, so that VALID with stride 3 crops."""
+    monkeypatch.setattr(conv_kernels, "_EIGEN_CONVOLUTIONS", True)
+    g = conv.geometry((9, 7), kernel, strides, padding)
+    x = jax.random.normal(jax.random.key(0), (2, 9, 7, channels[0]))
+    dy = jax.random.normal(jax.random.key(1), (2, *g.output, channels[1]))
+    program = jax.jit(lambda x, dy: conv_kernels.wgrad_cpu(g, x, dy))
+    text = program.lower(x, dy).as_text()
+    assert "stablehlo.convolution" in text
+    assert "dot_general" not in text
+    assert_close(program(x, dy), conv_kernels.wgrad_native(g, x, dy), 1e-6)
 
 
 CASE = CASES["5x5 stride 2, odd size"]

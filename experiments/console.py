@@ -1,0 +1,45 @@
+"""Between a run and the terminal it was started from: signals, and a progress bar."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM instead of dying of them, so that the chunk can end."""
+    caught: list[int] = []
+    handle = lambda number, frame: caught.append(number)
+    before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def progress_bar(name: str, total: int, start: int) -> Iterator[Callable[[int, float, str], None]]:
+    """A rich bar on stderr: steps/s of this session, the Wasserstein estimate, warnings."""
+    import rich.console
+    from rich import progress as bars
+
+    bar = bars.Progress(
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[speed]:.1f} steps/s  W {task.fields[estimate]:+.4f}"),
+        bars.TextColumn("[bold red]{task.fields[warning]}"),
+        bars.TimeRemainingColumn(),
+        console=rich.console.Console(stderr=True),
+    )
+    began = time.perf_counter()
+    with bar:
+        row = bar.add_task(name, total=total, completed=start, speed=0.0, estimate=0.0, warning="")
+
+        def show(step: int, estimate: float, warning: str) -> None:
+            speed = (step - start) / max(time.perf_counter() - began, 1e-9)
+            bar.update(row, completed=step, speed=speed, estimate=estimate, warning=warning)
+
+        yield show

@@ -1,0 +1,35 @@
+"""README tables of `experiments.growth`."""
+
+from typing import Any
+
+UNITS = {"batch": "", "n_critic": "", "width": "²", "seeds": "", "side": "²"}
+
+
+def growth(result: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    """Each number's fitted lines and where they are left: (head, rows)."""
+    rows = []
+    for name, found in result["axes"].items():
+        values = [row[name] for row in found["rows"]]
+        time, memory = found["fits"]["cpu_ms"], found["fits"]["memory_mb"]
+        line = lambda fit, name=name: f"{fit['a']:.3g} + {fit['b']:.3g} {name}{UNITS[name]}"
+        off = lambda fit, values=values: ", ".join(str(values[i]) for i in fit["off"]) or "none"
+        span = f"{values[0]} to {values[-1]}"
+        rows.append([name, span, line(time), off(time), line(memory), off(memory)])
+    head = ["number", "range", "CPU ms a step", "off by over 15 %", "MB", "off by over 15 %"]
+    return head, rows
+
+
+def side_by_side(result: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    """Members in one program beside as many runs alone: (head, rows)."""
+    rows = [
+        [
+            row["case"],
+            row["members"],
+            row["way"],
+            row["alone"]["cpu_ms"],
+            row["together"]["cpu_ms"],
+            row["times_faster"],
+        ]
+        for row in result["side_by_side"]
+    ]
+    return ["run", "members", "way", "CPU ms alone", "CPU ms together", "times faster"], rows

@@ -1,0 +1,176 @@
+"""Many runs in one program: K seeds, settings or both of a member, side by side.
+
+::
+
+    settings = many.grid(seed=range(8), weight=[1.0, 10.0])
+    keys = many.keys(settings.pop("seed"))
+    make = lambda weight: jwgan.wgan_gp(critic, generator, prior=prior, weight=weight)
+    algorithm = many.over(make, settings)
+    source = many.drawn(lambda n: sources.from_array(x, n_critic=n, batch_size=64), [5] * 16)
+    state = jax.jit(lambda keys: algorithm.init(keys, source.batch))(keys)
+    state = loop.train(algorithm, state, source, steps=1000)
+    fourth = many.member(state, 3)
+
+Member i is the run that `make` of its own numbers, its own key and its own source would be alone,
+up to the order of float32 sums (`tests/test_many.py` states how far): states, figures and samples
+have a leading axis [K], and a member whose numbers are no longer finite leaves the others alone.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jwgan.check import require
+from jwgan.sources import Source
+from jwgan.types import Algorithm, Array, Key
+
+Settings = Mapping[str, Sequence[float]]  # the K values of each number
+Mapped = Callable[[Callable[..., Any]], Callable[..., Any]]  # as jax.vmap: over leading axes
+
+
+def in_turn(at_once: int = 1) -> Mapped:
+    """`at_once` members at a time, the groups one after another (`jax.lax.map`).
+
+    In place of `jax.vmap`, which runs all K at a time: for memory, and where the vmapped form of a
+    layer is slow, as convolutions other than `models.conv` are on a CPU.
+    """
+    require(at_once >= 1, "at_once", at_once, "run at least one member at a time")
+
+    def mapped(fn: Callable[..., Any]) -> Callable[..., Any]:
+        size = None if at_once == 1 else at_once
+        return lambda *args: jax.lax.map(lambda one: fn(*one), args, batch_size=size)
+
+    return mapped
+
+
+def grid(**axes: Iterable[Any]) -> dict[str, list[Any]]:
+    """Every combination of the axes' values as K columns; the first axis varies fastest.
+
+    `grid(seed=[0, 1], weight=[1.0, 10.0])` is {"seed": [0, 1, 0, 1], "weight": [1, 1, 10, 10]}.
+    """
+    values = [list(axis) for axis in reversed(axes.values())]
+    rows = list(itertools.product(*values))
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * len(axes)
+    return dict(zip(axes, reversed(columns), strict=True))
+
+
+def keys(seeds: Iterable[int]) -> Key:
+    """`jax.random.key` of each seed, [K]."""
+    return jnp.stack([jax.random.key(seed) for seed in seeds])
+
+
+def member(tree: Any, i: int) -> Any:
+    """Member i's part of states, figures or samples."""
+    return jax.tree.map(lambda leaf: leaf[i], tree)
+
+
+def each(
+    make: Callable[..., Algorithm], settings: Settings, mapped: Mapped = jax.vmap
+) -> Callable[..., Any]:
+    """`apply(fn, *args)`: `fn(algorithm of member i, *args[i])` for every i, stacked."""
+    columns = {name: jnp.asarray(values) for name, values in settings.items()}
+
+    def apply(fn: Callable[..., Any], *args: Any) -> Any:
+        return mapped(lambda numbers, *mine: fn(make(**numbers), *mine))(columns, *args)
+
+    return apply
+
+
+def over(
+    make: Callable[..., Algorithm], settings: Settings | None = None, mapped: Mapped = jax.vmap
+) -> Algorithm:
+    """K members side by side as one Algorithm.
+
+    `init(keys [K], batch [n_critic, B, *D])`, `step(states, batches [K, n_critic, B, *D])`,
+    `score(states, x [B, *D]) -> [K, B]`, and `generate` and `sample` that give every member the
+    same latents: x [K, num, *D]. States keep the attributes `key` and `step`, now [K].
+
+    Args:
+      make: `(**numbers) -> Algorithm`, with the numbers of one member, which are traced; networks
+        and all that gives shapes must not depend on them. `wrappers.with_n_critic` in it lets
+        n_critic be one of them.
+      settings: {number: K values}; none at all for seeds alone, which the keys tell apart.
+      mapped: `jax.vmap`, or `in_turn()`.
+
+    Raises:
+      ValueError: the columns differ in length, or `make` refuses a member's numbers.
+    """
+    settings = settings or {}
+    lengths = {name: len(values) for name, values in settings.items()}
+    require(len(set(lengths.values())) <= 1, "settings", lengths, "give each number K values")
+    rows = [dict(zip(settings, row, strict=True)) for row in zip(*settings.values(), strict=True)]
+    # a traced number cannot be checked, so each member is made once with its own
+    members = [make(**row) for row in rows or [{}]]
+    apply = each(make, settings, mapped)
+
+    def init(keys: Key, batch: Any) -> Any:
+        return apply(lambda one, key: one.init(key, batch), keys)
+
+    def step(states: Any, batches: Array) -> tuple[Any, Any]:
+        return apply(lambda one, state, batch: one.step(state, batch), states, batches)
+
+    def generate(states: Any, z: Array) -> Array:
+        return apply(lambda one, state: one.generate(state, z), states)
+
+    def score(states: Any, x: Array) -> Array:
+        return apply(lambda one, state: one.score(state, x), states)
+
+    return Algorithm(init, step, members[0].prior, generate, score)
+
+
+def drawn(make: Callable[[int], Source], n_critic: Sequence[int]) -> Source:
+    """What each of K members would draw alone, for `over`: batches [K, n_critic, B, *D].
+
+    A member's batches follow from its own key. A stream (`from_iterator`) has no key: every member
+    is given the same rows, as K runs reading that stream would be.
+
+    Args:
+      make: `(n_critic) -> Source`; called once for each number that occurs.
+      n_critic: of each member. Where they differ, the batches are as long as the longest, those of
+        the others are followed by zeros, and the members need `wrappers.with_n_critic`.
+
+    Raises:
+      ValueError: if a source is not of the n_critic it was asked for.
+    """
+    require(len(n_critic) >= 1, "n_critic", n_critic, "give one for each member")
+    numbers, most = sorted(set(n_critic)), max(n_critic)
+    sources = {n: make(n) for n in numbers}
+    for n, one in sources.items():
+        remedy = f"make the source for n_critic {n}; a stream serves members of one n_critic"
+        require(one.batch.shape[0] == n, "the source's batch", one.batch.shape, remedy)
+    places = {n: jnp.array([i for i, m in enumerate(n_critic) if m == n]) for n in numbers}
+    back = jnp.argsort(jnp.concatenate([places[n] for n in numbers]))
+
+    def fetch(first_step: int, length: int) -> Any:
+        return {n: one.fetch(first_step, length) for n, one in sources.items()}
+
+    def batches(operand: Any, keys: Key, length: int) -> tuple[Any, Callable[[Any], Array]]:
+        def of(n: int, key: Key) -> tuple[Any, Callable[[Any], Array]]:
+            return sources[n].batches(operand[n], key, length)
+
+        def take(xs: Any) -> Array:
+            rows = [
+                jax.vmap(lambda key, x, n=n: _padded(of(n, key)[1](x), most))(
+                    keys[places[n]], xs[n]
+                )
+                for n in numbers
+            ]
+            return rows[0] if len(rows) == 1 else jnp.concatenate(rows)[back]
+
+        # the steps' axis stays in front, for the scan
+        xs = {
+            n: jax.vmap(lambda key, n=n: of(n, key)[0], out_axes=1)(keys[places[n]])
+            for n in numbers
+        }
+        return xs, take
+
+    return Source(sources[most].batch, fetch, batches)
+
+
+def _padded(batch: Array, n_critic: int) -> Array:
+    """[n, B, *D] followed by zeros up to [n_critic, B, *D]."""
+    missing = n_critic - batch.shape[0]
+    return jnp.pad(batch, [(0, missing)] + [(0, 0)] * (batch.ndim - 1))

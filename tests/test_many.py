@@ -1,0 +1,229 @@
+"""Members side by side are the runs that each of them would be alone."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import CASES, DATA, LATENT, critic, energy_critic, generator
+
+import jwgan
+from jwgan import checkpoint, loop, many, priors, sources, wrappers
+
+ROWS = 1.0 + jax.random.normal(jax.random.key(5), (40, DATA))
+STEPS, BATCH = 6, 8
+# Side by side, float32 sums come in another order: after 6 steps the largest difference of any
+# number of the state is at most this part of the largest number of its leaf (seen: 2e-6).
+RTOL = 5e-5
+
+
+def from_rows(n_critic):
+    return sources.from_array(ROWS, n_critic=n_critic, batch_size=BATCH)
+
+
+def train(algorithm, key, source, steps=STEPS, state=None):
+    """(state, figures [steps, ...]) of a run whose chunks are of 3 steps."""
+    infos = []
+    if state is None:
+        state = jax.jit(lambda key: algorithm.init(key, source.batch))(key)
+    record = lambda first, info: infos.append(info)
+    state = loop.train(algorithm, state, source, steps=steps, chunk_steps=3, record=record)
+    return state, jax.tree.map(lambda *parts: np.concatenate(parts), *infos)
+
+
+def numbers(tree):
+    """Every leaf as float64 or key data."""
+    raw = lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x
+    return [np.asarray(raw(x), np.float64) for x in jax.tree.leaves(tree)]
+
+
+def assert_same_run(mine, alone, rtol=RTOL):
+    assert jax.tree.structure(mine) == jax.tree.structure(alone)
+    for a, b in zip(numbers(mine), numbers(alone), strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, rtol=0, atol=rtol * max(np.abs(b).max(initial=0), 1e-3))
+
+
+def together(make, settings, n_critic, mapped=jax.vmap, draw=from_rows):
+    """(states, figures) of K members with keys 3, 4, ... in one program."""
+    keys = many.keys(range(3, 3 + len(n_critic)))
+    return train(many.over(make, settings, mapped), keys, many.drawn(draw, n_critic))
+
+
+def alone(i, make, settings, n_critic, draw=from_rows):
+    """The same of member i, trained by itself."""
+    row = {name: values[i] for name, values in settings.items()}
+    return train(make(**row), jax.random.key(3 + i), draw(n_critic[i]))
+
+
+def assert_member(i, trained, solo, rtol=RTOL):
+    states, infos = trained
+    assert_same_run(many.member(states, i), solo[0], rtol)
+    assert_same_run(jax.tree.map(lambda x: x[:, i], infos), solo[1], rtol)
+
+
+def test_seeds_are_solo_runs_however_they_are_mapped():
+    """All at once; one after another, to the bit; 2 of 3 at a time, a whole group and a rest."""
+    make = next(case for case in CASES if case.name == "wgan_gp+ema").make
+    setup = (make, {}, [2, 2, 2])
+    solo = alone(2, *setup)
+    for mapped, rtol in ((jax.vmap, RTOL), (many.in_turn(), 0), (many.in_turn(2), RTOL)):
+        assert_member(2, together(*setup, mapped), solo, rtol)
+
+
+def member(name, critic=critic):
+    def make(ema=None, n_critic=None, **numbers):
+        algorithm = getattr(jwgan, name)(
+            critic(), generator(), prior=priors.normal(LATENT), **numbers
+        )
+        algorithm = algorithm if ema is None else wrappers.with_ema(algorithm, ema)
+        return algorithm if n_critic is None else wrappers.with_n_critic(algorithm, n_critic)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "net"),
+    [
+        (
+            "wgan_gp",
+            {
+                "learning_rate": [1e-3, 1e-2],
+                "weight": [0.1, 10.0],
+                "b1": [0.5, 0.0],
+                "b2": [0.9, 0.99],
+            },
+            critic,
+        ),
+        ("wgan", {"c": [0.3, 0.6], "learning_rate": [1e-3, 3e-3], "decay": [0.9, 0.99]}, critic),
+        ("began", {"gamma": [0.3, 0.9], "lambda_k": [0.1, 0.01]}, energy_critic),
+        (
+            "ebgan",
+            {"margin": [0.5, 3.0], "pulling_away_weight": [0.1, 0.0], "ema": [0.9, 0.5]},
+            lambda: energy_critic(codes=True),
+        ),
+        (
+            "lsgan",
+            {"critic_learning_rate": [1e-3, 1e-2], "a": [0.0, -1.0], "c": [1.0, 0.0]},
+            critic,
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_every_number_can_be_swept(name, settings, net):
+    setup = (member(name, net), settings, [2, 2])
+    assert_member(1, together(*setup), alone(1, *setup))
+
+
+def test_members_differ_in_n_critic():
+    """sngan's power iterations count its critic updates, too."""
+    setup = (member("sngan"), {"n_critic": [1, 3, 2]}, [1, 3, 2])
+    solos = {i: alone(i, *setup) for i in (0, 1)}
+    for mapped in (jax.vmap, many.in_turn()):
+        trained = together(*setup, mapped)
+        for i, solo in solos.items():
+            assert_member(i, trained, solo)
+
+
+def test_a_short_batch_is_a_long_one_cut():
+    """What lies behind the first n_critic batches is not looked at: not even NaN.
+
+    rpgan's generator is the one that looks at real data.
+    """
+    make = member("rpgan")
+    batch = jax.random.normal(jax.random.key(0), (3, BATCH, DATA))
+    state = make().init(jax.random.key(1), batch)
+    longer = jnp.concatenate([batch, jnp.full((2, BATCH, DATA), jnp.nan)])
+    one, two = (jax.jit(a.step) for a in (make(), make(n_critic=3)))
+    for a, b in zip(one(state, batch), two(state, longer), strict=True):
+        assert_same_run(b, a)
+
+
+def test_the_first_keys_of_a_split_are_those_of_a_shorter_one():
+    """What n_critic by masking rests on, beside the masking."""
+    key = jax.random.key(3)
+    long = jax.random.key_data(jax.random.split(key, 7))
+    for n in (1, 2, 5):
+        np.testing.assert_array_equal(jax.random.key_data(jax.random.split(key, n)), long[:n])
+
+
+def test_worlds_are_drawn_by_each_members_key():
+    draw = lambda n: sources.from_sampler(
+        lambda key, num: 1 + jax.random.normal(key, (num, DATA)), n_critic=n, batch_size=BATCH
+    )
+    setup = (member("wgan_gp"), {"n_critic": [1, 2]}, [1, 2])
+    assert_member(0, together(*setup, draw=draw), alone(0, *setup, draw=draw))
+
+
+def test_a_stream_gives_every_member_the_same_rows():
+    batch = jax.ShapeDtypeStruct((2, BATCH, DATA), jnp.float32)
+    draw = lambda n: sources.from_iterator(
+        iter(np.arange(4.0)[:, None, None, None] + np.zeros(batch.shape)), batch
+    )
+    source = many.drawn(draw, [2, 2, 2])
+    xs, take = source.batches(source.fetch(0, 4), many.keys(range(3)), 4)
+    x = take(jax.tree.map(lambda leaf: leaf[2], xs))
+    assert x.shape == (3, *batch.shape)
+    assert (x == 2).all()
+    with pytest.raises(ValueError, match="a stream serves members of one n_critic"):
+        many.drawn(draw, [2, 1])
+
+
+def test_restored_equals_never_stopped(tmp_path):
+    n_critic = [1, 2]
+    make = member("wgan_gp")
+    algorithm = many.over(make, {"n_critic": n_critic, "ema": [0.9, 0.5]})
+    source, keys = many.drawn(from_rows, n_critic), many.keys([0, 1])
+    whole, _ = train(algorithm, keys, source, 6)
+    half, _ = train(algorithm, keys, source, 3)
+    with checkpoint.Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(3, half)
+    target = jax.eval_shape(lambda: algorithm.init(keys, source.batch))
+    resumed, _ = train(algorithm, keys, source, 6, checkpoint.restore(tmp_path, target).state)
+    assert checkpoint.state_sha256(resumed) == checkpoint.state_sha256(whole)
+
+
+def test_a_dying_member_leaves_the_others_alone():
+    make = member("wgan_gp")
+    one = many.over(make, {"learning_rate": [1e-3, 1e-3]})
+    other = many.over(make, {"learning_rate": [1e-3, np.nan]})
+    keys, source = many.keys([0, 1]), many.drawn(from_rows, [2, 2])
+    (fine, _), (dead, info) = train(one, keys, source), train(other, keys, source)
+    assert np.isnan(info.critic_loss[-1, 1])
+    assert np.isfinite(info.critic_loss[:, 0]).all()
+    for a, b in zip(numbers(many.member(fine, 0)), numbers(many.member(dead, 0)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_samples_and_scores_have_a_members_axis():
+    make = member("wgan_gp")
+    algorithm = many.over(make, {"weight": [0.1, 1.0, 10.0]})
+    source = many.drawn(from_rows, [2] * 3)
+    states = algorithm.init(many.keys(range(3)), source.batch)
+    x = algorithm.sample(jax.random.key(0), states, 5)
+    assert x.shape == (3, 5, DATA)
+    assert algorithm.score(states, ROWS).shape == (3, len(ROWS))
+    alone = make(weight=1.0).sample(jax.random.key(0), many.member(states, 1), 5)
+    np.testing.assert_allclose(x[1], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_a_grid_has_every_combination_once():
+    assert many.grid(seed=range(2), weight=[1.0, 10.0]) == {
+        "seed": [0, 1, 0, 1],
+        "weight": [1.0, 1.0, 10.0, 10.0],
+    }
+    assert many.grid(a=[1, 2], b=[]) == {"a": [], "b": []}
+
+
+def test_bad_numbers_are_refused_at_construction():
+    make = member("wgan_gp")
+    with pytest.raises(ValueError, match="weight is -1"):
+        many.over(make, {"weight": [1.0, -1.0]})
+    with pytest.raises(ValueError, match="give each number K values"):
+        many.over(make, {"weight": [1.0, 2.0], "b1": [0.0]})
+    with pytest.raises(ValueError, match="at_once is 0"):
+        many.in_turn(0)
+    with pytest.raises(ValueError, match="n_critic is 0"):
+        wrappers.with_n_critic(make(), 0)
+    batch = jnp.zeros((2, BATCH, DATA))
+    with pytest.raises(ValueError, match="n_critic is 3: the batch has 2"):
+        wrappers.with_n_critic(make(), 3).step(make().init(jax.random.key(0), batch), batch)
