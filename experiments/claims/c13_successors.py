@@ -25,15 +25,13 @@ MEMBERS = ("wgan_gp", "wgan_lp", "sngan", "wgan_div")
 def _seconds_per_update(name: str, seeds: int) -> float:
     """CPU seconds of an update of all seeds, the least of three programs of 100."""
     import jax
-    import jax.numpy as jnp
 
     from experiments import tasks
     from experiments.claims import worlds
     from jwgan import loop
 
     sample = tasks.load_world("eight_gaussians").problem.sample
-    keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
-    many, source, states = worlds.side_by_side(worlds.member(name), sample, keys, 5)
+    many, source, states = worlds.side_by_side(worlds.member(name), sample, seeds, 5)
     program, times = loop.chunk_program(many, source), []
     for i in range(4):
         began = time.process_time()

@@ -49,30 +49,22 @@ def players(critic: Any = None, width: int = WIDTH) -> tuple[Any, Any]:
     return jwgan.from_linen(critic), jwgan.from_linen(mlp.MLPGenerator((2,), (width,) * 3))
 
 
-def side_by_side(algorithm: Any, sample: Any, keys: Any, n_critic: int) -> tuple[Any, Any, Any]:
-    """(algorithm, source, states [K, ...]): every seed trains alone on data of its own."""
+def side_by_side(algorithm: Any, sample: Any, seeds: int, n_critic: int) -> tuple[Any, Any, Any]:
+    """(algorithm, source, states [K, ...]): seeds 0, 1, 2, ... each train alone on their data."""
     import jax
 
-    from experiments import modes
-    from jwgan import sources
+    from jwgan import many, sources
 
-    one = sources.from_sampler(sample, n_critic=n_critic, batch_size=BATCH)
-    many = modes.over_seeds(algorithm, len(keys))
-
-    def batches(operand: Any, keys: Any, length: int) -> tuple[Any, Any]:
-        xs, _ = one.batches(operand, keys[0], length)
-        take = lambda key, x: one.batches(operand, key, length)[1](x)
-        return xs, lambda x: jax.vmap(lambda key: take(key, x))(keys)
-
-    states = jax.jit(lambda keys: many.init(keys, one.batch))(keys)
-    return many, sources.Source(one.batch, one.fetch, batches), states
+    one = lambda n_critic: sources.from_sampler(sample, n_critic=n_critic, batch_size=BATCH)
+    together, source = many.over(lambda: algorithm), many.drawn(one, [n_critic] * seeds)
+    states = jax.jit(lambda keys: together.init(keys, source.batch))(many.keys(range(seeds)))
+    return together, source, states
 
 
 def play(
     algorithm: Any, world: str, seeds: int, *, steps: int, n_critic: int = 5, looks: int = 16
 ) -> Trace:
     """Trains seeds 0, 1, 2, ... of a member in one program and looks at them `looks` times."""
-    import jax
     import numpy as np
 
     from experiments import tasks
@@ -80,8 +72,7 @@ def play(
 
     task = tasks.load_world(world)
     stretch = max(1, steps // looks)
-    keys = jax.vmap(jax.random.key)(jax.numpy.arange(seeds))
-    many, source, states = side_by_side(algorithm, task.problem.sample, keys, n_critic)
+    many, source, states = side_by_side(algorithm, task.problem.sample, seeds, n_critic)
     look, rows, means = _looker(task, algorithm, seeds), [], []
 
     def record(first: int, info: Any) -> None:
