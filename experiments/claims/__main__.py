@@ -1,0 +1,133 @@
+"""The claims ledger: is what the papers say true?
+
+    python -m experiments.claims --list                 # every claim and the last verdict
+    python -m experiments.claims C5 C10 --seeds 16      # measure two of them
+    python -m experiments.claims --quick                # all, fewer seeds and steps: minutes
+    python -m experiments.claims --report               # one page of all recorded claims
+
+A claim's criterion (numbers and directions) stands in its file under experiments/claims, written
+before it was measured. Verdicts: holds, fails, not decided (a 95 % interval crosses the number).
+A quick run is too short to judge a claim; it exits with 1 only if something is violated that
+mathematics leaves no doubt about. Results: runs/claims/C5.json; those of full runs that are shown
+in the README are recorded in experiments/results/claim-C5.json.
+"""
+
+import json
+import pathlib
+import sys
+import time
+from typing import Any
+
+from experiments import options
+from experiments.claims import ledger
+
+FOLDER = pathlib.Path("runs") / "claims"
+QUICK_SEEDS, SEEDS = 4, 16
+
+
+def measure(number: str, seeds: int, quick: bool) -> dict[str, Any]:
+    """Measures a claim; its result as JSON."""
+    module = ledger.module(number)
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = module.measure(seeds, quick)
+    bars = [{**bar._asdict(), "verdict": bar.verdict} for bar in found.bars]
+    return {
+        "number": number,
+        **module.CLAIM._asdict(),
+        "verdict": ledger.verdict(found.bars),
+        "bars": bars,
+        "remarks": list(found.remarks),
+        "seeds": seeds,
+        "quick": quick,
+        "cpu_minutes": round((time.process_time() - cpu) / 60, 2),
+        "minutes": round((time.perf_counter() - wall) / 60, 2),
+        "drawn": found.drawn,
+    }
+
+
+def last(number: str) -> dict[str, Any] | None:
+    """The last result of a claim: of this folder's runs, else the recorded one."""
+    from experiments import record
+
+    for path in (FOLDER / f"{number}.json", record.RESULTS / f"claim-{number}.json"):
+        if path.is_file():
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return found.get("figures", {}).get("claims", {}).get(number, found)
+    return None
+
+
+def _arguments(argv: list[str] | None) -> Any:
+    import argparse
+
+    parser = options.Parser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("numbers", nargs="*", metavar="C1", help="claims (default: all)")
+    parser.add_argument("--seeds", type=int, help=f"runs of each (default: {SEEDS}; quick: 4)")
+    parser.add_argument("--quick", action="store_true", help="fewer seeds and steps")
+    parser.add_argument("--list", action="store_true", help="the claims and their last verdicts")
+    parser.add_argument("--report", action="store_true", help="write one page of the last results")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON at the end")
+    chosen = parser.parse_args(argv)
+    for number in chosen.numbers:
+        options.one_of("claim", number, ledger.MODULES)
+    if chosen.seeds is None:
+        chosen.seeds = QUICK_SEEDS if chosen.quick else SEEDS
+    if chosen.seeds < 2:
+        raise ValueError(f"seeds is {chosen.seeds}: give at least 2, an interval needs them")
+    chosen.numbers = chosen.numbers or list(ledger.MODULES)
+    return chosen
+
+
+def run(chosen: Any) -> dict[str, dict[str, Any]]:
+    """Measures the chosen claims one by one and writes each as soon as it is there."""
+    from experiments import launch
+
+    launch.use_compilation_cache()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    results = {}
+    for number in chosen.numbers:
+        result = results[number] = measure(number, chosen.seeds, chosen.quick)
+        (FOLDER / f"{number}.json").write_text(json.dumps(result) + "\n", encoding="utf-8")
+        print(f"{number}: {result['verdict']}, {result['minutes']} min", file=sys.stderr)
+    return results
+
+
+def violated(results: dict[str, dict[str, Any]]) -> list[str]:
+    """What is certain and was not met."""
+    return [
+        f"{number}: {bar['what']} is {bar['value']}"
+        for number, result in results.items()
+        for bar in result["bars"]
+        if bar["certain"] and bar["verdict"] != ledger.HOLDS
+    ]
+
+
+def main() -> None:
+    try:
+        chosen = _arguments(None)
+    except ValueError as error:
+        options.fail(error)
+    if chosen.list or chosen.report:
+        known = {number: last(number) for number in chosen.numbers}
+        results = {number: result for number, result in known.items() if result}
+    else:
+        results = run(chosen)
+    if chosen.report:
+        from experiments.claims import page
+
+        print(f"report: {page.write(results, FOLDER)}", file=sys.stderr)
+    if chosen.json:
+        print(json.dumps({"claims": results}))
+    else:
+        for number in chosen.numbers:
+            found = results.get(number, {}).get("verdict", "not measured")
+            print(f"{number:4} {found:12} {ledger.describe(number).title}")
+    if lines := violated(results):
+        options.fail("violated: " + "; ".join(lines), code=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""C7: what clipping does to a deep critic's weights and gradients."""
+
+from typing import Any, NamedTuple
+
+from experiments.claims import ledger
+from experiments.claims.ledger import Claim, Measured
+
+CLAIM = Claim(
+    title="Clipped weights pile up at the ends of the box, gradients explode or vanish with depth",
+    claim="Clipping keeps every weight in [-c, c]. Most weights end at -c or c, and the gradient "
+    "grows or shrinks exponentially through the layers depending on c; with the gradient penalty "
+    "it stays flat.",
+    source="Gulrajani et al., 2017, Improved Training of Wasserstein GANs, section 3 and figure 1b",
+    criterion="Swiss roll, critic of 12 ReLU layers of 64 units, 500 updates with n_critic 5; c "
+    "is the paper's 0.1, 0.01, 0.001 times sqrt(512 / 64), for the narrower layers. (a) Largest "
+    "weight over c: at most 1 + 1e-6 at every look. (b) Share of the weights of the hidden layers "
+    "within 1 % of -c or c at c 0.01: above 0.25 (0.01 if they were spread evenly). (c) Gradient "
+    "norm at the first layer over the last: above 10 for the largest c, at most 0.1 for the "
+    "others; with the penalty (weight 10) above 0.1 and at most 10. Medians over seeds.",
+    data="swiss roll, batch 64",
+)
+DEPTH, WIDTH = 12, 64
+SCALE = (512 / WIDTH) ** 0.5
+BOXES = (0.1, 0.01, 0.001)
+
+
+class Deep(NamedTuple):
+    """A critic whose hidden activations can be pushed, to find the gradient at each of them."""
+
+    network: Any
+    layer_gradients: Any  # (params, x [B, 2]) -> [DEPTH], norms of d mean(score) / d activation
+
+
+def deep_critic() -> Deep:
+    import jax
+    import jax.numpy as jnp
+
+    from jwgan import networks
+
+    sizes = [2, *[WIDTH] * DEPTH]
+
+    def init(key: Any, x: Any) -> Any:
+        del x
+        keys = jax.random.split(key, DEPTH + 1)
+        hidden = [
+            {"w": jax.random.normal(k, (m, n)) * (2 / m) ** 0.5, "b": jnp.zeros(n)}
+            for k, m, n in zip(keys, sizes[:-1], sizes[1:], strict=False)
+        ]
+        return {"hidden": hidden, "out": jax.random.normal(keys[-1], (WIDTH,)) / WIDTH**0.5}
+
+    def pushed(params: Any, x: Any, pushes: Any) -> Any:
+        for layer, push in zip(params["hidden"], pushes, strict=True):
+            x = jax.nn.relu(x @ layer["w"] + layer["b"][None]) + push
+        return x @ params["out"]
+
+    def layer_gradients(params: Any, x: Any) -> Any:
+        pushes = jnp.zeros((DEPTH, len(x), WIDTH))
+        gradient = jax.grad(lambda p: pushed(params, x, p).mean())(pushes)
+        return jnp.sqrt((gradient**2).sum(axis=(1, 2)))
+
+    zeros = [0.0] * DEPTH
+    return Deep(networks.from_fn(init, lambda p, x: pushed(p, x, zeros)), layer_gradients)
+
+
+def _members(deep: Deep) -> dict[str, Any]:
+    import jwgan
+    from experiments.claims import worlds
+    from jwgan import priors
+
+    _, generator = worlds.players()
+    prior = priors.normal(worlds.LATENT)
+    found = {
+        f"clipping, c {c:g}": jwgan.wgan(deep.network, generator, prior=prior, c=c * SCALE)
+        for c in BOXES
+    }
+    found["gradient penalty"] = jwgan.wgan_gp(deep.network, generator, prior=prior, b1=0.5)
+    return found
+
+
+def measure(seeds: int, quick: bool) -> Measured:
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from experiments import tasks
+    from experiments.claims import worlds
+
+    deep, points = deep_critic(), tasks.load_world("swiss_roll").held_out[:256]
+    bars, gradients, weights = [], {}, {}
+    gradients_of = jax.jit(jax.vmap(lambda params: deep.layer_gradients(params, points)))
+    for name, member in _members(deep).items():
+        trace = worlds.play(member, "swiss_roll", seeds, steps=40 if quick else 500, looks=4)
+        params = trace.states.critic.params
+        found = np.maximum(np.asarray(gradients_of(params)), 1e-30)  # [K, DEPTH]
+        gradients[name], ratio = found.T.tolist(), ledger.interval(found[:, 0] / found[:, -1])
+        inner = jnp.stack([layer["w"] for layer in params["hidden"][1:]], axis=1)
+        weights[name] = np.asarray(inner[0]).ravel()[::37].round(6).tolist()
+        what = f"{name}: gradient, first layer / last"
+        if name == "gradient penalty":
+            bars += [ledger.above(what, ratio, 0.1), ledger.at_most(what, ratio, 10.0)]
+            continue
+        c = float(name.split()[-1]) * SCALE
+        largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(params)) / c
+        bars.append(
+            ledger.at_most(f"{name}: largest weight / c", ledger.exact(largest), 1 + 1e-6, True)
+        )
+        bars.append(
+            (ledger.above if c > 0.2 else ledger.at_most)(what, ratio, 10 if c > 0.2 else 0.1)
+        )
+        if name.endswith(" 0.01"):
+            at_ends = (jnp.abs(inner) > 0.99 * c).mean(axis=(1, 2, 3))
+            bars.append(ledger.above(f"{name}: share at the ends", ledger.interval(at_ends), 0.25))
+    return Measured(bars, {"gradients": gradients, "weights": weights})
+
+
+def draw(drawn: dict[str, Any]) -> Any:
+    from experiments.claims import pictures
+
+    return pictures.bands(
+        list(range(1, DEPTH + 1)),
+        drawn["gradients"],
+        x="layer, 1 is next to the data",
+        y="norm of the critic's gradient",
+        logarithmic=True,
+    )

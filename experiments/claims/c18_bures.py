@@ -1,0 +1,73 @@
+"""C18: the distance between Gaussians, in any dimension and in one."""
+
+from typing import Any
+
+from experiments.claims import ledger
+from experiments.claims.ledger import Claim, Measured
+
+CLAIM = Claim(
+    title="The Frechet formula between Gaussians reduces to the one-dimensional one",
+    claim="W2^2 = |m1 - m2|^2 + tr(C1 + C2 - 2 (C2^1/2 C1 C2^1/2)^1/2), and for p = 1 this is "
+    "|m1 - m2|^2 + c1 + c2 - 2 sqrt(c1 c2).",
+    source="Berthelot, Schumm and Metz, 2017, BEGAN, section 3.2; Dowson and Landau, 1982",
+    criterion="Over 200 random pairs the general formula in one dimension and the short form, and "
+    "in 5 dimensions with commuting covariances the general formula and the sum of the short forms "
+    "over the common axes, differ by at most 1e-4 relative. On 20,000 equally spaced quantiles the "
+    "distance by sorting differs from the formula by at most 1e-2 relative.",
+    data="random means and covariances",
+)
+
+
+def measure(seeds: int, quick: bool) -> Measured:
+    import numpy as np
+    from scipy import stats
+
+    from jwgan import transport
+
+    del seeds, quick
+    rng = np.random.default_rng(0)
+    short = lambda m1, c1, m2, c2: (m1 - m2) ** 2 + c1 + c2 - 2 * np.sqrt(c1 * c2)
+    one, five = [], []
+    for _ in range(200):
+        m1, m2 = rng.normal(size=(2, 5))
+        c1, c2 = rng.uniform(0.1, 3.0, (2, 5))
+        square = float(transport.gaussian_w2(m1[:1], c1[:1, None], m2[:1], c2[:1, None])) ** 2
+        one.append(abs(square / short(m1[0], c1[0], m2[0], c2[0]) - 1))
+        turn, _ = np.linalg.qr(rng.normal(size=(5, 5)))
+        covs = [(turn * c) @ turn.T for c in (c1, c2)]
+        square = float(transport.gaussian_w2(turn @ m1, covs[0], turn @ m2, covs[1])) ** 2
+        five.append(abs(square / short(m1, c1, m2, c2).sum() - 1))
+    levels = (np.arange(20_000) + 0.5) / 20_000
+    a, b = stats.norm(0.3, 1.5).ppf(levels), stats.norm(-0.4, 0.5).ppf(levels)
+    sorted_square = ((a - b) ** 2).mean()
+    quantiles = abs(sorted_square / short(0.3, 1.5**2, -0.4, 0.5**2) - 1)
+    found = {
+        "p = 1: largest relative difference": (max(one), 1e-4),
+        "p = 5, common axes: the same": (max(five), 1e-4),
+        "by sorting quantiles": (quantiles, 1e-2),
+    }
+    bars = [
+        ledger.at_most(what, ledger.exact(value), most, certain=True)
+        for what, (value, most) in found.items()
+    ]
+    means = np.linspace(-3, 3, 61)
+    curve = [float(np.sqrt(short(0.0, 1.0, m, 0.25))) for m in means]
+    general = [
+        float(transport.gaussian_w2(np.zeros(1), np.eye(1), np.full(1, m), 0.25 * np.eye(1)))
+        for m in means
+    ]
+    return Measured(bars, {"means": means.tolist(), "short": curve, "general": general})
+
+
+def draw(drawn: dict[str, Any]) -> Any:
+    from experiments.claims import pictures
+
+    figure, ax = pictures.axes()
+    ax.plot(drawn["means"], drawn["short"], color=pictures.COLOURS[0], label="form for p = 1")
+    ax.plot(
+        drawn["means"][::4], drawn["general"][::4], "o", color=pictures.COLOURS[1], label="general"
+    )
+    ax.set_xlabel("difference of the means (deviations 1 and 0.5)")
+    ax.set_ylabel("W2")
+    ax.legend(frameon=False, fontsize=8)
+    return figure

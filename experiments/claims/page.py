@@ -1,0 +1,59 @@
+"""The ledger as one page: the verdicts, then claim by claim what was measured."""
+
+import io
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from experiments.claims import ledger
+
+
+def shown(bar: Mapping[str, Any]) -> list[str]:
+    """A row of a claim's table."""
+    number = lambda value: f"{value:.3g}"
+    spread = f"{number(bar['low'])} to {number(bar['high'])}"
+    if bar["low"] == bar["high"]:
+        spread = "exact"
+    side = "above" if bar["above"] else "at most"
+    wanted = f"{side} {bar['threshold']:g}"
+    return [bar["what"], wanted, number(bar["value"]), spread, bar["verdict"]]
+
+
+def told(number: str, result: Mapping[str, Any]) -> list[Any]:
+    """A claim's blocks, see `jwgan.article`."""
+    from jwgan import article
+
+    buffer = io.BytesIO()
+    ledger.module(number).draw(result["drawn"]).savefig(buffer, format="png")
+    settings = f"{result['data']}; {result['seeds']} seeds, {result['cpu_minutes']} CPU minutes"
+    quick = " A quick run, too short to judge by." if result["quick"] else ""
+    head = ["statistic", "wanted", "found", "95 % interval", "verdict"]
+    return [
+        article.Heading(f"{number}. {result['title']}: {result['verdict']}"),
+        article.Paragraph(f"{result['claim']} ({result['source']})"),
+        article.Paragraph(f"Criterion, written before the run: {result['criterion']}"),
+        article.Table(head, [shown(bar) for bar in result["bars"]]),
+        article.Figure(buffer.getvalue(), f"{settings}.{quick}", result["title"]),
+        *map(article.Paragraph, result["remarks"]),
+    ]
+
+
+def write(results: Mapping[str, Mapping[str, Any]], folder: pathlib.Path) -> pathlib.Path:
+    """Writes report.html into the folder and returns its path."""
+    from jwgan import article
+
+    rows = [[number, found["title"], found["verdict"]] for number, found in results.items()]
+    blocks = [
+        article.Paragraph(
+            "Each row is something that the papers or courses say. Its criterion was written down "
+            "before it was measured, over many seeds; intervals are 95 %."
+        ),
+        article.Table(["claim", "what is said", "verdict"], rows),
+    ]
+    for number, found in results.items():
+        blocks += told(number, found)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "report.html"
+    title = "Is what the papers say true?"
+    path.write_text(article.render(title, "jwgan · the claims ledger", blocks), encoding="utf-8")
+    return path

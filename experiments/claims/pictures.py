@@ -1,0 +1,86 @@
+"""The ledger's few kinds of picture, all from plain lists."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+COLOURS = ("#1f6fb4", "#d1495b", "#2a9d5c", "#8f5fbf", "#c78a1b", "#4a4a4a", "#12a3a8", "#b0457b")
+
+
+def axes(width: float = 6.4, height: float = 3.6) -> tuple[Any, Any]:
+    """(figure, axes) in the ledger's style, without pyplot and so without a display."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    ax = figure.subplots()
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(alpha=0.25)
+    return figure, ax
+
+
+def bands(
+    steps: Sequence[float],
+    series: Mapping[str, Any],
+    *,
+    x: str,
+    y: str,
+    logarithmic: bool = False,
+    lines: Mapping[str, float] | None = None,
+) -> Any:
+    """Median over seeds with the quartiles as a band.
+
+    Args:
+      steps: [T].
+      series: name -> [T, K].
+      x, y: what the axes are.
+      logarithmic: the y axis.
+      lines: name -> height of a dashed line.
+    """
+    import numpy as np
+
+    figure, ax = axes()
+    for (name, values), colour in zip(series.items(), COLOURS, strict=False):
+        values = np.asarray(values, float)
+        low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=1)
+        ax.plot(steps, middle, color=colour, label=name, linewidth=1.8)
+        ax.fill_between(steps, low, high, color=colour, alpha=0.18, linewidth=0)
+    for name, height in (lines or {}).items():
+        ax.axhline(height, color="#777777", linestyle="--", linewidth=1, label=name)
+    if logarithmic:
+        ax.set_yscale("log")
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    ax.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def boxes(groups: Mapping[str, Any], *, y: str, lines: Mapping[str, float] | None = None) -> Any:
+    """One box for each group of values, with every seed as a dot.
+
+    Args:
+      groups: name -> [K].
+      y: what the axis is.
+      lines: name -> height of a dashed line.
+    """
+    import numpy as np
+
+    figure, ax = axes()
+    rng = np.random.default_rng(0)
+    for i, (values, colour) in enumerate(zip(groups.values(), COLOURS * 3, strict=False)):
+        values = np.asarray(values, float)
+        ax.boxplot(
+            [values[np.isfinite(values)]],
+            positions=[i],
+            widths=0.55,
+            showfliers=False,
+            medianprops={"color": "black"},
+        )
+        ax.plot(i + rng.uniform(-0.15, 0.15, len(values)), values, ".", color=colour, alpha=0.7)
+    for name, height in (lines or {}).items():
+        ax.axhline(height, color="#777777", linestyle="--", linewidth=1, label=name)
+    ax.set_xticks(range(len(groups)), list(groups), fontsize=8)
+    if len(groups) > 5:
+        ax.tick_params(axis="x", labelrotation=30)
+    ax.set_ylabel(y)
+    if lines:
+        ax.legend(frameon=False, fontsize=8)
+    return figure

@@ -1,0 +1,150 @@
+"""Many seeds of a member on a 2-D world, looked at on the way: what most claims are measured on."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+LOOK_POINTS = 500  # samples in an exact W1 on the way
+WIDTH, LATENT, BATCH = 64, 2, 64
+
+
+class Trace(NamedTuple):
+    """K seeds looked at T times.
+
+    Attributes:
+      steps: [T] generator updates so far.
+      figures: {name: [T, K]}, means of the step's figures over the stretch before each look.
+      w1: [T, K] exact W1 of 500 samples to 500 held-out points; infinite once not finite.
+      modes: [T, K] share of the modes that are covered; None for a world without modes.
+      high_quality: [T, K] share of samples near a mode; None likewise.
+      w1_of_real: the same W1 of real points, what a perfect generator would have.
+      states, algorithm: after training; leaves of the states are [K, ...].
+    """
+
+    steps: list[int]
+    figures: dict[str, Any]
+    w1: Any
+    modes: Any
+    high_quality: Any
+    w1_of_real: float
+    states: Any
+    algorithm: Any
+
+
+def member(name: str, *, width: int = WIDTH, latent: int = LATENT, **kwargs: Any) -> Any:
+    """A member on 2-D points with experiments.toy2d's settings; `kwargs` come before those."""
+    import types
+
+    from experiments import toy2d
+
+    config = types.SimpleNamespace(member=name, width=width, latent=latent, precision="float32")
+    return toy2d.build(config, (2,), **kwargs)
+
+
+def players(critic: Any = None, width: int = WIDTH) -> tuple[Any, Any]:
+    """(critic, generator): MLPs of three hidden layers, or another Linen critic."""
+    import jwgan
+    from jwgan.models import mlp
+
+    critic = mlp.MLPCritic((width,) * 3) if critic is None else critic
+    return jwgan.from_linen(critic), jwgan.from_linen(mlp.MLPGenerator((2,), (width,) * 3))
+
+
+def side_by_side(algorithm: Any, sample: Any, seeds: int, n_critic: int) -> tuple[Any, Any, Any]:
+    """(algorithm, source, states [K, ...]): seeds 0, 1, 2, ... each train alone on their data."""
+    import jax
+
+    from jwgan import many, sources
+
+    one = lambda n_critic: sources.from_sampler(sample, n_critic=n_critic, batch_size=BATCH)
+    together, source = many.over(lambda: algorithm), many.drawn(one, [n_critic] * seeds)
+    states = jax.jit(lambda keys: together.init(keys, source.batch))(many.keys(range(seeds)))
+    return together, source, states
+
+
+def play(
+    algorithm: Any, world: str, seeds: int, *, steps: int, n_critic: int = 5, looks: int = 16
+) -> Trace:
+    """Trains seeds 0, 1, 2, ... of a member in one program and looks at them `looks` times."""
+    import numpy as np
+
+    from experiments import tasks
+    from jwgan import loop
+
+    task = tasks.load_world(world)
+    stretch = max(1, steps // looks)
+    many, source, states = side_by_side(algorithm, task.problem.sample, seeds, n_critic)
+    look, rows, means = _looker(task, algorithm, seeds), [], []
+
+    def record(first: int, info: Any) -> None:
+        scalars = {**info._asdict(), **info.objective}
+        del scalars["objective"]
+        means.append({name: np.asarray(value).mean(axis=0) for name, value in scalars.items()})
+
+    states = loop.train(
+        many,
+        states,
+        source,
+        steps=stretch * looks,
+        chunk_steps=stretch,
+        record=record,
+        due=lambda step: step > 0,
+        observe=lambda step, states: rows.append(look(states)),
+    )
+    with_modes = task.problem.modes is not None
+    return Trace(
+        steps=[stretch * (i + 1) for i in range(looks)],
+        figures={name: np.stack([row[name] for row in means]) for name in means[0]},
+        w1=np.stack([row["w1"] for row in rows]),
+        modes=np.stack([row["modes"] for row in rows]) if with_modes else None,
+        high_quality=np.stack([row["high_quality"] for row in rows]) if with_modes else None,
+        w1_of_real=look.w1_of_real,
+        states=states,
+        algorithm=algorithm,
+    )
+
+
+def _looker(task: Any, algorithm: Any, seeds: int) -> Callable[[Any], dict[str, Any]]:
+    """`states -> {"w1": [K], "modes": [K], "high_quality": [K]}`."""
+    import jax
+    import numpy as np
+
+    from jwgan import transport
+    from jwgan.metrics import coverage
+
+    real, other = task.held_out[:LOOK_POINTS], task.held_out[LOOK_POINTS : 2 * LOOK_POINTS]
+    keys = jax.random.split(jax.random.key(13), seeds)
+    problem = task.problem
+
+    @jax.jit
+    def sample(states: Any) -> Any:
+        x = jax.vmap(lambda key, state: algorithm.sample(key, state, 2000))(keys, states)
+        if problem.modes is None:
+            return x, None
+        found = jax.vmap(lambda x: coverage.mode_coverage(x, problem.modes, problem.mode_std))(x)
+        return x, (found.modes_covered / len(problem.modes), found.high_quality_share)
+
+    def look(states: Any) -> dict[str, Any]:
+        x, found = jax.device_get(sample(states))
+        row = {"w1": np.array([_exact_w1(real, points[:LOOK_POINTS]) for points in x])}
+        if found is not None:
+            row["modes"], row["high_quality"] = found
+        return row
+
+    def _exact_w1(a: Any, b: Any) -> float:
+        return transport.exact_w1(a, b) if np.isfinite(b).all() else np.inf
+
+    look.w1_of_real = transport.exact_w1(real, other)  # type: ignore[attr-defined]
+    return look
+
+
+def area(w1: Any) -> Any:
+    """[T, K] -> [K]: mean of W1 over training, low for runs that are good early."""
+    return w1.mean(axis=0)
+
+
+def difference(a: Any, b: Any) -> Any:
+    """a - b by seed [K]; a run that diverged counts as a distance of 1000."""
+    import numpy as np
+
+    bounded = lambda x: np.minimum(np.nan_to_num(x, nan=1e3, posinf=1e3), 1e3)
+    return bounded(a) - bounded(b)

@@ -1,0 +1,94 @@
+"""The ledger's verdicts and intervals; what is certain is certain in a quick run."""
+
+import importlib.util
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from experiments.claims import ledger, page
+from experiments.claims.ledger import FAILS, HOLDS, OPEN, Bar
+
+HERE = pathlib.Path(ledger.__file__).parent
+
+
+def bar(low, value, high, above=True, threshold=1.0):
+    return Bar("x", value, low, high, above, threshold)
+
+
+@pytest.mark.parametrize(
+    ("each", "verdict"),
+    [
+        (bar(1.1, 2.0, 3.0), HOLDS),
+        (bar(0.9, 2.0, 3.0), OPEN),
+        (bar(0.1, 0.5, 0.9), FAILS),
+        (bar(0.1, 0.5, 1.0), FAILS),
+        (bar(0.1, 0.5, 1.0, above=False), HOLDS),
+        (bar(0.1, 0.5, 1.1, above=False), OPEN),
+        (bar(1.1, 2.0, 3.0, above=False), FAILS),
+        (bar(float("nan"), 2.0, 3.0), OPEN),
+    ],
+)
+def test_a_bar_is_met_by_its_whole_interval(each, verdict):
+    assert each.verdict == verdict
+
+
+def test_one_missed_bar_is_a_claim_that_fails():
+    good, unclear, bad = bar(2, 2, 2), bar(0, 2, 3), bar(0, 0, 0)
+    assert ledger.verdict([good, good]) == HOLDS
+    assert ledger.verdict([good, unclear]) == OPEN
+    assert ledger.verdict([good, unclear, bad]) == FAILS
+
+
+def test_intervals_cover_the_median_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(200):
+        _, low, high = ledger.interval(rng.normal(size=16), draws=500)
+        hits += low <= 0.0 <= high
+    assert 0.90 <= hits / 200 <= 0.99  # percentile intervals of a median of 16
+
+
+def test_an_interval_of_equal_values_is_a_point():
+    assert ledger.interval([2.0] * 16) == (2.0, 2.0, 2.0)
+
+
+def test_wilsons_interval_in_closed_form():
+    # Wilson, 1927: (p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n), p = 1, n = 16
+    z2 = 1.959964**2
+    value, low, high = ledger.share(16, 16)
+    assert (value, round(high, 9)) == (1.0, 1.0)
+    assert low == pytest.approx(1 / (1 + z2 / 16), abs=1e-6)
+
+
+@pytest.mark.parametrize("number", ledger.MODULES)
+def test_every_claim_says_what_it_needs(number):
+    assert importlib.util.find_spec(f"experiments.claims.{ledger.MODULES[number]}")
+    text = (HERE / f"{ledger.MODULES[number]}.py").read_text()
+    assert text.startswith(f'"""{number}: ')
+    claim = ledger.describe(number)
+    assert all(claim)
+    assert any(c.isdigit() for c in claim.criterion)
+    assert callable(ledger.module(number).measure)
+    assert callable(ledger.module(number).draw)
+
+
+def test_the_certain_claim_holds_and_is_drawn(tmp_path):
+    found = ledger.module("C18").measure(2, quick=True)
+    assert [b.certain for b in found.bars] == [True] * 3
+    assert ledger.verdict(found.bars) == HOLDS
+    result = {
+        **ledger.describe("C18")._asdict(),
+        "verdict": HOLDS,
+        "bars": [{**b._asdict(), "verdict": b.verdict} for b in found.bars],
+        "drawn": json.loads(json.dumps(found.drawn)),
+        "seeds": 2,
+        "quick": True,
+        "cpu_minutes": 0.1,
+        "remarks": ["<b>seen"],
+    }
+    text = page.write({"C18": result}, tmp_path).read_text()
+    assert "data:image/png;base64," in text
+    assert "&lt;b&gt;seen" in text
+    assert "http" not in text.replace("http-equiv", "")
