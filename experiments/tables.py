@@ -197,5 +197,4 @@ TABLES = {
     "pipeline": pipeline,
     "plan": plan,
     "speed": tables_speed.speed,
-    "penalty-cost": tables_speed.penalty,
 }
