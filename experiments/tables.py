@@ -214,5 +214,4 @@ TABLES = {
     "w1-ours": w1_ours,
     "w1-faithful": w1_faithful,
     "speed": tables_speed.speed,
-    "penalty-cost": tables_speed.penalty,
 }

@@ -35,13 +35,3 @@ def speed() -> str:
 
     recorded = [figures(result_name(case, seeds)) for case, seeds in GOALS]
     return comparison([case for case in recorded if case])
-
-
-def penalty() -> str:
-    from experiments.tables import figures, table
-
-    rows = [
-        [f"`{case}`", cost["penalty_ms"], cost["clipping_ms"], cost["ratio"]]
-        for case, cost in figures("speed-penalty").items()
-    ]
-    return table(["case", "with the penalty, ms", "with clipping, ms", "ratio"], rows)
