@@ -84,7 +84,7 @@ def faithful() -> str:
         for method, name in SAME.items():
             run = recorded(method, pair)
             end = f"{run['cos']:.3f} / {known[pair]['cos'][name]:.3f}" if run else ""
-            cells.append(f"{end} ({run['iterations'] // 1000}k)" if run else "")
+            cells.append(f"{end} ({run['iterations'] / 1000:g}k)" if run else "")
         rows.append([*pair, *cells])
     return table(["D", "N", *SAME.values()], rows)
 
