@@ -25,6 +25,7 @@ LOOKS = (0, 10, 30, 100, 300, 1000, 2000, 4000)
 def _gradients(state: Any, key: Any, critic: Any, generator: Any, prior: Any, loss: Any) -> Any:
     """(norm of the mean gradient, spread between batches) of a generator's loss."""
     import jax
+    import jax.flatten_util
     import jax.numpy as jnp
 
     def of_batch(key: Any) -> Any:

@@ -25,7 +25,10 @@ WATCHED = {
     "gan": "generator_loss",
     "lsgan": "generator_loss",
 }
-CLIPPING = {"c": 0.1, "learning_rate": 1e-3}  # the paper's hardly move such small networks
+CLIPPING: dict[str, Any] = {
+    "c": 0.1,
+    "learning_rate": 1e-3,
+}  # the paper's hardly move such small networks
 
 
 def measure(seeds: int, quick: bool) -> Measured:

@@ -43,7 +43,7 @@ def write(results: Mapping[str, Mapping[str, Any]], folder: pathlib.Path) -> pat
     from jwgan import article
 
     rows = [[number, found["title"], found["verdict"]] for number, found in results.items()]
-    blocks = [
+    blocks: list[Any] = [
         article.Paragraph(
             "Each row is something that the papers or courses say. Its criterion was written down "
             "before it was measured, over many seeds; intervals are 95 %."

@@ -73,7 +73,9 @@ def play(
     task = tasks.load_world(world)
     stretch = max(1, steps // looks)
     many, source, states = side_by_side(algorithm, task.problem.sample, seeds, n_critic)
-    look, rows, means = _looker(task, algorithm, seeds), [], []
+    rows: list[dict[str, Any]] = []
+    means: list[dict[str, Any]] = []
+    look, of_real = _looker(task, algorithm, seeds)
 
     def record(first: int, info: Any) -> None:
         scalars = {**info._asdict(), **info.objective}
@@ -97,14 +99,14 @@ def play(
         w1=np.stack([row["w1"] for row in rows]),
         modes=np.stack([row["modes"] for row in rows]) if with_modes else None,
         high_quality=np.stack([row["high_quality"] for row in rows]) if with_modes else None,
-        w1_of_real=look.w1_of_real,
+        w1_of_real=of_real,
         states=states,
         algorithm=algorithm,
     )
 
 
-def _looker(task: Any, algorithm: Any, seeds: int) -> Callable[[Any], dict[str, Any]]:
-    """`states -> {"w1": [K], "modes": [K], "high_quality": [K]}`."""
+def _looker(task: Any, algorithm: Any, seeds: int) -> tuple[Callable[[Any], dict[str, Any]], float]:
+    """(`states -> {"w1": [K], "modes": [K], "high_quality": [K]}`, W1 of real points)."""
     import jax
     import numpy as np
 
@@ -133,8 +135,7 @@ def _looker(task: Any, algorithm: Any, seeds: int) -> Callable[[Any], dict[str, 
     def _exact_w1(a: Any, b: Any) -> float:
         return transport.exact_w1(a, b) if np.isfinite(b).all() else np.inf
 
-    look.w1_of_real = transport.exact_w1(real, other)  # type: ignore[attr-defined]
-    return look
+    return look, transport.exact_w1(real, other)
 
 
 def area(w1: Any) -> Any:
