@@ -30,12 +30,15 @@ FREE = (
 )
 
 
-def option(default: Any, help: str, repeated: bool = False) -> Any:
+def option(default: Any, help: str, repeated: bool = False, optional: bool = False) -> Any:
     """A command-line option: a dataclass field with a default and a help text.
 
-    Given several times, a `repeated` one is its words joined by spaces.
+    Given several times, a `repeated` one is its words joined by spaces; an `optional` positional
+    one may be left out.
     """
-    return dataclasses.field(default=default, metadata={"help": help, "repeated": repeated})
+    return dataclasses.field(
+        default=default, metadata={"help": help, "repeated": repeated, "optional": optional}
+    )
 
 
 def one_of(name: str, value: Any, choices: Iterable[str]) -> Any:
@@ -139,8 +142,8 @@ def parse(config_type: type, argv: list[str] | None, doc: str, positional: str =
         flag, text = "--" + field.name.replace("_", "-"), field.metadata["help"]
         help = f"{text} (default: {field.default})".replace("%", "%%")
         if field.name == positional:
-            number = "?" if field.default is None else None  # may be left out, or must be there
-            parser.add_argument(field.name, nargs=number, help=text)
+            number = "?" if field.metadata["optional"] else None
+            parser.add_argument(field.name, nargs=number, default=field.default, help=text)
         elif field.type is bool:
             parser.add_argument(
                 flag, action=argparse.BooleanOptionalAction, default=field.default, help=text

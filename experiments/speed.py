@@ -51,7 +51,7 @@ CHUNK_STEPS = {"toy_mlp": 10, "small_mlp": 50, "tiny_mlp": 200, "dcgan32": 4, "b
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    case: str | None = option(None, "one of " + ", ".join(CASES))
+    case: str = option("", "one of " + ", ".join(CASES), optional=True)
     all: bool = option(False, "every case, each in a process of its own, and the table")
     seeds: int = option(1, "runs side by side in one program")
     peer: str = option("", "command that times the other side")
