@@ -253,7 +253,12 @@ def valid_line(rng, config_type, positional, module):
             argv.append(flag if value else "--no-" + flag[2:])
         else:
             argv.append(f"{flag}={value}")
+        if field.metadata["repeated"] and field.name in expected:  # all count, joined by spaces
+            value = f"{expected[field.name]} {value}"
         expected[field.name] = value
+    for field in fields:
+        if field.metadata["repeated"] and field.name in expected:
+            expected[field.name] = expected[field.name].strip()
     config, refused = parsed(module, argv, positional)
     assert config == dataclasses.replace(config_type(**_needed(config_type)), **expected), refused
     return "works"
