@@ -185,6 +185,18 @@ def use_eigen() -> None:
         os.environ["XLA_FLAGS"] = f"{flags} {ours}".strip()
 
 
+def use_cores(count: int, num: int | None) -> None:
+    """Has XLA make `num` devices of a CPU for so many members, by default of the cores it has.
+
+    Small programs keep one core busy, and those of different members need not talk. As `use_eigen`,
+    before jax is imported and never against the user's own choice.
+    """
+    num = members.largest_divisor(count, members.cores()) if num is None else num
+    own = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if num > 1 and "jax" not in sys.modules and not own:
+        os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(num))
+
+
 def require_memory(state: Any, batch: Any) -> None:
     """Raises ValueError if a state, its gradients and a batch cannot fit in this machine."""
     import jax
@@ -262,6 +274,8 @@ def main(
     use_compilation_cache()
     use_eigen()
     try:
+        if members.several(config):
+            use_cores(members.count(config), members.devices(config))
         run = prepare(config, build, name, doc, load)
     except (ValueError, OSError) as error:
         fail(error)

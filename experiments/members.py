@@ -5,6 +5,8 @@ A member is one run: a seed and one value of each number that is swept. Members 
 """
 
 import dataclasses
+import math
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -67,6 +69,48 @@ def parse_sweep(config: Any) -> dict[str, list[Any]]:
     return found
 
 
+def count(config: Any) -> int:
+    """How many members the options make."""
+    return config.seeds * math.prod(map(len, parse_sweep(config).values()))
+
+
+def devices(config: Any) -> int | None:
+    """How many are asked for. Members in turn have one: on a CPU each fills it (measured)."""
+    return 1 if config.devices is None and config.at_once else config.devices
+
+
+def make_mesh(members: int, num: int | None) -> Any:
+    """`num` devices that so many members are divided among; None for a single one.
+
+    By default as many as divide the members: of the accelerators, or of the CPU's devices, which
+    `launch.use_cores` makes.
+
+    Raises:
+      ValueError: if there are fewer devices than asked for, or they do not divide the members.
+    """
+    import jax
+
+    there = jax.devices()
+    at_most = len(there) if jax.default_backend() != "cpu" else min(len(there), cores())
+    if num is None:
+        num = largest_divisor(members, at_most)
+    if not 1 <= num <= len(there):
+        raise ValueError(f"devices is {num}: there are {len(there)}; give at most so many")
+    if members % num:
+        raise ValueError(f"devices is {num}: give a divisor of the {members} members")
+    return jax.sharding.Mesh(there[:num], ("member",)) if num > 1 else None
+
+
+def largest_divisor(number: int, at_most: int) -> int:
+    """The largest divisor of a number that is at most so much."""
+    return next(n for n in range(max(at_most, 1), 0, -1) if number % n == 0)
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _can_be_swept(names: Sequence[str]) -> str:
     return f"what can be swept here is {', '.join(names)}; other options give shapes or files"
 
@@ -81,11 +125,8 @@ def of(config: Any) -> list[Member]:
 
     swept = parse_sweep(config)
     found = []
-    count = config.seeds
-    for values in swept.values():
-        count *= len(values)
-    if count > MOST:
-        raise ValueError(f"seeds and sweep make {count} members: give at most {MOST}")
+    if count(config) > MOST:
+        raise ValueError(f"seeds and sweep make {count(config)} members: give at most {MOST}")
     axes = many.grid(seed=range(config.seed, config.seed + config.seeds), **swept)
     for row in zip(*axes.values(), strict=True):
         numbers = dict(zip(axes, row, strict=True))
@@ -103,7 +144,6 @@ def check(config: Any) -> None:
     refused = {
         "stream": (config.stream, f"a stream's order is one seed's; hold the data, {alone}"),
         "distributed": (config.distributed or config.coordinator, f"use one machine, {alone}"),
-        "devices": ((config.devices or 1) > 1, f"use one device, {alone}"),
         "w1_every": (config.w1_every, f"it looks at a single run; leave it out, {alone}"),
         "on_nonfinite": (
             config.on_nonfinite != "stop",
@@ -126,6 +166,7 @@ class Many(NamedTuple):
     each: Callable[..., Any]  # `many.each`
     source: Any
     keys: Any  # [K]
+    mesh: Any = None  # of the devices among which they are divided
 
 
 def assemble(config: Any, build: Callable, task: Any) -> Many:
@@ -148,17 +189,31 @@ def assemble(config: Any, build: Callable, task: Any) -> Many:
 
     import jax
 
+    mesh = make_mesh(len(members), devices(config))
     mapped = many.in_turn(config.at_once) if config.at_once else jax.vmap
+    if mesh:
+        mapped = many.divided(mesh, mapped)
     algorithm = many.over(make, settings, mapped)
     source = many.drawn(
-        lambda n: task.source(n, base.batch_size), [m.config.n_critic for m in members]
+        lambda n: task.source(n, base.batch_size), [m.config.n_critic for m in members], mapped
     )
     keys = many.keys(m.config.seed for m in members)
     if not _can_be_traced(make, swept, source.batch):
         good = [n for n in candidates(config) if _can_be_traced(make, [n], source.batch)]
         bad = ", ".join(name for name in swept if name not in good)
         raise ValueError(f"sweep names {bad!r}: {_can_be_swept(good)}")
-    return Many(task, members, swept, algorithm, many.each(make, settings, mapped), source, keys)
+    each = many.each(make, settings, mapped)
+    return Many(task, members, swept, algorithm, each, source, keys, mesh)
+
+
+def placed(state: Any, mesh: Any) -> Any:
+    """A state of all members, as a checkpoint gives it, each part on its device."""
+    import jax
+
+    if mesh is None:
+        return state
+    spec = jax.sharding.PartitionSpec(*mesh.axis_names)
+    return jax.device_put(state, jax.sharding.NamedSharding(mesh, spec))
 
 
 def _can_be_traced(make: Callable, names: Sequence[str], batch: Any) -> bool:

@@ -72,7 +72,9 @@ class Config:
     sweep: str = option(
         "", "NAME=A,B,C: a run for each value of a number; again for a grid", repeated=True
     )
-    at_once: int = option(0, "of these runs so many at a time, in turn (wide MLPs: 1); 0: all")
+    at_once: int = option(
+        0, "of these runs so many at a time, in turn (wide MLPs on a CPU: 1); 0: all"
+    )
     run_dir: str | None = option(None, "where the run is written (default: runs/NAME-DATASET-K)")
     resume: bool = option(False, "go on with the run in --run-dir, or the latest of this name")
     checkpoint_every: int = option(1000, "steps between checkpoints; the last step is always saved")
@@ -86,7 +88,9 @@ class Config:
     stream: bool = option(False, "read images while training, for data larger than the memory")
     chunk_steps: int = option(25, "steps in one compiled program")
     precision: str = option("float32", "of the networks: float32 or bfloat16; penalties in float32")
-    devices: int | None = option(None, "how many (default: all accelerators, or one CPU)")
+    devices: int | None = option(
+        None, "how many (default: all accelerators, or one CPU; several runs: a CPU core for each)"
+    )
     distributed: bool = option(False, "join the processes that Slurm, mpirun, GKE or a TPU started")
     coordinator: str | None = option(None, "HOST:PORT of the first process, without a launcher")
     num_processes: int | None = option(None, "processes in all, without a launcher")

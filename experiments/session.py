@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from experiments import console, hosts
+from experiments import console, hosts, members
 
 START = time.perf_counter()
 MAX_RETRIES = 10
@@ -299,7 +299,8 @@ def newest(run: Run) -> tuple[Run, tuple[str, ...]]:
     if not checkpoint.steps(folder):
         return run._replace(state=first_state(run), step=0, extra={}), ()
     found = checkpoint.restore(folder, jax.eval_shape(lambda: init(run)))
-    state = hosts.placed(found.state, run.mesh)
+    place = members.placed if run.many else hosts.placed
+    state = place(found.state, run.many.mesh if run.many else run.mesh)
     return run._replace(state=state, step=found.step, extra=found.extra), found.skipped
 
 

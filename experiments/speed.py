@@ -30,7 +30,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from experiments import options, speed_cases
+from experiments import members, options, speed_cases
 from experiments.options import option
 from experiments.speed_cases import CASES, MLPS
 
@@ -57,6 +57,7 @@ class Config:
     peer: str = option("", "command that times the other side")
     repeats: int = option(3, "timings, alternating with the peer's; medians are reported")
     seconds: float = option(5.0, "of one timing, about")
+    devices: int | None = option(None, "of the seeds; default: cores of a CPU that divide them")
     chunk_steps: int | None = option(None, "iterations in one program; default: the case's")
     penalty_cost: bool = option(False, "a critic update with the penalty against one with clipping")
     convolution: str = option("jwgan", "jwgan's closed family, or lax (dcgan32 only)")
@@ -120,7 +121,8 @@ class Program:
         algorithm, source = speed_cases.member(config.case, parts), parts.source
         keys = jax.random.key(0)
         if config.seeds > 1:
-            algorithm, source = speed_cases.over_seeds(algorithm, source, config.seeds)
+            mesh = members.make_mesh(config.seeds, config.devices)
+            algorithm, source = speed_cases.over_seeds(algorithm, source, config.seeds, mesh)
             keys = jax.vmap(jax.random.key)(jax.numpy.arange(config.seeds))
         self.length = config.chunk_steps or CHUNK_STEPS.get(config.case, 2)
         self.state = jax.jit(lambda keys: algorithm.init(keys, source.batch))(keys)
@@ -186,6 +188,8 @@ def measure(config: Config) -> dict[str, Any]:
     from experiments import launch
 
     launch.use_eigen()
+    if config.seeds > 1:
+        launch.use_cores(config.seeds, config.devices)
     program = Program(config)
     repeats = repeats_in(program, config.seconds)
     ours: list[Timing] = []

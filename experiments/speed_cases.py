@@ -73,11 +73,15 @@ def member(name: str, parts: Players) -> Any:
     return jwgan.wgan_gp(*networks, prior=parts.prior, b1=0.5, weight=parts.weight)
 
 
-def over_seeds(algorithm: Any, source: Any, seeds: int) -> tuple[Any, Any]:
+def over_seeds(algorithm: Any, source: Any, seeds: int, mesh: Any = None) -> tuple[Any, Any]:
     """(algorithm, source) of K runs side by side in one program, each with data of its own."""
+    import jax
+
     from jwgan import many
 
-    return many.over(lambda: algorithm), many.drawn(lambda n_critic: source, [N_CRITIC] * seeds)
+    mapped = many.divided(mesh) if mesh else jax.vmap
+    over = many.over(lambda: algorithm, mapped=mapped)
+    return over, many.drawn(lambda n_critic: source, [N_CRITIC] * seeds, mapped)
 
 
 def _mlp(width: int, batch: int) -> tuple[Any, Any, int, float, Any]:

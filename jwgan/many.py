@@ -22,6 +22,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from jwgan.check import require
 from jwgan.sources import Source
@@ -44,6 +45,36 @@ def in_turn(at_once: int = 1) -> Mapped:
         return lambda *args: jax.lax.map(lambda one: fn(*one), args, batch_size=size)
 
     return mapped
+
+
+def divided(mesh: Mesh, mapped: Mapped = jax.vmap) -> Mapped:
+    """Every device of a mesh its own members, `mapped` there; give it to `over` and `drawn`.
+
+    Members say nothing to each other, so K of them on N devices take the time of K / N on one: on
+    accelerators, and on the cores of a CPU (XLA_FLAGS=--xla_force_host_platform_device_count=2),
+    where one small program keeps one core busy.
+
+    Args:
+      mesh: with one axis; its size must divide K.
+      mapped: on each device: `jax.vmap` or `in_turn()`.
+
+    Raises:
+      ValueError: when called with a K that the devices do not divide.
+    """
+    part = jax.sharding.PartitionSpec(mesh.axis_names[0])
+
+    def over_devices(fn: Callable[..., Any]) -> Callable[..., Any]:
+        run = jax.shard_map(mapped(fn), mesh=mesh, in_specs=part, out_specs=part, check_vma=False)
+
+        def checked(*args: Any) -> Any:
+            members = jax.tree.leaves(args)[0].shape[0]
+            remedy = f"give a multiple of the {mesh.size} devices"
+            require(members % mesh.size == 0, "members", members, remedy)
+            return run(*args)
+
+        return checked
+
+    return over_devices
 
 
 def grid(**axes: Iterable[Any]) -> dict[str, list[Any]]:
@@ -121,7 +152,9 @@ def over(
     return Algorithm(init, step, members[0].prior, generate, score)
 
 
-def drawn(make: Callable[[int], Source], n_critic: Sequence[int]) -> Source:
+def drawn(
+    make: Callable[[int], Source], n_critic: Sequence[int], mapped: Mapped = jax.vmap
+) -> Source:
     """What each of K members would draw alone, for `over`: batches [K, n_critic, B, *D].
 
     A member's batches follow from its own key. A stream (`from_iterator`) has no key: every member
@@ -131,6 +164,7 @@ def drawn(make: Callable[[int], Source], n_critic: Sequence[int]) -> Source:
       make: `(n_critic) -> Source`; called once for each number that occurs.
       n_critic: of each member. Where they differ, the batches are as long as the longest, those of
         the others are followed by zeros, and the members need `wrappers.with_n_critic`.
+      mapped: `jax.vmap`, or what `over` was given, so that every device draws its own members'.
 
     Raises:
       ValueError: if a source is not of the n_critic it was asked for.
@@ -143,6 +177,8 @@ def drawn(make: Callable[[int], Source], n_critic: Sequence[int]) -> Source:
         require(one.batch.shape[0] == n, "the source's batch", one.batch.shape, remedy)
     places = {n: jnp.array([i for i, m in enumerate(n_critic) if m == n]) for n in numbers}
     back = jnp.argsort(jnp.concatenate([places[n] for n in numbers]))
+    # without a gather where it would be of all: a divided array stays divided
+    of_those = lambda keys, n: keys if len(numbers) == 1 else keys[places[n]]
 
     def fetch(first_step: int, length: int) -> Any:
         return {n: one.fetch(first_step, length) for n, one in sources.items()}
@@ -153,8 +189,8 @@ def drawn(make: Callable[[int], Source], n_critic: Sequence[int]) -> Source:
 
         def take(xs: Any) -> Array:
             rows = [
-                jax.vmap(lambda key, x, n=n: _padded(of(n, key)[1](x), most))(
-                    keys[places[n]], xs[n]
+                mapped(lambda key, x, n=n: _padded(of(n, key)[1](x), most))(
+                    of_those(keys, n), xs[n]
                 )
                 for n in numbers
             ]
@@ -162,7 +198,7 @@ def drawn(make: Callable[[int], Source], n_critic: Sequence[int]) -> Source:
 
         # the steps' axis stays in front, for the scan
         xs = {
-            n: jax.vmap(lambda key, n=n: of(n, key)[0], out_axes=1)(keys[places[n]])
+            n: jax.vmap(lambda key, n=n: of(n, key)[0], out_axes=1)(of_those(keys, n))
             for n in numbers
         }
         return xs, take

@@ -46,7 +46,7 @@ def assert_same_run(mine, alone, rtol=RTOL):
 def together(make, settings, n_critic, mapped=jax.vmap, draw=from_rows):
     """(states, figures) of K members with keys 3, 4, ... in one program."""
     keys = many.keys(range(3, 3 + len(n_critic)))
-    return train(many.over(make, settings, mapped), keys, many.drawn(draw, n_critic))
+    return train(many.over(make, settings, mapped), keys, many.drawn(draw, n_critic, mapped))
 
 
 def alone(i, make, settings, n_critic, draw=from_rows):
@@ -68,6 +68,38 @@ def test_seeds_are_solo_runs_however_they_are_mapped():
     solo = alone(2, *setup)
     for mapped, rtol in ((jax.vmap, RTOL), (many.in_turn(), 0), (many.in_turn(2), RTOL)):
         assert_member(2, together(*setup, mapped), solo, rtol)
+
+
+def two_devices():
+    return jax.sharding.Mesh(jax.devices()[:2], ("member",))
+
+
+def test_members_divided_among_devices_are_solo_runs():
+    """Of different settings and n_critic, all at once on a device or in turn."""
+    setup = (member("wgan_gp"), {"weight": [0.1, 1.0, 10.0, 5.0], "n_critic": [1, 2, 2, 1]})
+    n_critic = setup[1]["n_critic"]
+    solo = alone(3, *setup, n_critic)
+    for inner in (jax.vmap, many.in_turn()):
+        mapped = many.divided(two_devices(), inner)
+        states, infos = together(*setup, n_critic, mapped)
+        assert len(states.key.sharding.device_set) == 2
+        assert_member(3, (jax.device_get(states), infos), solo)
+
+
+def test_divided_members_say_nothing_to_each_other():
+    mapped = many.divided(two_devices())
+    algorithm = many.over(member("wgan_gp"), None, mapped)
+    source = many.drawn(from_rows, [2] * 4, mapped)
+    state = jax.jit(lambda keys: algorithm.init(keys, source.batch))(many.keys(range(4)))
+    program = loop.chunk_program(algorithm, source).lower(state, source.fetch(0, 3), 3).compile()
+    words = ("all-gather", "all-reduce", "all-to-all", "collective-permute")
+    assert [word for word in words if word in program.as_text()] == []
+
+
+def test_devices_must_divide_the_members():
+    algorithm = many.over(member("wgan_gp"), None, many.divided(two_devices()))
+    with pytest.raises(ValueError, match="members is 3: give a multiple of the 2 devices"):
+        algorithm.init(many.keys(range(3)), from_rows(2).batch)
 
 
 def member(name, critic=critic):

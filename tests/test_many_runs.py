@@ -164,7 +164,7 @@ def test_without_a_member_left_the_run_ends(tmp_path, capsys, monkeypatch):
         (["--seeds", "0"], "seeds is 0: give at least 1"),
         (["--seeds", "5000"], "make 5000 members: give at most 4096"),
         (["--seeds", "2", "--stream"], "stream is True with --seeds or --sweep"),
-        (["--seeds", "2", "--devices", "2"], "devices is 2 with --seeds or --sweep"),
+        (["--seeds", "3", "--devices", "2"], "devices is 2: give a divisor of the 3 members"),
         (["--seeds", "2", "--on-nonfinite", "restore"], "on_nonfinite is 'restore' with"),
         (["--seeds", "2", "--w1-every", "50"], "w1_every is 50 with --seeds or --sweep"),
         (["--seeds", "2", "--distributed"], "distributed is True with --seeds or --sweep"),
