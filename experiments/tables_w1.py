@@ -19,6 +19,7 @@ SAME = {
     "wgan_gp": "GP",
     "wgan_lp": "LP",
     "sngan": "SN",
+    "sngan_constant_norm": "SN",
     "sorted_orthogonal": "SO",
 }
 
@@ -86,7 +87,8 @@ def faithful() -> str:
             end = f"{run['cos']:.3f} / {known[pair]['cos'][name]:.3f}" if run else ""
             cells.append(f"{end} ({run['iterations'] / 1000:g}k)" if run else "")
         rows.append([*pair, *cells])
-    return table(["D", "N", *SAME.values()], rows)
+    names = ["SN, norm constant" if "constant" in method else SAME[method] for method in SAME]
+    return table(["D", "N", *names], rows)
 
 
 def bias() -> str:

@@ -35,8 +35,8 @@ class Config:
     funnels: int = option(64, "cones of the potential, published for 4, 16, 64, 256")
     method: str = option(
         "ours",
-        "wgan, wgan_gp, wgan_lp, sngan, sorted_orthogonal, ours (the better of penalised and "
-        "orthonormal) or cones",
+        "wgan, wgan_gp, wgan_lp, sngan, sngan_constant_norm (no gradient of the norms), "
+        "sorted_orthogonal, ours (the better of penalised and orthonormal) or cones",
     )
     pair_seed: int = option(987, "of the funnels; 987 is the published one")
     iterations: int = option(0, "critic updates; 0: the method's own number")

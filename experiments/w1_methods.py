@@ -80,6 +80,12 @@ def sngan(dim: int) -> Method:
     return Method(critic, _adam(), penalties.none(), 10_000)
 
 
+def sngan_constant_norm(dim: int) -> Method:
+    """SN without the gradient of the norms, an error whose figures the published row has."""
+    critic = networks.with_spectral_norm(_published_mlp(dim), iterations=5, norm_gradient=False)
+    return Method(critic, _adam(), penalties.none(), 10_000)
+
+
 def sorted_orthogonal(dim: int) -> Method:
     """SO: orthonormal weights, last row included, and a sort of the whole layer.
 
@@ -156,6 +162,7 @@ METHODS: dict[str, Callable[[int, Any, int], tuple[Method, ...]]] = {
     "wgan_gp": _only(wgan_gp),
     "wgan_lp": _only(wgan_lp),
     "sngan": _only(sngan),
+    "sngan_constant_norm": _only(sngan_constant_norm),
     "sorted_orthogonal": _only(sorted_orthogonal),
     "penalised": lambda dim, sample_real, iterations: (penalised(dim, iterations or 4_000),),
     "orthonormal": lambda dim, sample_real, iterations: (orthonormal(dim, iterations or 4_000),),

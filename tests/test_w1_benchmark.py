@@ -126,7 +126,7 @@ def test_every_method_learns_and_keeps_its_bound(name):
     got = w1_benchmark.choose(small, pair, 0, chunk_steps=20)
     assert got["cos"] > 0.1
     assert got["w1"] > 0
-    if name in ("sngan", "sorted_orthogonal", "cones"):
+    if name in ("sngan", "sngan_constant_norm", "sorted_orthogonal", "cones"):
         assert got["max_gradient_norm"] <= 1 + 1e-3
         assert got["w1"] <= pair.w1 + 4 * got["w1_se"]
     assert [row["iteration"] for row in got["on_the_way"]] == [20]
