@@ -31,6 +31,8 @@ MODULES = {
     "C13": "c13_successors",
     "C14": "c14_batch_norm",
     "C15": "c15_energy",
+    "C16": "c16_normal_losses",
+    "C17": "c17_balance",
     "C18": "c18_bures",
     "C19": "c19_w1_estimate",
 }
