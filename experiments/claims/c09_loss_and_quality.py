@@ -44,8 +44,7 @@ def measure(seeds: int, quick: bool) -> Measured:
             member,
             "eight_gaussians",
             seeds,
-            steps=320 if quick else 4000,
-            looks=8 if quick else 32,
+            **worlds.length(quick, 4000, looks=32),
         )
         watched = trace.figures[figure]
         rank = [stats.spearmanr(watched[:, k], trace.w1[:, k]).statistic for k in range(seeds)]

@@ -30,7 +30,7 @@ def measure(seeds: int, quick: bool) -> Measured:
     for world, short in WORLDS.items():
         for name in MEMBERS:
             member = worlds.member(name, **(CLIPPING if name == "wgan" else {}))
-            trace = worlds.play(member, world, seeds, steps=100 if quick else 4000, looks=1)
+            trace = worlds.play(member, world, seeds, **worlds.length(quick, 4000, looks=1))
             covered[f"{name}, {short}"] = trace.modes[-1].tolist()
             quality[f"{name}, {short}"] = trace.high_quality[-1].tolist()
         for name in ("wgan", "wgan_gp"):

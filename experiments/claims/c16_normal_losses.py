@@ -68,11 +68,9 @@ def measure(seeds: int, quick: bool) -> Measured:
     import numpy as np
     from scipy import stats
 
-    from experiments.claims import digits_began
+    from experiments.claims import digits_began, worlds
 
-    trace = digits_began.play(
-        [GAMMA], seeds, steps=200 if quick else 4000, looks=4 if quick else 32
-    )
+    trace = digits_began.play([GAMMA], seeds, **worlds.length(quick, 4000, looks=32))
     real, fake = (np.asarray(x, float) for x in (trace.real_loss, trace.fake_loss))
     bars, most = [], (0.06, 0.5, 1.0)
     for name, losses in (("held-out", real[-1]), ("generated", fake[-1])):

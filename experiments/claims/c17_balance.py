@@ -63,11 +63,11 @@ def measure(seeds: int, quick: bool) -> Measured:
     from scipy import stats
 
     from experiments import tasks
-    from experiments.claims import digits_began
+    from experiments.claims import digits_began, worlds
 
     dataset = tasks.load_images("digits").dataset
     images = dataset.images.reshape(len(dataset.images), -1)
-    trace = digits_began.play(GAMMAS, seeds, steps=200 if quick else 4000, looks=4 if quick else 16)
+    trace = digits_began.play(GAMMAS, seeds, **worlds.length(quick, 4000))
     by_gamma = lambda values: np.reshape(values, (*np.shape(values)[:-1], len(GAMMAS), seeds))
     last = len(trace.steps) * 3 // 4
     late = lambda name: trace.figures[name][last:].mean(axis=0)

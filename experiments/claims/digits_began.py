@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-WIDTH, CODE, LATENT, BATCH = 64, 16, 16, 32
-LEARNING_RATE, LAMBDA_K = 1e-3, 1e-2  # the paper's 1e-4 and 1e-3 need many times the updates
+# rate, gain of k, code and latent are those of experiments.began; so is what the networks see as 0
+WIDTH, CODE, LATENT, BATCH = 64, 32, 32, 32
+LEARNING_RATE, LAMBDA_K, ZERO = 3e-4, 1e-2, -1.0
 FIRST_SEED = 0
-ZERO = -1.0  # the digits' background, which the networks see as 0: see experiments.began
 
 
 class Trace(NamedTuple):
@@ -28,7 +28,7 @@ class Trace(NamedTuple):
 
 
 def member(gamma: Any) -> Any:
-    """BEGAN with fully connected networks: auto-encoder 64-64-16-64-64, generator 16-64-64-64."""
+    """BEGAN with fully connected networks: auto-encoder 64-64-32-64-64, generator 32-64-64-64."""
     import jwgan
     from jwgan import networks, priors
     from jwgan.models import autoencoder, mlp

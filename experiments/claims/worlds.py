@@ -7,6 +7,16 @@ LOOK_POINTS = 500  # samples in an exact W1 on the way
 WIDTH, LATENT, BATCH = 64, 2, 64
 
 
+QUICK_LOOKS, QUICK_STRETCH = 2, 20  # one stretch for all, so that claims share compiled programs
+
+
+def length(quick: bool, steps: int, looks: int = 16) -> dict[str, int]:
+    """`play`'s steps and looks: these, or a quick run's."""
+    if quick:
+        return {"steps": QUICK_LOOKS * QUICK_STRETCH, "looks": QUICK_LOOKS}
+    return {"steps": steps, "looks": looks}
+
+
 class Trace(NamedTuple):
     """K seeds looked at T times.
 
