@@ -94,7 +94,7 @@ def measure(seeds: int, quick: bool) -> Measured:
     from experiments.claims import judges
 
     thetas = np.array(parallel_lines.THETAS)
-    trained = judges.train(parallel_lines.family(), thetas, seeds, 400, quick)
+    trained = judges.train(parallel_lines.family(), parallel_lines.THETAS, seeds, 400, quick)
     apart, far = thetas != 0, np.abs(thetas) >= parallel_lines.FAR
     bars = exact_bars(parallel_lines.THETAS)
     for name in ("wgan_gp", "lipschitz"):

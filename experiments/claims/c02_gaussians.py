@@ -81,7 +81,7 @@ def measure(seeds: int, quick: bool) -> Measured:
     from experiments.claims import judges
 
     means = np.array(divergences.MEANS)
-    trained = judges.train(divergences.family(), means, seeds, 1000, quick)
+    trained = judges.train(divergences.family(), divergences.MEANS, seeds, 1000, quick)
     truth = divergences.exact_curves(means)
     bars, far = exact_bars([mu for mu in divergences.MEANS if mu]), means >= 1
     for name in ("wgan_gp", "lipschitz"):

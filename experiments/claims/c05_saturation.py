@@ -133,7 +133,8 @@ def measure(seeds: int, quick: bool) -> Measured:
 
     looks = [0, 10, 100] if quick else list(LOOKS)
     names = ("saturating", "saturating_spread", "alternative", "alternative_spread")
-    start, bars, drawn = looks.index(10), [], {}
+    start, bars = looks.index(10), []
+    drawn: dict[str, Any] = {}
     for world, (sample, generator) in worlds_of().items():
         if quick and drawn:
             found = np.full((len(looks), 4, seeds), np.nan)  # a quick run is for the first world

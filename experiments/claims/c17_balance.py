@@ -85,8 +85,7 @@ def measure(seeds: int, quick: bool) -> Measured:
     watched, quality = trace.figures["convergence"], _frechet(trace.samples, images)
     count = watched.shape[1]
     rank = [stats.spearmanr(watched[:, k], quality[:, k]).statistic for k in range(count)]
-    rank = by_gamma(np.nan_to_num(np.array(rank)))
-    for gamma, row in zip(GAMMAS, rank, strict=True):
+    for gamma, row in zip(GAMMAS, by_gamma(np.nan_to_num(rank)), strict=True):
         what = f"gamma {gamma}: rank correlation of M and Frechet distance"
         bars.append(ledger.above(what, ledger.interval(row), 0.5))
     of = {name: np.median(by_gamma(values), axis=1) for name, values in seen.items()}
