@@ -13,6 +13,7 @@ in the README are recorded in experiments/results/claim-C5.json.
 """
 
 import json
+import os
 import pathlib
 import sys
 import time
@@ -23,6 +24,7 @@ from experiments.claims import ledger
 
 FOLDER = pathlib.Path("runs") / "claims"
 QUICK_SEEDS, SEEDS = 4, 16
+LEVEL = "xla_backend_optimization_level"
 
 
 def measure(number: str, seeds: int, quick: bool) -> dict[str, Any]:
@@ -81,11 +83,23 @@ def _arguments(argv: list[str] | None) -> Any:
     return chosen
 
 
+def compile_fast() -> None:
+    """Has XLA optimise little, before jax is imported: a quick run is mostly compilation."""
+    from experiments import launch
+
+    flags = os.environ.get("XLA_FLAGS", "")
+    if launch.is_measured_jaxlib() and "jax" not in sys.modules and LEVEL not in flags:
+        more = f"--{LEVEL}=0 --xla_llvm_disable_expensive_passes=true"
+        os.environ["XLA_FLAGS"] = f"{flags} {more}".strip()
+
+
 def run(chosen: Any) -> dict[str, dict[str, Any]]:
     """Measures the chosen claims one by one and writes each as soon as it is there."""
     from experiments import launch
 
     launch.use_compilation_cache()
+    if chosen.quick:
+        compile_fast()
     FOLDER.mkdir(parents=True, exist_ok=True)
     results = {}
     for number in chosen.numbers:

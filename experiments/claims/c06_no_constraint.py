@@ -24,11 +24,10 @@ def measure(seeds: int, quick: bool) -> Measured:
 
     from experiments.claims import worlds
 
-    steps = 300 if quick else 2000
     found, bars = {}, []
     for name, weight in (("no constraint", 0.0), ("gradient penalty", 10.0)):
         member = worlds.member("wgan_gp", weight=weight)
-        trace = worlds.play(member, "eight_gaussians", seeds, steps=steps)
+        trace = worlds.play(member, "eight_gaussians", seeds, **worlds.length(quick, 2000))
         estimate = np.abs(trace.figures["wasserstein_estimate"])
         found[name] = np.nan_to_num(estimate, nan=1e30, posinf=1e30).tolist()
         largest = ledger.interval(np.max(found[name], axis=0) / SCALE)

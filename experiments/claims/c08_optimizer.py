@@ -56,8 +56,8 @@ def measure(seeds: int, quick: bool) -> Measured:
             member(optimizer, c),
             "eight_gaussians",
             seeds,
-            steps=200 if quick else 4000,
             n_critic=n_critic,
+            **worlds.length(quick, 4000, skip=name != "RMSProp, 5"),
         )
         ends[name], curves[name] = trace.w1[-1], trace.w1.tolist()
     gap = lambda a, b: ledger.interval(worlds.difference(ends[a], ends[b]))

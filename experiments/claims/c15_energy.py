@@ -49,7 +49,7 @@ def measure(seeds: int, quick: bool) -> Measured:
     for name, margin in (("margin 1", 1.0), ("no margin", 1e9)):
         member = worlds.member("ebgan", margin=margin)
         trace = worlds.play(
-            member, "eight_gaussians", seeds, steps=200 if quick else 4000, n_critic=1
+            member, "eight_gaussians", seeds, n_critic=1, **worlds.length(quick, 4000)
         )
         real[name], fake[name] = _energies(trace)
         found[name] = trace

@@ -17,7 +17,10 @@ from typing import Any, NamedTuple
 
 # In the order of the source texts' ledger; each is a module of this package.
 MODULES = {
+    "C1": "c01_parallel_lines",
+    "C2": "c02_gaussians",
     "C3": "c03_supports",
+    "C4": "c04_plans",
     "C5": "c05_saturation",
     "C6": "c06_no_constraint",
     "C7": "c07_clipping",
@@ -28,7 +31,10 @@ MODULES = {
     "C13": "c13_successors",
     "C14": "c14_batch_norm",
     "C15": "c15_energy",
+    "C16": "c16_normal_losses",
+    "C17": "c17_balance",
     "C18": "c18_bures",
+    "C19": "c19_w1_estimate",
 }
 HOLDS, FAILS, OPEN = "holds", "fails", "not decided"
 

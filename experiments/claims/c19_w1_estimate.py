@@ -1,0 +1,104 @@
+"""C19: how well does a WGAN critic estimate W1?"""
+
+import math
+from typing import Any
+
+from experiments.claims import ledger
+from experiments.claims.ledger import Claim, Measured
+
+CLAIM = Claim(
+    title="A penalised critic's estimate of W1 is close, a clipped one's is not",
+    claim="A WGAN's critic, trained until optimality, estimates the Wasserstein-1 distance between "
+    "data and samples.",
+    source="Arjovsky, Chintala and Bottou, 2017, Wasserstein GAN, sections 3 and 4.2; doubted by "
+    "Korotin, Kolesov and Burnaev, 2022, Kantorovich Strikes Back!, whose benchmark this is",
+    criterion="From the recorded runs of the W1 benchmark, no training here, on the pairs (D, N) "
+    "(8, 4), (8, 16), (16, 16), (16, 64), (32, 16), (64, 16). (a) wgan_gp and wgan_lp, on the five "
+    "pairs of N <= 16 funnels: the largest error over the pairs, relative to the true W1, of the "
+    "critic's estimate, and of that over its mean slope (corrected), is at most 0.1. (b) Clipped "
+    "wgan: the median over the six pairs of the relative error of its estimate is above 0.25. A "
+    "pair that is not recorded leaves its bar open, unless the others decide it. Written when five "
+    "of clipping's pairs and one of either penalty's were recorded.",
+    data="experiments/results/w1-METHOD-D-N.json (one seed each), experiments/published_w1.json",
+)
+FEW = 16  # funnels
+
+
+def runs() -> dict[str, dict[tuple[int, int], dict[str, Any]]]:
+    """method -> pair -> what was recorded, {} where nothing was."""
+    from experiments import tables_w1
+
+    return {
+        method: {pair: tables_w1.recorded(method, pair) for pair in tables_w1.FAITHFUL}
+        for method in tables_w1.SAME
+    }
+
+
+def error(run: dict[str, Any], figure: str) -> float:
+    """|estimate - W1| / W1 of a run; NaN if it was not recorded."""
+    return abs(run[figure] - run["w1_true"]) / run["w1_true"] if run else math.nan
+
+
+def between(errors: list[float], statistic: Any) -> tuple[float, float, float]:
+    """(value, low, high): of the known errors, and what it can become once the others are known."""
+    known = [x for x in errors if not math.isnan(x)]
+    filled = lambda other: [other if math.isnan(x) else x for x in errors]
+    value = float(statistic(known)) if known else math.nan
+    return value, float(statistic(filled(0.0))), float(statistic(filled(math.inf)))
+
+
+def measure(seeds: int, quick: bool) -> Measured:
+    import numpy as np
+
+    from experiments import tables_w1
+
+    del seeds, quick
+    found, bars = runs(), []
+    few = [pair for pair in tables_w1.FAITHFUL if pair[1] <= FEW]
+    for method in ("wgan_gp", "wgan_lp"):
+        for figure, name in (("w1", "estimate"), ("w1_corrected", "corrected estimate")):
+            largest = between([error(found[method][pair], figure) for pair in few], max)
+            bars.append(ledger.at_most(f"{method}: largest error of its {name}", largest, 0.1))
+    errors = [error(run, "w1") for run in found["wgan"].values()]
+    bars.append(ledger.above("wgan: median error", between(errors, np.median), 0.25))
+    count = sum(bool(run) for of_pair in found.values() for run in of_pair.values())
+    points = [
+        [method, *pair, run["w1_true"], run["w1"], run["w1_corrected"]]
+        for method, of_pair in found.items()
+        for pair, run in of_pair.items()
+        if run
+    ]
+    truth = {(dim, funnels): true for _, dim, funnels, true, *_ in points}
+    published = {
+        short: [[truth[pair], tables_w1.published()[pair]["w1"][short]] for pair in truth]
+        for short in tables_w1.SAME.values()
+    }
+    off = {name: [abs(w1 / true - 1) for true, w1 in rows] for name, rows in published.items()}
+    remarks = [f"{count} of {len(found) * len(tables_w1.FAITHFUL)} runs are recorded."]
+    if truth:
+        medians = ", ".join(f"{name} {np.median(errors):.0%}" for name, errors in off.items())
+        remarks.append(f"Published estimates on these pairs, median error: {medians}.")
+    return Measured(bars, {"runs": points, "published": published}, tuple(remarks))
+
+
+def draw(drawn: dict[str, Any]) -> Any:
+    from experiments import tables_w1
+    from experiments.claims import pictures
+
+    figure, ax = pictures.axes()
+    for (method, short), colour in zip(tables_w1.SAME.items(), pictures.COLOURS, strict=False):
+        rows = [row for row in drawn["runs"] if row[0] == method]
+        true, raw, corrected = ([row[i] for row in rows] for i in (3, 4, 5))
+        ax.plot(true, raw, "o", color=colour, label=f"{method}, estimate")
+        ax.plot(true, corrected, "x", color=colour, label=f"{method}, over its slope")
+        known = drawn["published"][short]
+        ax.plot([t for t, _ in known], [w for _, w in known], ".", color=colour, alpha=0.4)
+    ends = [1.3, 2.0]
+    ax.plot(ends, ends, color="black", linewidth=1, label="truth, and 10 %")
+    ax.fill_between(
+        ends, [0.9 * x for x in ends], [1.1 * x for x in ends], color="black", alpha=0.1
+    )
+    ax.set_xlabel("true W1 (small dots: published)")
+    ax.set_ylabel("W1 by the critic")
+    ax.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure

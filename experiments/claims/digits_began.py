@@ -1,0 +1,101 @@
+"""Many BEGANs on the 8x8 digits, looked at on the way: what C16 and C17 are measured on."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+# rate, gain of k, code and latent are those of experiments.began; so is what the networks see as 0
+WIDTH, CODE, LATENT, BATCH = 64, 32, 32, 32
+LEARNING_RATE, LAMBDA_K, ZERO = 3e-4, 1e-2, -1.0
+FIRST_SEED = 0
+
+
+class Trace(NamedTuple):
+    """K members looked at T times.
+
+    Attributes:
+      steps: [T] updates so far.
+      figures: {name: [T, K]}, means of the step's figures over the stretch before each look.
+      real_loss: [T, K, N] per-image loss L(x) of the held-out digits.
+      fake_loss: [T, K, N] the same of as many generated ones, with the same latents at every look.
+      samples: [T, K, N, 64] those.
+    """
+
+    steps: list[int]
+    figures: dict[str, Any]
+    real_loss: Any
+    fake_loss: Any
+    samples: Any
+
+
+def member(gamma: Any) -> Any:
+    """BEGAN with fully connected networks: auto-encoder 64-64-32-64-64, generator 32-64-64-64."""
+    import jwgan
+    from jwgan import networks, priors
+    from jwgan.models import autoencoder, mlp
+
+    critic = jwgan.from_linen(
+        autoencoder.EBGANMLPCritic((WIDTH, CODE), energy=autoencoder.mean_absolute)
+    )
+    critic = networks.map_output(critic, lambda x, scored: scored.score)
+    generator = jwgan.from_linen(mlp.MLPGenerator((8, 8, 1), (WIDTH,) * 2))
+    return jwgan.began(
+        networks.map_input(critic, lambda x: x - ZERO),
+        networks.map_output(generator, lambda z, x: x + ZERO),
+        prior=priors.uniform(LATENT),
+        learning_rate=LEARNING_RATE,
+        gamma=gamma,
+        lambda_k=LAMBDA_K,
+    )
+
+
+def play(
+    gammas: Sequence[float], seeds: int, *, steps: int, looks: int, first_seed: int = FIRST_SEED
+) -> Trace:
+    """Trains every gamma with every seed in one program; member i has gammas[i // seeds]."""
+    import jax
+    import numpy as np
+
+    from experiments import tasks
+    from jwgan import loop, many, sources
+
+    dataset = tasks.load_images("digits").dataset
+    held_out, stretch = dataset.test_images, max(1, steps // looks)
+    settings = many.grid(seed=range(first_seed, first_seed + seeds), gamma=gammas)
+    keys = many.keys(settings.pop("seed"))
+    together = many.over(member, settings)
+    one = lambda n: sources.from_array(dataset.images, n_critic=n, batch_size=BATCH)
+    source = many.drawn(one, [1] * len(keys))
+    z = together.prior(jax.random.key(13), len(held_out))
+    rows: list[Any] = []
+    means: list[dict[str, Any]] = []
+
+    @jax.jit
+    def look(states: Any) -> Any:
+        fake = together.generate(states, z)
+        score = many.each(member, settings)
+        of_fake = score(lambda one, state, x: one.score(state, x), states, fake)
+        return together.score(states, held_out), of_fake, fake.reshape(*of_fake.shape, -1)
+
+    def record(first: int, info: Any) -> None:
+        scalars = {**info._asdict(), **info.objective}
+        del scalars["objective"]
+        means.append({name: np.asarray(value).mean(axis=0) for name, value in scalars.items()})
+
+    loop.train(
+        together,
+        jax.jit(lambda keys: together.init(keys, source.batch))(keys),
+        source,
+        steps=stretch * looks,
+        chunk_steps=stretch,
+        record=record,
+        due=lambda step: step > 0,
+        observe=lambda step, states: rows.append(jax.device_get(look(states))),
+    )
+    real_loss, fake_loss, samples = (np.stack(part) for part in zip(*rows, strict=True))
+    return Trace(
+        steps=[stretch * (i + 1) for i in range(looks)],
+        figures={name: np.stack([row[name] for row in means]) for name in means[0]},
+        real_loss=real_loss,
+        fake_loss=fake_loss,
+        samples=samples,
+    )
