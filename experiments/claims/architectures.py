@@ -57,7 +57,7 @@ ARCHITECTURES = {
     "gated everywhere": "gated_everywhere",
     f"{DEPTH} layers": "resnet_101",
 }
-RANDOM_DEPTHS, RANDOM_FILTERS = (2, 3, 4, 6), (6, 12, 24)  # the paper's: (4, ..., 20), (32, ...)
+RANDOM_DEPTHS, RANDOM_FILTERS = (2, 3, 4), (5, 10, 20)  # the paper's: (4, ..., 20), (32, ...)
 
 
 def norm_of(member: str) -> Any:

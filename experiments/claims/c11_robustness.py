@@ -22,7 +22,7 @@ CLAIM = Claim(
     "only one of gan (batch norm in the critic) and wgan_gp (layer norm) succeeds, wgan_gp is that "
     "one in a share above 0.5.",
     data="scikit-learn's 8 x 8 digits, batch 32; convolutions of 16 channels, MLPs of 128 units, "
-    "ResNets of 26 layers for the paper's 101; at random: 2 to 6 layers, 6 to 24 channels",
+    "ResNets of 26 layers for the paper's 101; at random: 2 to 4 layers, 5 to 20 channels",
 )
 STEPS, RANDOM = 1000, 64
 SUCCESS = 0.9  # about what 7 of the ten digits have, or a Gaussian with the data's covariance
