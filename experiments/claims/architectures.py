@@ -160,9 +160,7 @@ def samples(member: str, players: Any, images: Any, seeds: int, steps: int) -> A
     state, _ = program(state, operand)
     key = jax.random.key(13)
     draw = jax.jit(lambda state: together.sample(key, state, SAMPLES))
-    x = np.asarray(_compiled(draw, state)(state))
-    jax.clear_caches()  # no program is used twice, and a hundred of them fill the memory
-    return x
+    return np.asarray(_compiled(draw, state)(state))
 
 
 # ---- how good the images are ---------------------------------------------------------------------

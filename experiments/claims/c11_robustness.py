@@ -90,6 +90,7 @@ def bars(quality: dict[str, dict[str, list[float]]], rows: list[dict[str, float]
 
 
 def measure(seeds: int, quick: bool) -> Measured:
+    import jax
     import numpy as np
 
     from experiments.claims import architectures
@@ -102,6 +103,7 @@ def measure(seeds: int, quick: bool) -> Measured:
 
     def train(name: str, member: str, players: Any, seeds: int) -> tuple[list[float], Any]:
         x = architectures.samples(member, players, digits.images, seeds, steps)
+        jax.clear_caches()  # no program is used twice, and a hundred of them fill the memory
         found = [judge(images) for images in x]
         print(f"C11: {name}, {member}: quality {np.round(found, 3).tolist()}", file=sys.stderr)
         return found, x
