@@ -44,7 +44,7 @@ def cells(quick: bool) -> list[tuple[str, str]]:
     from experiments.claims import architectures
 
     if quick:
-        return [("small MLPs", member) for member in (*RIVALS, GP)]
+        return [("small MLPs", member) for member in (GAN, GP)]
     return [(a, m) for a in architectures.ARCHITECTURES for m in architectures.MEMBERS]
 
 
@@ -80,7 +80,8 @@ def bars(quality: dict[str, dict[str, list[float]]], rows: list[dict[str, float]
     gp = won(GP)
     found = [ledger.above(f"{GP}: share of successes", ledger.share(int(gp.sum()), gp.size), 0.9)]
     mean = lambda x: np.mean(x, axis=-1)
-    for rival in RIVALS:
+    there = next(iter(quality.values()))
+    for rival in (name for name in RIVALS if name in there):  # a quick run has one of them
         gap = (gp.astype(float) - won(rival)).mean(axis=0)
         what = f"share of successes, {GP} - {rival}"
         found.append(ledger.above(what, ledger.interval(gap, mean), 0.0))
@@ -119,10 +120,9 @@ def measure(seeds: int, quick: bool) -> Measured:
         pixels = np.nan_to_num(x[middle, :SHOWN, ..., 0])
         shown.setdefault(name, {})[member] = np.rint(100 * pixels).astype(int).tolist()
     at_random: dict[str, list[float]] = {GAN: [], GP: []}
-    for seed in range(1 if quick else RANDOM):
+    for seed in range(0 if quick else RANDOM):
         for member in at_random:
-            pair = architectures.plain_pair if quick else architectures.random_pair
-            players = pair(member) if quick else pair(seed, member)
+            players = architectures.random_pair(seed, member)
             at_random[member] += train(f"random {seed}", member, players, 1)[0]
     rows = table(at_random[GAN], at_random[GP])
     drawn = {"quality": quality, "samples": shown, "random": at_random, "table": rows}
