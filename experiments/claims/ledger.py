@@ -27,6 +27,7 @@ MODULES = {
     "C8": "c08_optimizer",
     "C9": "c09_loss_and_quality",
     "C10": "c10_modes",
+    "C11": "c11_robustness",
     "C12": "c12_one_sided",
     "C13": "c13_successors",
     "C14": "c14_batch_norm",

@@ -1,0 +1,216 @@
+"""Members on the architectures of WGAN-GP's robustness test, in miniature: what C11 trains.
+
+The architectures are `jwgan.models.robustness`'s, on scikit-learn's 8 x 8 digits. Such an image is
+halved once where the paper's are halved three times or more, so beside each strided convolution
+stands one that keeps the size: without it no layer of the critic would be normalised. The ResNets
+have 26 layers instead of 101, whose compilation alone takes minutes a member on one core.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+SHAPE = (8, 8, 1)
+WIDTH, LATENT, BATCH = 16, 16, 32
+MLP_WIDTH, DEPTH = 128, 26  # the paper's: 512, 101
+SAMPLES = 1000  # in a Frechet distance
+FASTER = 5.0  # every rate is the paper's times this: a run is a hundred times shorter
+NOT_FINITE = -1.0  # the quality of such a run, below that of all others
+
+
+class Member(NamedTuple):
+    """How a member is trained.
+
+    Attributes:
+      make: its name in `jwgan`.
+      numbers: beside its defaults; the rates before `FASTER`.
+      n_critic: critic updates for each generator update.
+      norm: of a critic that normalises, a name in `jwgan.models.norms`; "" for none.
+    """
+
+    make: str
+    numbers: dict[str, float]
+    n_critic: int
+    norm: str
+
+
+# Rates are those of the papers; the critic's norm is what each came with.
+_PENALISED = {"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9}  # the authors' DCGAN-like networks
+MEMBERS = {
+    # gan is dcgan's game and optimizer on wgan_gp's networks
+    "gan": Member("gan", {"learning_rate": 2e-4, "b1": 0.5}, 1, "layer_norm"),
+    "dcgan": Member("dcgan", {"learning_rate": 2e-4, "b1": 0.5}, 1, "batch_norm"),
+    "lsgan": Member(
+        "lsgan", {"critic_learning_rate": 2e-4, "generator_learning_rate": 2e-4}, 1, "batch_norm"
+    ),
+    "wgan": Member("wgan", {"learning_rate": 5e-5, "c": 0.01}, 5, "batch_norm"),
+    "wgan_gp": Member("wgan_gp", _PENALISED, 5, "layer_norm"),
+    "wgan_lp": Member("wgan_lp", _PENALISED, 5, "layer_norm"),
+    "sngan": Member("sngan", {"learning_rate": 2e-4}, 1, ""),
+}
+# name shown -> function of robustness.py
+ARCHITECTURES = {
+    "baseline": "baseline",
+    "no normalisation": "no_normalisation",
+    "tanh everywhere": "tanh_everywhere",
+    "MLP generator": "mlp_generator",
+    "constant filters": "constant_filters",
+    "gated everywhere": "gated_everywhere",
+    f"{DEPTH} layers": "resnet_101",
+}
+RANDOM_DEPTHS, RANDOM_FILTERS = (2, 3, 4), (5, 10, 20)  # the paper's: (4, ..., 20), (32, ...)
+
+
+def norm_of(member: str) -> Any:
+    """The norm of a member's critic, see `jwgan.models.norms`; None for none."""
+    from jwgan.models import norms
+
+    name = MEMBERS[member].norm
+    return getattr(norms, name) if name else None
+
+
+def pair(architecture: str, member: str) -> Any:
+    """(critic, generator), Linen modules of one of `ARCHITECTURES` for a member."""
+    from jwgan.models import robustness
+
+    name, norm = ARCHITECTURES[architecture], norm_of(member)
+    if name == "no_normalisation":
+        players = robustness.no_normalisation(SHAPE, WIDTH)
+    elif name == "mlp_generator":
+        players = robustness.mlp_generator(SHAPE, WIDTH, norm, features=(MLP_WIDTH,) * 4)
+    elif name == "resnet_101":
+        return robustness.resnet_101(SHAPE, WIDTH, norm, depth=DEPTH)
+    else:
+        players = getattr(robustness, name)(SHAPE, WIDTH, norm)
+    with_plain = (robustness.ConvCritic, robustness.ConvGenerator)
+    return tuple(p.clone(plain=(1,)) if isinstance(p, with_plain) else p for p in players)
+
+
+def random_pair(seed: int, member: str) -> Any:
+    """(critic, generator) drawn at random, the same for every member but for the critic's norm."""
+    from jwgan.models import robustness
+
+    return robustness.random_architecture(
+        seed,
+        SHAPE,
+        critic_norm=norm_of(member),
+        filters=RANDOM_FILTERS,
+        depths=RANDOM_DEPTHS,
+    )
+
+
+def plain_pair(member: str) -> Any:
+    """(critic, generator) that compile in a second, for a quick run: small MLPs."""
+    import jax.numpy as jnp
+
+    from jwgan.models import mlp
+
+    del member
+    return mlp.MLPCritic((16,)), mlp.MLPGenerator(SHAPE, (16,), final_activation=jnp.tanh)
+
+
+def build(member: str, players: Any) -> Any:
+    """The member's algorithm on two Linen modules."""
+    import jwgan
+    from jwgan import priors
+    from jwgan.models import mlp
+
+    def network(module: Any) -> Any:
+        if isinstance(module, mlp.MLPCritic | mlp.MLPGenerator):
+            return jwgan.from_linen(module)
+        return jwgan.from_linen(module, train={"train": True}, evaluate={"train": False})
+
+    settings = MEMBERS[member]
+    numbers = {
+        name: value * FASTER if name.endswith("rate") else value
+        for name, value in settings.numbers.items()
+    }
+    critic, generator = map(network, players)
+    make = getattr(jwgan, settings.make)
+    return make(critic, generator, prior=priors.normal(LATENT), **numbers)
+
+
+def _compiled(function: Any, *args: Any) -> Any:
+    """A jitted function's program, optimised less: a third of the seconds, and as fast to run."""
+    options = {"xla_backend_optimization_level": 1}
+    return function.lower(*args).compile(compiler_options=options)
+
+
+def samples(member: str, players: Any, images: Any, seeds: int, steps: int) -> Any:
+    """Trains seeds 0, 1, 2, ... side by side: `SAMPLES` images of each, [K, N, *SHAPE].
+
+    Args:
+      member: one of `MEMBERS`.
+      players: (critic, generator), Linen modules.
+      images: [N, *SHAPE] to train on.
+      seeds: K.
+      steps: generator updates.
+    """
+    import jax
+    import numpy as np
+
+    from jwgan import loop, many, sources
+
+    algorithm, n_critic = build(member, players), MEMBERS[member].n_critic
+    together = many.over(lambda: algorithm)
+    one = lambda n: sources.from_array(images, n_critic=n, batch_size=BATCH)
+    source, keys = many.drawn(one, [n_critic] * seeds), many.keys(range(seeds))
+    state = _compiled(jax.jit(lambda keys: together.init(keys, source.batch)), keys)(keys)
+    operand = source.fetch(0, steps)
+    program = _compiled(loop.chunk_program(together, source), state, operand, steps)
+    state, _ = program(state, operand)
+    key = jax.random.key(13)
+    draw = jax.jit(lambda state: together.sample(key, state, SAMPLES))
+    return np.asarray(_compiled(draw, state)(state))
+
+
+# ---- how good the images are ---------------------------------------------------------------------
+
+
+def judge(dataset: Any, features: Callable[[Any], Any]) -> Callable[[Any], float]:
+    """`images [N, *D] -> quality`, from 0 for uniform noise to 1 for real images.
+
+    (F(noise) - F(images)) / (F(noise) - F(real)), F the Frechet distance to held-out images; real
+    are training images. Images worse than noise are below 0, numbers that are not finite -1.
+
+    Args:
+      dataset: with held-out images.
+      features: `images [N, *D] -> [N, F]`.
+    """
+    import numpy as np
+
+    from jwgan.metrics import frechet
+
+    rng = np.random.default_rng(0)
+    held_out = frechet.moments(features(dataset.test_images))
+
+    def distance(x: Any) -> float:
+        return frechet.distance_of_moments(*held_out, *frechet.moments(features(x)))
+
+    shape = (SAMPLES, *dataset.images.shape[1:])
+    chosen = rng.choice(len(dataset.images), min(SAMPLES, len(dataset.images)), replace=False)
+    real = distance(dataset.images[chosen])
+    noise = distance(rng.uniform(-1, 1, shape).astype(np.float32))
+
+    def quality(x: Any) -> float:
+        if not np.isfinite(x).all():
+            return NOT_FINITE
+        return max((noise - distance(x)) / (noise - real), NOT_FINITE)
+
+    return quality
+
+
+def classifier_features(dataset: Any) -> Callable[[Any], Any]:
+    """Features of the classifier that also judges the runs of `experiments.digits`."""
+    import jax
+    import numpy as np
+
+    from experiments import evaluate
+
+    fitted = evaluate.fit_judge(dataset)
+    compute = jax.jit(fitted.features)
+    return lambda x: np.asarray(compute(fitted.params, x))
+
+
+def pixels(x: Any) -> Any:
+    """The images themselves, flat, as features: [N, *D] -> [N, F]; for a quick run."""
+    return x.reshape(len(x), -1)
