@@ -98,6 +98,7 @@ def run(chosen: Any) -> dict[str, dict[str, Any]]:
     from experiments import launch
 
     launch.use_compilation_cache()
+    launch.use_eigen()
     if chosen.quick:
         compile_fast()
     FOLDER.mkdir(parents=True, exist_ok=True)
