@@ -200,6 +200,12 @@ def w1_faithful() -> str:
     return tables_w1.faithful()
 
 
+def claims() -> str:
+    from experiments import tables_claims  # which imports this module
+
+    return tables_claims.verdicts()
+
+
 TABLES = {
     "members": members,
     "main-job": main_job,
@@ -214,4 +220,6 @@ TABLES = {
     "w1-ours": w1_ours,
     "w1-faithful": w1_faithful,
     "speed": tables_speed.speed,
+    "speed-penalty": tables_speed.penalty,
+    "claims": claims,
 }

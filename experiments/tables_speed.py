@@ -35,3 +35,14 @@ def speed() -> str:
 
     recorded = [figures(result_name(case, seeds)) for case, seeds in GOALS]
     return comparison([case for case in recorded if case])
+
+
+def penalty() -> str:
+    """A critic update with the gradient penalty beside one with clipping."""
+    from experiments.tables import figures, table
+
+    rows = [
+        [f"`{name}`", case["penalty_ms"], case["clipping_ms"], case["ratio"]]
+        for name, case in figures("speed-penalty").items()
+    ]
+    return table(["case", "with the penalty, ms", "with clipping, ms", "ratio"], rows)

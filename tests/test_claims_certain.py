@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from experiments import tables_w1
+from experiments import tables_claims, tables_w1
 from experiments.claims import (
     c01_parallel_lines,
     c02_gaussians,
@@ -152,3 +152,16 @@ def test_a_ledger_without_records_is_open_and_drawn(monkeypatch):
     assert ledger.verdict(found.bars) == OPEN
     assert len(found.bars) == 5
     assert c19_w1_estimate.draw(found.drawn).axes
+
+
+def test_the_readmes_table_counts_bars(monkeypatch):
+    bars = [{"verdict": ledger.HOLDS}, {"verdict": ledger.FAILS}, {"verdict": ledger.HOLDS}]
+    run = {"verdict": ledger.FAILS, "bars": bars, "seeds": 16}
+    result = lambda name: {"claims": {"C1": run}} if name == "claim-C1" else {}
+    monkeypatch.setattr(tables_claims, "figures", result)
+    lines = tables_claims.verdicts().splitlines()
+    assert len(lines) == 2 + len(ledger.MODULES)
+    assert lines[2].endswith("| fails | 2 of 3 | 16 |")
+    assert all("not measured yet" in line for line in lines[3:])
+    # a bar within a title would be a column more
+    assert {len(line.replace("\\|", "").split("|")) for line in lines} == {7}

@@ -145,6 +145,7 @@ def test_bad_options(extra, says, tmp_path, capsys, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_several_devices_and_low_precision_from_the_command_line(tmp_path, capsys, monkeypatch):
     """Four devices train one's run; bfloat16 another one, and both resume to the bit."""
     from experiments import launch, toy2d

@@ -1,0 +1,25 @@
+"""The claims ledger as tables, of what was recorded as claim-NUMBER."""
+
+from typing import Any
+
+from experiments.claims import ledger
+from experiments.tables import figures, table
+
+
+def recorded(number: str) -> dict[str, Any]:
+    """A claim's recorded result; {} if there is none."""
+    found: dict[str, Any] = figures(f"claim-{number}").get("claims", {}).get(number, {})
+    return found
+
+
+def verdicts() -> str:
+    """One row for each claim: what is said, what was found, the verdict."""
+    rows = []
+    for number in ledger.MODULES:
+        run, title = recorded(number), ledger.describe(number).title.replace("|", "\\|")
+        if not run:
+            rows.append([number, title, "not measured yet", "", ""])
+            continue
+        met = sum(bar["verdict"] == ledger.HOLDS for bar in run["bars"])
+        rows.append([number, title, run["verdict"], f"{met} of {len(run['bars'])}", run["seeds"]])
+    return table(["claim", "what is said", "verdict", "bars met", "seeds"], rows)
