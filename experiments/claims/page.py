@@ -16,7 +16,8 @@ def shown(bar: Mapping[str, Any]) -> list[str]:
         spread = "exact"
     side = "above" if bar["above"] else "at most"
     wanted = f"{side} {bar['threshold']:g}"
-    return [bar["what"], wanted, number(bar["value"]), spread, bar["verdict"]]
+    # the verdict where a phone shows it
+    return [bar["what"], bar["verdict"], wanted, number(bar["value"]), spread]
 
 
 def told(number: str, result: Mapping[str, Any]) -> list[Any]:
@@ -27,7 +28,7 @@ def told(number: str, result: Mapping[str, Any]) -> list[Any]:
     ledger.module(number).draw(result["drawn"]).savefig(buffer, format="png")
     settings = f"{result['data']}; {result['seeds']} seeds, {result['cpu_minutes']} CPU minutes"
     quick = " A quick run, too short to judge by." if result["quick"] else ""
-    head = ["statistic", "wanted", "found", "95 % interval", "verdict"]
+    head = ["statistic", "verdict", "wanted", "found", "95 % interval"]
     return [
         article.Heading(f"{number}. {result['title']}: {result['verdict']}"),
         article.Paragraph(f"{result['claim']} ({result['source']})"),
