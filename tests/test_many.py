@@ -89,7 +89,10 @@ def test_members_divided_among_devices_are_solo_runs():
 def test_divided_members_say_nothing_to_each_other():
     mapped = many.divided(two_devices())
     algorithm = many.over(member("wgan_gp"), None, mapped)
-    source = many.drawn(from_rows, [2] * 4, mapped)
+    draw = lambda n: sources.from_sampler(
+        lambda key, num: jax.random.normal(key, (num, DATA)), n_critic=n, batch_size=BATCH
+    )
+    source = many.drawn(draw, [2] * 4, mapped)
     state = jax.jit(lambda keys: algorithm.init(keys, source.batch))(many.keys(range(4)))
     program = loop.chunk_program(algorithm, source).lower(state, source.fetch(0, 3), 3).compile()
     words = ("all-gather", "all-reduce", "all-to-all", "collective-permute")
