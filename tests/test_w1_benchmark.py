@@ -11,6 +11,7 @@ import pytest
 
 from experiments import record, tables, tables_w1, w1_benchmark, w1_methods
 from jwgan import critics, loop, networks, objectives, penalties, sources
+from jwgan.models import mlp
 from jwgan.problems import funnels, pairs
 
 KEY = jax.random.key(5)
@@ -131,6 +132,29 @@ def test_every_method_learns_and_keeps_its_bound(name):
         assert got["w1"] <= pair.w1 + 4 * got["w1_se"]
     assert [row["iteration"] for row in got["on_the_way"]] == [20]
     assert all(got["chosen_by"] >= other["chosen_by"] for other in got["others"])
+
+
+def test_a_constant_norm_has_the_scores_of_spectral_norm_and_another_gradient():
+    """Along W, where the score does not change, the full gradient is none and this one is not."""
+    inner = networks.from_linen(mlp.MLPCritic((32, 32)))
+    x = jax.random.normal(KEY, (64, 3))
+    network, constant = (
+        networks.with_spectral_norm(inner, 5),
+        w1_methods.with_constant_norm(inner, 5),
+    )
+    params, state = network.init(jax.random.key(0), x)
+    score = lambda net: lambda p: net.apply(p, state, x)[0].sum()
+    assert float(score(network)(params)) == pytest.approx(float(score(constant)(params)), rel=1e-5)
+    full, part = (jax.grad(score(net))(params) for net in (network, constant))
+    along = lambda tree: [
+        abs(float(jnp.vdot(g, w)))
+        for g, w in zip(jax.tree.leaves(tree), jax.tree.leaves(params), strict=True)
+        if w.ndim == 2
+    ]
+    assert max(along(full)) < 1e-2 * min(along(part))
+    spun = constant.apply(params, state, x)[1]["u"], network.apply(params, state, x)[1]["u"]
+    for mine, theirs in zip(*spun, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 # ---- the command ---------------------------------------------------------------------------------

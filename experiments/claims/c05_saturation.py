@@ -68,23 +68,17 @@ def worlds_of() -> dict[str, tuple[Any, Any]]:
     }
 
 
-def _gradients_on_the_way(sample: Any, generator: Any, looks: list[int], seeds: int) -> Any:
-    """[looks, 4, K]: norm and spread of the saturating gradient, then of -log D's."""
+def _discriminator_update(sample: Any, critic: Any, generator: Any, prior: Any) -> Any:
+    """`(state, key) -> state`: the discriminator alone goes on, with Adam's rates of the game."""
     import jax
-    import numpy as np
     import optax
 
     from experiments.claims import worlds
-    from jwgan import adversarial, algorithms, objectives, penalties, priors
+    from jwgan import adversarial, objectives, penalties
 
-    critic, _ = worlds.players()
-    prior = priors.normal(worlds.LATENT)
-    game = algorithms.gan_minimax(critic, generator, prior=prior, learning_rate=1e-4)
     tx = optax.adam(1e-4, b1=0.5)
-    saturating = lambda score: jax.nn.log_sigmoid(-score)
-    alternative = lambda score: -jax.nn.log_sigmoid(score)
 
-    def discriminator_update(state: Any, key: Any) -> Any:
+    def update(state: Any, key: Any) -> Any:
         key_real, key_z = jax.random.split(key)
         fake, _ = generator.apply(
             state.generator.params, state.generator.model_state, prior(key_z, worlds.BATCH)
@@ -101,6 +95,24 @@ def _gradients_on_the_way(sample: Any, generator: Any, looks: list[int], seeds: 
             penalty=penalties.none(),
         )
         return state._replace(critic=player)
+
+    return update
+
+
+def _gradients_on_the_way(sample: Any, generator: Any, looks: list[int], seeds: int) -> Any:
+    """[looks, 4, K]: norm and spread of the saturating gradient, then of -log D's."""
+    import jax
+    import numpy as np
+
+    from experiments.claims import worlds
+    from jwgan import algorithms, priors
+
+    critic, _ = worlds.players()
+    prior = priors.normal(worlds.LATENT)
+    game = algorithms.gan_minimax(critic, generator, prior=prior, learning_rate=1e-4)
+    discriminator_update = _discriminator_update(sample, critic, generator, prior)
+    saturating = lambda score: jax.nn.log_sigmoid(-score)
+    alternative = lambda score: -jax.nn.log_sigmoid(score)
 
     def start(key: Any) -> Any:
         state = game.init(key, jax.ShapeDtypeStruct((1, worlds.BATCH, 2), np.float32))

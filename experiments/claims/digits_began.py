@@ -48,6 +48,24 @@ def member(gamma: Any) -> Any:
     )
 
 
+def _looker(together: Any, settings: Any, held_out: Any) -> Any:
+    """`(states) -> (losses of held_out [K, N], of as many samples [K, N], those [K, N, 64])`."""
+    import jax
+
+    from jwgan import many
+
+    z = together.prior(jax.random.key(13), len(held_out))
+
+    @jax.jit
+    def look(states: Any) -> Any:
+        fake = together.generate(states, z)
+        score = many.each(member, settings)
+        of_fake = score(lambda one, state, x: one.score(state, x), states, fake)
+        return together.score(states, held_out), of_fake, fake.reshape(*of_fake.shape, -1)
+
+    return look
+
+
 def play(
     gammas: Sequence[float], seeds: int, *, steps: int, looks: int, first_seed: int = FIRST_SEED
 ) -> Trace:
@@ -59,22 +77,15 @@ def play(
     from jwgan import loop, many, sources
 
     dataset = tasks.load_images("digits").dataset
-    held_out, stretch = dataset.test_images, max(1, steps // looks)
+    stretch = max(1, steps // looks)
     settings = many.grid(seed=range(first_seed, first_seed + seeds), gamma=gammas)
     keys = many.keys(settings.pop("seed"))
     together = many.over(member, settings)
     one = lambda n: sources.from_array(dataset.images, n_critic=n, batch_size=BATCH)
     source = many.drawn(one, [1] * len(keys))
-    z = together.prior(jax.random.key(13), len(held_out))
+    look = _looker(together, settings, dataset.test_images)
     rows: list[Any] = []
     means: list[dict[str, Any]] = []
-
-    @jax.jit
-    def look(states: Any) -> Any:
-        fake = together.generate(states, z)
-        score = many.each(member, settings)
-        of_fake = score(lambda one, state, x: one.score(state, x), states, fake)
-        return together.score(states, held_out), of_fake, fake.reshape(*of_fake.shape, -1)
 
     def record(first: int, info: Any) -> None:
         scalars = {**info._asdict(), **info.objective}
