@@ -13,6 +13,7 @@ from experiments.claims import (
     c16_normal_losses,
     c17_balance,
     c19_w1_estimate,
+    digits_began,
     judges,
     ledger,
 )
@@ -132,6 +133,25 @@ def test_data_are_diverse_and_good_and_one_image_is_not_diverse():
     np.testing.assert_allclose(found["distance to data"][:2], 0, atol=1e-6)
     assert found["distance to data"][2] > 4
     assert found["confidence"][0] > 0.95
+
+
+def test_noise_on_the_digits_is_fixed_and_has_its_standard_deviation():
+    images = np.zeros((1000, 8, 8, 1), np.float32)
+    noise = digits_began.noisy(images, 0.6)
+    assert noise.dtype == np.float32
+    np.testing.assert_allclose([noise.mean(), noise.std()], [0, 0.6], atol=0.01)
+    np.testing.assert_array_equal(noise, digits_began.noisy(images, 0.6))
+    np.testing.assert_array_equal(digits_began.noisy(images, 0.0), images)
+
+
+def test_balance_is_drawn_over_its_samples_and_told_by_gamma():
+    strip = c17_balance.pixels(np.linspace(-2, 2, 128).reshape(2, 64))
+    assert (strip[0][0], strip[1][-1]) == (-100, 100)
+    curve = [[0.3, 0.4], [0.3, 0.5]]
+    figure = c17_balance.draw({"steps": [1, 2], "ratio": {"a": curve}, "samples": {"b": strip}})
+    assert [ax.get_ylabel() for ax in figure.axes] == ["E L(G(z)) / E L(x)", "b"]
+    medians = np.array([1.0, 3.0, 2.0, 2.0, 7.0, 8.0])
+    assert c17_balance.in_words({"x": medians}, 2) == ("x at gamma 0.3, 0.5, 0.7: 2, 2, 7.5.",)
 
 
 def test_what_is_not_recorded_leaves_a_bar_open_unless_the_rest_decides():

@@ -66,10 +66,33 @@ def _looker(together: Any, settings: Any, held_out: Any) -> Any:
     return look
 
 
+def noisy(images: Any, noise: float) -> Any:
+    """Images [N, 8, 8, 1] with fixed normal noise of that standard deviation in every pixel."""
+    import numpy as np
+
+    more = noise * np.random.default_rng(0).normal(size=images.shape)
+    return (images + more).astype(np.float32)
+
+
 def play(
-    gammas: Sequence[float], seeds: int, *, steps: int, looks: int, first_seed: int = FIRST_SEED
+    gammas: Sequence[float],
+    seeds: int,
+    *,
+    steps: int,
+    looks: int,
+    first_seed: int = FIRST_SEED,
+    noise: float = 0.0,
 ) -> Trace:
-    """Trains every gamma with every seed in one program; member i has gammas[i // seeds]."""
+    """Trains every gamma with every seed in one program; member i has gammas[i // seeds].
+
+    Args:
+      gammas: diversity ratios.
+      seeds: runs of each, with seeds first_seed and on.
+      steps: updates.
+      looks: evenly spaced over them.
+      first_seed: see seeds.
+      noise: standard deviation of noise on the training images, see `noisy`.
+    """
     import jax
     import numpy as np
 
@@ -81,7 +104,8 @@ def play(
     settings = many.grid(seed=range(first_seed, first_seed + seeds), gamma=gammas)
     keys = many.keys(settings.pop("seed"))
     together = many.over(member, settings)
-    one = lambda n: sources.from_array(dataset.images, n_critic=n, batch_size=BATCH)
+    images = noisy(dataset.images, noise)
+    one = lambda n: sources.from_array(images, n_critic=n, batch_size=BATCH)
     source = many.drawn(one, [1] * len(keys))
     look = _looker(together, settings, dataset.test_images)
     rows: list[Any] = []

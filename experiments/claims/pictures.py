@@ -53,6 +53,29 @@ def bands(
     return figure
 
 
+def strips_below(figure: Any, strips: Mapping[str, Any]) -> Any:
+    """Rows of images under the one axes of a figure.
+
+    Args:
+      figure: of `bands` or `boxes`.
+      strips: name -> images [N, H, W, C] in [-1, 1], drawn side by side.
+    """
+    from jwgan import report
+
+    rows = len(strips)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + 0.6 * rows)
+    grid = figure.add_gridspec(1 + rows, 1, height_ratios=[height, *[0.6] * rows])
+    figure.axes[0].set_subplotspec(grid[0])
+    for i, (name, images) in enumerate(strips.items(), start=1):
+        ax = figure.add_subplot(grid[i])
+        ax.imshow(report.image_grid(images, columns=len(images), scale=4), cmap="gray")
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.set_ylabel(name, fontsize=8, rotation=0, ha="right", va="center")
+    return figure
+
+
 def boxes(groups: Mapping[str, Any], *, y: str, lines: Mapping[str, float] | None = None) -> Any:
     """One box for each group of values, with every seed as a dot.
 
