@@ -135,7 +135,7 @@ def draw(drawn: dict[str, Any]) -> Any:
         drawn["ratio"],
         x="updates",
         y="E L(G(z)) / E L(x)",
-        lines={f"{gamma}": gamma for gamma in GAMMAS},
+        lines={f"_{gamma}": gamma for gamma in GAMMAS},  # not in the legend
     )
     image = lambda x: np.asarray(x, float).reshape(-1, 8, 8, 1) / 100
     return pictures.strips_below(figure, {k: image(x) for k, x in drawn["samples"].items()})
