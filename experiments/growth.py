@@ -50,20 +50,20 @@ MLP = {"batch": 64, "n_critic": 5, "width": 64, "seeds": 1}
 CONV = {"batch": 8, "n_critic": 2, "width": 8, "side": 32}
 AXES = (
     Axis(
-        "batch", (8, 64, 256, 1024), 1,
+        "batch", (8, 32, 64, 128, 256, 512, 1024), 1,
         "A small batch leaves the matrix products too thin to fill the core, and every operation "
         "has a fixed price (dispatch, and the optimizer, which does not see the batch): that is a. "
         "Above, the line holds as long as a layer's activations stay in the caches.",
         "Parameters and Adam's moments do not depend on the batch; activations are proportional.",
     ),
     Axis(
-        "n_critic", (1, 5, 16), 1,
+        "n_critic", (1, 2, 5, 10, 16), 1,
         "Critic updates follow one another in a loop, each costing the same; a is the generator's "
         "update, once a step.",
         "The loop reuses its memory; only the rows drawn for a step grow, and they are small.",
     ),
     Axis(
-        "width", (16, 64, 256, 512), 2,
+        "width", (16, 32, 64, 128, 256, 512), 2,
         "Hidden layers cost width squared; input, output, activations and noise cost width, and "
         "every operation a fixed price. So narrow networks lie above the line's slope: their time "
         "is mostly a.",
@@ -71,14 +71,14 @@ AXES = (
         "width.",
     ),
     Axis(
-        "seeds", (1, 4, 16, 32), 1,
+        "seeds", (1, 2, 4, 8, 16, 32), 1,
         "A step of this width already fills the core, so vmapped seeds only add up; for networks "
         "so small that dispatch dominates the first seeds are nearly free, and wide ones cost more "
         "side by side than alone (last section); caches are the likely reason, not a measured one.",
         "Every seed has its own state and activations.",
     ),
     Axis(
-        "side", (16, 32, 48), 2,
+        "side", (16, 24, 32, 48, 64), 2,
         "Convolutions cost pixels, and every doubling of the side adds a level of about as many "
         "operations again (a quarter of the pixels, four times the pairs of channels): side "
         "squared times its logarithm, so the line is left upwards.",
@@ -224,6 +224,7 @@ def main() -> None:
     from experiments import growth_page, launch, record
 
     launch.use_compilation_cache()
+    launch.use_eigen()
     try:
         result = record.load("growth")["figures"] if config.recorded else grown()
         out = pathlib.Path(config.out)
