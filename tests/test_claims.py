@@ -92,3 +92,5 @@ def test_the_certain_claim_holds_and_is_drawn(tmp_path):
     assert "data:image/png;base64," in text
     assert "&lt;b&gt;seen" in text
     assert "http" not in text.replace("http-equiv", "")
+    page.write_pictures({"C18": result}, tmp_path / "pictures")
+    assert (tmp_path / "pictures" / "claim-C18.png").read_bytes().startswith(b"\x89PNG")

@@ -71,6 +71,7 @@ def _arguments(argv: list[str] | None) -> Any:
     parser.add_argument("--quick", action="store_true", help="fewer seeds and steps")
     parser.add_argument("--list", action="store_true", help="the claims and their last verdicts")
     parser.add_argument("--report", action="store_true", help="write one page of the last results")
+    parser.add_argument("--pictures", metavar="FOLDER", help="write the last results' pictures")
     parser.add_argument("--json", action="store_true", help="print one line of JSON at the end")
     chosen = parser.parse_args(argv)
     for number in chosen.numbers:
@@ -125,15 +126,17 @@ def main() -> None:
         chosen = _arguments(None)
     except ValueError as error:
         options.fail(error)
-    if chosen.list or chosen.report:
+    if chosen.list or chosen.report or chosen.pictures:
         known = {number: last(number) for number in chosen.numbers}
         results = {number: result for number, result in known.items() if result}
     else:
         results = run(chosen)
-    if chosen.report:
-        from experiments.claims import page
+    from experiments.claims import page
 
+    if chosen.report:
         print(f"report: {page.write(results, FOLDER)}", file=sys.stderr)
+    if chosen.pictures:
+        page.write_pictures(results, pathlib.Path(chosen.pictures))
     if chosen.json:
         print(json.dumps({"claims": results}))
     else:

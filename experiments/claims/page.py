@@ -20,12 +20,17 @@ def shown(bar: Mapping[str, Any]) -> list[str]:
     return [bar["what"], bar["verdict"], wanted, number(bar["value"]), spread]
 
 
+def picture(number: str, result: Mapping[str, Any]) -> bytes:
+    """A claim's picture as PNG."""
+    buffer = io.BytesIO()
+    ledger.module(number).draw(result["drawn"]).savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
 def told(number: str, result: Mapping[str, Any]) -> list[Any]:
     """A claim's blocks, see `jwgan.article`."""
     from jwgan import article
 
-    buffer = io.BytesIO()
-    ledger.module(number).draw(result["drawn"]).savefig(buffer, format="png")
     settings = f"{result['data']}; {result['seeds']} seeds, {result['cpu_minutes']} CPU minutes"
     quick = " A quick run, too short to judge by." if result["quick"] else ""
     head = ["statistic", "verdict", "wanted", "found", "95 % interval"]
@@ -34,7 +39,7 @@ def told(number: str, result: Mapping[str, Any]) -> list[Any]:
         article.Paragraph(f"{result['claim']} ({result['source']})"),
         article.Paragraph(f"Criterion, written before the run: {result['criterion']}"),
         article.Table(head, [shown(bar) for bar in result["bars"]]),
-        article.Figure(buffer.getvalue(), f"{settings}.{quick}", result["title"]),
+        article.Figure(picture(number, result), f"{settings}.{quick}", result["title"]),
         *map(article.Paragraph, result["remarks"]),
     ]
 
@@ -58,3 +63,10 @@ def write(results: Mapping[str, Mapping[str, Any]], folder: pathlib.Path) -> pat
     title = "Is what the papers say true?"
     path.write_text(article.render(title, "jwgan · the claims ledger", blocks), encoding="utf-8")
     return path
+
+
+def write_pictures(results: Mapping[str, Mapping[str, Any]], folder: pathlib.Path) -> None:
+    """Writes claim-CN.png of each claim into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, found in results.items():
+        (folder / f"claim-{number}.png").write_bytes(picture(number, found))
