@@ -88,6 +88,9 @@ def test_noise_has_quality_0_real_images_1_and_broken_ones_less():
     assert quality(digits.images[:1000]) == pytest.approx(1.0, abs=0.01)
     assert quality(digits.images[:1] + 0 * noise) < 0.9  # one image again and again
     assert quality(noise * float("nan")) == architectures.NOT_FINITE
+    far = digits._replace(test_images=digits.test_images / 2 + noise[: len(digits.test_images)])
+    quality = architectures.judge(far, architectures.pixels)  # real images are far from these
+    assert quality(digits.images[:1000]) == pytest.approx(1.0, abs=0.02)
 
 
 def test_a_picture_from_json_marks_what_failed():
