@@ -41,6 +41,16 @@ def euclidean(error: Array) -> Array:
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, squared, 1.0)), 0.0)
 
 
+def elu(x: Array) -> Array:
+    """The exponential linear unit: x above 0, exp(x) - 1 below; derivative 1 at 0.
+
+    Within 1e-7 of `jax.nn.elu`, which spends several per cent of BEGAN's step on the CPU on the
+    digits of `expm1` near 0 that the layers' sums do not have.
+    """
+    positive = x > 0
+    return jnp.where(positive, x, jnp.exp(jnp.where(positive, 0.0, x)) - 1.0)
+
+
 # ---- BEGAN ---------------------------------------------------------------------------------------
 
 
@@ -103,9 +113,9 @@ class BEGANEncoder(nn.Module):
         for i in range(num_scales):
             features = self.n * (i + 1)
             # padded evenly, as other frameworks do: SAME would pad the bottom and right only
-            x = nn.elu(Conv(features, 3, 1 if i == 0 else 2, ((1, 1), (1, 1)))(x))
-            x = _blend(carry, x, nn.elu(Conv(features, 3)(x)))
-        x = _blend(carry, x, nn.elu(Conv(features, 3)(x)))
+            x = elu(Conv(features, 3, 1 if i == 0 else 2, ((1, 1), (1, 1)))(x))
+            x = _blend(carry, x, elu(Conv(features, 3)(x)))
+        x = _blend(carry, x, elu(Conv(features, 3)(x)))
         return nn.Dense(self.h)(x.reshape(x.shape[0], -1))
 
 
@@ -142,13 +152,13 @@ class BEGANDecoder(nn.Module):
         *larger, side = began_scales(self.image_shape)
         x = nn.Dense(side * side * self.n)(z.reshape(z.shape[0], -1))
         x = h0 = x.reshape(-1, side, side, self.n)
-        x = self._two(carry, x, nn.elu(Conv(self.n, 3)(x)))
+        x = self._two(carry, x, elu(Conv(self.n, 3)(x)))
         for i in range(len(larger)):
             if self.skips and i > 0:
                 # upsampling both after they are joined is the same as before
                 h0 = upsample(h0)
             joined = jnp.concatenate([x, h0], -1) if self.skips else x
-            y = nn.elu(UpsampleConv(self.n)(joined))
+            y = elu(UpsampleConv(self.n)(joined))
             x = self._two(carry, x if carry is None else upsample(joined), y)
         x = Conv(self.image_shape[-1], 3)(x)
         return x if self.final_activation is None else self.final_activation(x)
@@ -156,7 +166,7 @@ class BEGANDecoder(nn.Module):
     def _two(self, carry: Array | None, x: Array, y: Array) -> Array:
         """The rest of a scale: x in, y out of its first convolution."""
         y = _blend(carry, x, y)
-        return _blend(carry, y, nn.elu(Conv(self.n, 3)(y)))
+        return _blend(carry, y, elu(Conv(self.n, 3)(y)))
 
 
 class BEGANCritic(nn.Module):

@@ -46,6 +46,16 @@ def plain_decoder(p, h, n, skips=False):
     return plain_conv(p["Conv_3"], x)
 
 
+def test_elu_is_jax_nn_elu_and_has_its_derivatives():
+    x = jnp.concatenate([jnp.linspace(-30, 30, 1001), jnp.array([0.0, -0.0, -1e-7, 1e-7])])
+    once = lambda f: jax.vmap(jax.grad(f))
+    twice = lambda f: jax.vmap(jax.grad(jax.grad(f)))
+    for of in (lambda f: f, once, twice):
+        np.testing.assert_allclose(of(autoencoder.elu)(x), of(jax.nn.elu)(x), rtol=0, atol=1.2e-7)
+    assert jax.grad(autoencoder.elu)(0.0) == 1.0
+    assert jnp.isfinite(jax.grad(autoencoder.elu)(1e3))
+
+
 def close(a, b):
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5)
 
