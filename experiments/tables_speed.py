@@ -20,13 +20,14 @@ def comparison(cases: list[dict[str, Any]]) -> str:
                 case.get("goal") or "",
                 case["cpu_seconds_per_iteration"],
                 peer.get("cpu_seconds_per_iteration", ""),
+                f"{100 * case['nominal_share']:.0f} %",
                 f"{100 * case['roofline_share']:.0f} %",
                 case["compile_seconds"],
                 case["peak_memory_mb"],
             ]
         )
     head = ["case", "seeds", "iterations/s", "PyTorch", "ratio", "goal", "CPU s", "PyTorch's"]
-    return table([*head, "of roofline", "compile s", "MB"], rows)
+    return table([*head, "of roofline", "done", "compile s", "MB"], rows)
 
 
 def speed() -> str:
