@@ -108,8 +108,14 @@ def _wgrad(g: Geometry, x: Array, dy: Array) -> Array:
 
 
 def _by_platform(g: Geometry, a: Array, b: Array, *, cpu: Callable, default: Callable) -> Array:
-    cpu, default = _one_by_one(functools.partial(cpu, g)), functools.partial(default, g)
+    cpu, default = _one_by_one(_traced_once(cpu, g)), _traced_once(default, g)
     return lax.platform_dependent(a, b, cpu=cpu, default=default)
+
+
+@functools.cache
+def _traced_once(kernel: Callable, g: Geometry) -> Callable[[Array, Array], Array]:
+    """`kernel(g, ...)`, whose jaxpr JAX keeps: a step applies its networks several times."""
+    return jax.jit(functools.partial(kernel, g), inline=True)
 
 
 def _one_by_one(kernel: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
