@@ -200,6 +200,12 @@ def w1_faithful() -> str:
     return tables_w1.faithful()
 
 
+def w1_seeds() -> str:
+    from experiments import tables_w1
+
+    return tables_w1.spread()
+
+
 def claims() -> str:
     from experiments import tables_claims  # which imports this module
 
@@ -219,6 +225,7 @@ TABLES = {
     **tables_transport.TABLES,
     "w1-ours": w1_ours,
     "w1-faithful": w1_faithful,
+    "w1-seeds": w1_seeds,
     "speed": tables_speed.speed,
     "speed-penalty": tables_speed.penalty,
     "claims": claims,
