@@ -27,6 +27,7 @@ RUNS = {
     "on the device": ["toy2d", "--width", "8"],
     "streamed": ["wgan_gp", "--width", "2", "--stream"],  # 8x8 digits
 }
+QUICK = ("on the device", 2)  # the others are minutes long
 
 
 def free_port():
@@ -73,8 +74,14 @@ def difference(a, b):
     return max(float(np.abs(x - y).max()) for x, y in pairs)
 
 
-@pytest.mark.parametrize("num", [2, pytest.param(4, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", RUNS)
+@pytest.mark.parametrize(
+    ("kind", "num"),
+    [
+        pytest.param(kind, num, marks=[pytest.mark.slow] if (kind, num) != QUICK else [])
+        for kind in RUNS
+        for num in (2, 4)
+    ],
+)
 def test_several_processes_are_one(kind, num, tmp_path):
     """And a run of several processes goes on with one, and the other way round."""
     finish(start(tmp_path / "one", kind, 1, 20))
