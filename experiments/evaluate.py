@@ -86,9 +86,10 @@ def health(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
     }
     if task.dataset is not None:
         seen = task.dataset.images[: len(held_out)]
-        score = lambda x: algorithm.score(state, x).mean()
-        gap = score(seen) - score(fake)
-        found["held_out_gap"] = jnp.where(gap > 0, (score(seen) - score(held_out)) / gap, 0.0)
+        of_seen, *others = (algorithm.score(state, x) for x in (seen, fake, held_out))
+        # positive where the critic tells data from the others, energies included
+        gap, learnt = (algorithm.separation(of_seen, other) for other in others)
+        found["held_out_gap"] = jnp.where(gap > 0, learnt / gap, 0.0)
     return found
 
 

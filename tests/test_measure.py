@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import launch, measure, tasks, toy2d, wgan_gp
+from experiments import evaluate, launch, measure, tasks, toy2d, wgan_gp
 from jwgan import data, report
 from jwgan.types import Algorithm, score_gap
 
@@ -86,6 +86,19 @@ def image_task(held_out):
     test = np.random.default_rng(1).uniform(-1, 1, (20, 2, 2, 1)).astype(np.float32)
     dataset = data.Dataset("noise", images, test_images=test if held_out else None)
     return tasks.Task("noise", (2, 2, 1), None, test if held_out else images, dataset)
+
+
+def test_what_was_learnt_by_heart_is_a_share_of_the_gap_for_energies_too():
+    task = image_task(held_out=True)
+    images, half = task.dataset.images, 10  # points of each that the alarm looks at
+    mean = lambda x: x.mean((1, 2, 3))
+    fake = np.full((20, 2, 2, 1), -3.0)
+    share = (mean(images[:half]) - mean(task.held_out[:half])).mean() / (images[:half].mean() + 3)
+    for sign, separation in ((1, score_gap), (-1, lambda real, fake: score_gap(fake, real))):
+        member = known(fake, lambda x: sign * mean(x), separation)
+        found = evaluate.health(task, member, jnp.zeros((2, 2, 1)))
+        assert found["held_out_gap"] == pytest.approx(share, rel=1e-4)
+        assert abs(share) > 0.001
 
 
 def test_images_have_a_name_of_their_own_and_words():
