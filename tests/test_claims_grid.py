@@ -111,3 +111,28 @@ def test_a_cell_is_trained_and_gives_images_of_each_seed():
     assert x.shape == (2, architectures.SAMPLES, 8, 8, 1)
     assert np.isfinite(x).all()
     assert np.abs(x[0] - x[1]).max() > 0.01  # the seeds are different runs
+
+
+def test_an_interrupted_grid_goes_on_where_it_was(tmp_path):
+    trained = []
+
+    def train(name, member, players, seeds):
+        trained.append((name, member, players))
+        if players == "stop":
+            raise KeyboardInterrupt
+        return [0.5, -1.0], [[1, 2]]
+
+    cells = c11.Cells(tmp_path / "cells", train)
+    first = cells.get("a", "gan", str.upper, 2)
+    with pytest.raises(KeyboardInterrupt):
+        cells.get("b", "gan", lambda member: "stop", 2)
+    again = c11.Cells(tmp_path / "cells", train)
+    assert list(again.get("a", "gan", str.upper, 2)) == list(first)
+    assert trained == [("a", "gan", "GAN"), ("b", "gan", "stop")]
+    again.get("a", "gan", str.upper, 3)  # other seeds are another cell
+    again.get("b", "gan", str.upper, 2)
+    assert len(trained) == 4
+    again.forget()
+    again.get("a", "gan", str.upper, 2)
+    assert len(trained) == 5
+    c11.Cells(None, train).forget()

@@ -69,9 +69,9 @@ def measure(seeds: int, quick: bool) -> Measured:
         by_member[name] = rank.tolist()
         example[name] = {"watched": watched[:, 0].tolist(), "w1": trace.w1[:, 0].tolist()}
         if name in ALSO:
-            middle, low, high = ledger.interval(rank)
+            value, low, high = ledger.interval(rank)
             what = f"{name}: rank correlation of {figure.replace('_', ' ')} and W1"
-            remarks.append(f"{what} {middle:.2f} ({low:.2f} to {high:.2f}).")
+            remarks.append(f"{what} {value:.2f} ({low:.2f} to {high:.2f}).")
         elif figure == "wasserstein_estimate":
             what = f"{name}: rank correlation of estimate and W1"
             bars.append(ledger.above(what, ledger.interval(rank), 0.5))

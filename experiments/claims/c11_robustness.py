@@ -1,5 +1,9 @@
 """C11: on how many architectures does a member train at all?"""
 
+import functools
+import json
+import pathlib
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -30,6 +34,7 @@ THRESHOLDS = (0.5, 0.6, 0.7, 0.8, SUCCESS, 0.95)
 RIVALS = ("wgan", "dcgan", "lsgan")  # those that the paper compares with
 GAN, GP = "dcgan", "wgan_gp"  # of the random architectures
 SHOWN = 9  # images of a cell in the picture
+CELLS = pathlib.Path("runs") / "claims" / "C11-cells"
 
 
 def succeeds(quality: Any, threshold: float = SUCCESS) -> Any:
@@ -90,7 +95,37 @@ def bars(quality: dict[str, dict[str, list[float]]], rows: list[dict[str, float]
     return [*found, ledger.above(what, discordant(row), 0.5)]
 
 
-def measure(seeds: int, quick: bool) -> Measured:
+class Cells:
+    """What was trained, kept in a folder until all is there: an interrupted run goes on.
+
+    Args:
+      folder: for a file of each cell; None keeps nothing.
+      train: `(name, member, players, seeds) -> (qualities [K], pixels [N, H, W])`.
+    """
+
+    def __init__(self, folder: pathlib.Path | None, train: Any) -> None:
+        self.folder, self.train = folder, train
+
+    def get(self, name: str, member: str, make: Any, seeds: int) -> tuple[list[float], Any]:
+        """A cell's qualities and images, from its file or by training `make(member)`."""
+        path = self.folder and self.folder / f"{name}, {member}, {seeds} seeds.json"
+        if path and path.is_file():
+            return tuple(json.loads(path.read_text(encoding="utf-8")))
+        found = self.train(name, member, make(member), seeds)
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(".part")
+            part.write_text(json.dumps(found), encoding="utf-8")
+            part.replace(path)
+        return found
+
+    def forget(self) -> None:
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def trainer(quick: bool) -> Any:
+    """The `train` of `Cells`."""
     import jax
     import numpy as np
 
@@ -100,30 +135,37 @@ def measure(seeds: int, quick: bool) -> Measured:
     digits = data.digits()
     features = architectures.pixels if quick else architectures.classifier_features(digits)
     judge = architectures.judge(digits, features)
-    steps = 20 if quick else STEPS
 
     def train(name: str, member: str, players: Any, seeds: int) -> tuple[list[float], Any]:
+        steps = 20 if quick else STEPS
         x = architectures.samples(member, players, digits.images, seeds, steps)
         jax.clear_caches()  # no program is used twice, and a hundred of them fill the memory
         found = [judge(images) for images in x]
         print(f"C11: {name}, {member}: quality {np.round(found, 3).tolist()}", file=sys.stderr)
-        return found, x
+        # of the seed in the middle, so that the picture is neither the best nor the worst
+        pixels = np.nan_to_num(x[int(np.argsort(found)[len(found) // 2]), :SHOWN, ..., 0])
+        return found, np.rint(100 * pixels).astype(int).tolist()
 
+    return train
+
+
+def measure(seeds: int, quick: bool) -> Measured:
+    from experiments.claims import architectures
+
+    trained = Cells(None if quick else CELLS, trainer(quick))
     quality: dict[str, dict[str, list[float]]] = {}
     shown: dict[str, dict[str, Any]] = {}
     for name, member in cells(quick):
-        pair = architectures.plain_pair(member) if quick else architectures.pair(name, member)
-        found, x = train(name, member, pair, seeds)
+        make = architectures.plain_pair if quick else functools.partial(architectures.pair, name)
+        found, pixels = trained.get(name, member, make, seeds)
         quality.setdefault(name, {})[member] = found
-        # of the seed in the middle, so that the picture is neither the best nor the worst
-        middle = int(np.argsort(found)[len(found) // 2])
-        pixels = np.nan_to_num(x[middle, :SHOWN, ..., 0])
-        shown.setdefault(name, {})[member] = np.rint(100 * pixels).astype(int).tolist()
+        shown.setdefault(name, {})[member] = pixels
     at_random: dict[str, list[float]] = {GAN: [], GP: []}
     for seed in range(0 if quick else RANDOM):
+        make = functools.partial(architectures.random_pair, seed)
         for member in at_random:
-            players = architectures.random_pair(seed, member)
-            at_random[member] += train(f"random {seed}", member, players, 1)[0]
+            at_random[member] += trained.get(f"random {seed}", member, make, 1)[0]
+    trained.forget()
     rows = table(at_random[GAN], at_random[GP])
     drawn = {"quality": quality, "samples": shown, "random": at_random, "table": rows}
     return Measured(bars(quality, rows), drawn, remarks(rows))
