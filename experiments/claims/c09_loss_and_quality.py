@@ -28,11 +28,7 @@ WATCHED = {
 }
 # of whom the claim says nothing: measured and told, without a bar
 ALSO = {
-    "wgan_div": "wasserstein_estimate",
     "sngan": "generator_loss",
-    "dragan": "generator_loss",
-    "r1_gan": "generator_loss",
-    "rpgan": "generator_loss",
     "ebgan": "generator_loss",
     "began": "convergence",
 }
