@@ -212,6 +212,12 @@ def claims() -> str:
     return tables_claims.verdicts()
 
 
+def claims_grid() -> str:
+    from experiments import tables_claims
+
+    return tables_claims.grid()
+
+
 TABLES = {
     "members": members,
     "main-job": main_job,
@@ -229,4 +235,5 @@ TABLES = {
     "speed": tables_speed.speed,
     "speed-penalty": tables_speed.penalty,
     "claims": claims,
+    "claims-grid": claims_grid,
 }

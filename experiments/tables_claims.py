@@ -23,3 +23,19 @@ def verdicts() -> str:
         met = sum(bar["verdict"] == ledger.HOLDS for bar in run["bars"])
         rows.append([number, title, run["verdict"], f"{met} of {len(run['bars'])}", run["seeds"]])
     return table(["claim", "what is said", "verdict", "bars met", "seeds"], rows)
+
+
+def grid() -> str:
+    """C11's runs that succeed, architectures down and members across."""
+    from experiments.claims import c11_robustness
+
+    # of the claim, or of what there is of it
+    drawn = recorded("C11").get("drawn") or figures("claim-C11-cells")
+    quality = drawn.get("quality", {})
+    members = list(next(iter(quality.values()), {}))
+    won = lambda found: f"{c11_robustness.succeeds(found).sum()} of {len(found)}"
+    rows = [
+        [name, *(won(row[member]) if member in row else "" for member in members)]
+        for name, row in quality.items()
+    ]
+    return table(["architecture", *(f"`{member}`" for member in members)], rows)
