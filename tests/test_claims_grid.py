@@ -101,6 +101,7 @@ def test_a_picture_from_json_marks_what_failed():
     }
     figure = c11.draw(json.loads(json.dumps(drawn)))
     assert [ax.get_xlabel() for ax in figure.axes] == ["failed, 0 of 2", "2 of 2"]
+    assert [ax.get_title() for ax in figure.axes] == ["gan", "wgan_gp"]
     colours = [ax.spines["left"].get_edgecolor() for ax in figure.axes]
     assert colours[0] != colours[1]
 

@@ -191,6 +191,8 @@ def draw(drawn: dict[str, Any]) -> Any:
     size = (1.3 * len(members) + 1, 1.6 * len(names) + 0.4)
     figure = Figure(figsize=size, dpi=110, layout="constrained")
     axes = figure.subplots(len(names), len(members), squeeze=False)
+    for ax, member in zip(axes[0], members, strict=True):
+        ax.set_title(member, fontsize=9)
     for row, name in zip(axes, names, strict=True):
         for ax, member in zip(row, members, strict=True):
             x = np.asarray(drawn["samples"][name][member], float)[..., None] / 100
@@ -203,7 +205,5 @@ def draw(drawn: dict[str, Any]) -> Any:
             ax.set_yticks([])
             mark = "failed, " if failed else ""
             ax.set_xlabel(f"{mark}{good.sum()} of {good.size}", fontsize=7)
-            if row is axes[0]:
-                ax.set_title(member, fontsize=9)
         row[0].set_ylabel(name, fontsize=8)
     return figure
