@@ -81,9 +81,10 @@ AXES = (
         "side", (16, 24, 32, 48, 64), 2,
         "Convolutions cost pixels, and every doubling of the side adds a level of about as many "
         "operations again (a quarter of the pixels, four times the pairs of channels): side "
-        "squared times its logarithm, so the line is left upwards.",
+        "squared times its logarithm. A side between two powers of two has the levels of the upper "
+        "one, and lies above the line.",
         "Activations grow with the pixels; an added level has four times the weights of the one "
-        "before it.",
+        "before it, and sides between two powers of two have it already.",
     ),
 )  # fmt: skip
 
