@@ -89,19 +89,14 @@ def draw(drawn: dict[str, Any]) -> Any:
     figure = pictures.boxes(
         drawn["rank"], y="rank correlation with W1", lines={"criterion": 0.5, "none": 0.0}
     )
-    columns = 4
-    rows = -(-len(drawn["seed_0"]) // columns)
-    width, height = figure.get_size_inches()
-    figure.set_size_inches(width, height + 1.3 * rows)
-    grid = figure.add_gridspec(1 + rows, columns, height_ratios=[height, *[1.3] * rows])
-    figure.axes[0].set_subplotspec(grid[0, :])
+    columns, runs = 4, drawn["seed_0"]
+    axes = pictures.below(figure, -(-len(runs) // columns), columns, 1.3)
     unit = lambda x: (x - np.min(x)) / max(np.ptp(x), 1e-12)
-    for i, (name, run) in enumerate(drawn["seed_0"].items()):
-        ax = figure.add_subplot(grid[1 + i // columns, i % columns])
+    for i, (ax, (name, run)) in enumerate(zip(axes, runs.items(), strict=False)):
         for what, colour in (("w1", "#aaaaaa"), ("watched", pictures.COLOURS[i % 8])):
             ax.plot(drawn["steps"], unit(np.nan_to_num(np.array(run[what], float))), color=colour)
         ax.set_title(name, fontsize=8)
-        ax.set_xticks([])
-        ax.set_yticks([])
-    figure.axes[1].set_ylabel("grey: W1", fontsize=8)
+    for ax in axes[len(runs) :]:
+        ax.remove()
+    axes[0].set_ylabel("grey: W1", fontsize=8)
     return figure

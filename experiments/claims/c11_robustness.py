@@ -98,6 +98,8 @@ def bars(quality: dict[str, dict[str, list[float]]], rows: list[dict[str, float]
 class Cells:
     """What was trained, kept in a folder until all is there: an interrupted run goes on.
 
+    The files know nothing of the code that made them: after a change of it, remove the folder.
+
     Args:
       folder: for a file of each cell; None keeps nothing.
       train: `(name, member, players, seeds) -> (qualities [K], pixels [N, H, W])`.

@@ -74,6 +74,16 @@ def _frechet(samples: Any, images: Any) -> Any:
     return np.array([[one(x) for x in row] for row in samples])
 
 
+def differences(seen: dict[str, Any]) -> list[Any]:
+    """The bars of diversity and quality from {figure: [G, K]}, gamma 0.7 against 0.3."""
+    bars = []
+    for name, (low, *_, high) in seen.items():
+        better_low = name == "confidence"  # the others are larger at the larger gamma
+        gap, what = (low - high, "0.3 - 0.7") if better_low else (high - low, "0.7 - 0.3")
+        bars.append(ledger.above(f"{name}, gamma {what}", ledger.interval(gap), 0.0))
+    return bars
+
+
 def measure(seeds: int, quick: bool) -> Measured:
     import numpy as np
     from scipy import stats
@@ -93,11 +103,7 @@ def measure(seeds: int, quick: bool) -> Measured:
         for gamma, row in zip(GAMMAS, ratio, strict=True)
     ]
     seen = looks_of(trace.samples[-1], images, dataset.labels)
-    for name, values in seen.items():
-        low, _, high = by_gamma(values)
-        better_low = name == "confidence"  # the others are larger at the larger gamma
-        gap, what = (low - high, "0.3 - 0.7") if better_low else (high - low, "0.7 - 0.3")
-        bars.append(ledger.above(f"{name}, gamma {what}", ledger.interval(gap), 0.0))
+    bars += differences({name: by_gamma(values) for name, values in seen.items()})
     watched, quality = trace.figures["convergence"], _frechet(trace.samples, images)
     count = watched.shape[1]
     rank = [stats.spearmanr(watched[:, k], quality[:, k]).statistic for k in range(count)]

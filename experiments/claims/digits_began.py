@@ -97,6 +97,7 @@ def play(
     import numpy as np
 
     from experiments import tasks
+    from experiments.claims import worlds
     from jwgan import loop, many, sources
 
     dataset = tasks.load_images("digits").dataset
@@ -111,25 +112,20 @@ def play(
     rows: list[Any] = []
     means: list[dict[str, Any]] = []
 
-    def record(first: int, info: Any) -> None:
-        scalars = {**info._asdict(), **info.objective}
-        del scalars["objective"]
-        means.append({name: np.asarray(value).mean(axis=0) for name, value in scalars.items()})
-
     loop.train(
         together,
         jax.jit(lambda keys: together.init(keys, source.batch))(keys),
         source,
         steps=stretch * looks,
         chunk_steps=stretch,
-        record=record,
+        record=lambda first, info: means.append(worlds.means_of(info)),
         due=lambda step: step > 0,
         observe=lambda step, states: rows.append(jax.device_get(look(states))),
     )
     real_loss, fake_loss, samples = (np.stack(part) for part in zip(*rows, strict=True))
     return Trace(
         steps=[stretch * (i + 1) for i in range(looks)],
-        figures={name: np.stack([row[name] for row in means]) for name in means[0]},
+        figures=worlds.stacked(means),
         real_loss=real_loss,
         fake_loss=fake_loss,
         samples=samples,

@@ -53,8 +53,24 @@ def bands(
     return figure
 
 
+def below(figure: Any, rows: int, columns: int, height: float) -> list[Any]:
+    """Axes without ticks under the one axes of a figure, which grows by them.
+
+    Args:
+      figure: of `bands` or `boxes`.
+      rows, columns: of the new axes; they are returned row by row.
+      height: of a row, inches.
+    """
+    width, top = figure.get_size_inches()
+    figure.set_size_inches(width, top + height * rows)
+    grid = figure.add_gridspec(1 + rows, columns, height_ratios=[top, *[height] * rows])
+    figure.axes[0].set_subplotspec(grid[0, :])
+    places = [grid[1 + row, column] for row in range(rows) for column in range(columns)]
+    return [figure.add_subplot(place, xticks=[], yticks=[]) for place in places]
+
+
 def strips_below(figure: Any, strips: Mapping[str, Any]) -> Any:
-    """Rows of images under the one axes of a figure.
+    """Rows of images under a figure.
 
     Args:
       figure: of `bands` or `boxes`.
@@ -62,16 +78,8 @@ def strips_below(figure: Any, strips: Mapping[str, Any]) -> Any:
     """
     from jwgan import report
 
-    rows = len(strips)
-    width, height = figure.get_size_inches()
-    figure.set_size_inches(width, height + 0.6 * rows)
-    grid = figure.add_gridspec(1 + rows, 1, height_ratios=[height, *[0.6] * rows])
-    figure.axes[0].set_subplotspec(grid[0])
-    for i, (name, images) in enumerate(strips.items(), start=1):
-        ax = figure.add_subplot(grid[i])
+    for ax, (name, images) in zip(below(figure, len(strips), 1, 0.6), strips.items(), strict=True):
         ax.imshow(report.image_grid(images, columns=len(images), scale=4), cmap="gray")
-        ax.set_xticks([])
-        ax.set_yticks([])
         ax.set_ylabel(name, fontsize=8, rotation=0, ha="right", va="center")
     return figure
 

@@ -71,6 +71,22 @@ def side_by_side(algorithm: Any, sample: Any, seeds: int, n_critic: int) -> tupl
     return together, source, states
 
 
+def means_of(info: Any) -> dict[str, Any]:
+    """{figure: [K]}, means of a stretch's step figures [T, K], the objective's among them."""
+    import numpy as np
+
+    scalars = {**info._asdict(), **info.objective}
+    del scalars["objective"]
+    return {name: np.asarray(value).mean(axis=0) for name, value in scalars.items()}
+
+
+def stacked(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """{figure: [T, K]} of T rows {figure: [K]}."""
+    import numpy as np
+
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
 def play(
     algorithm: Any, world: str, seeds: int, *, steps: int, n_critic: int = 5, looks: int = 16
 ) -> Trace:
@@ -94,25 +110,20 @@ def play(
     means: list[dict[str, Any]] = []
     look, of_real = _looker(task, algorithm, seeds)
 
-    def record(first: int, info: Any) -> None:
-        scalars = {**info._asdict(), **info.objective}
-        del scalars["objective"]
-        means.append({name: np.asarray(value).mean(axis=0) for name, value in scalars.items()})
-
     states = loop.train(
         many,
         states,
         source,
         steps=stretch * looks,
         chunk_steps=stretch,
-        record=record,
+        record=lambda first, info: means.append(means_of(info)),
         due=lambda step: step > 0,
         observe=lambda step, states: rows.append(look(states)),
     )
     with_modes = task.problem.modes is not None
     return Trace(
         steps=[stretch * (i + 1) for i in range(looks)],
-        figures={name: np.stack([row[name] for row in means]) for name in means[0]},
+        figures=stacked(means),
         w1=np.stack([row["w1"] for row in rows]),
         modes=np.stack([row["modes"] for row in rows]) if with_modes else None,
         high_quality=np.stack([row["high_quality"] for row in rows]) if with_modes else None,
