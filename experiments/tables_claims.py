@@ -21,7 +21,8 @@ def verdicts() -> str:
             rows.append([number, title, "not measured yet", "", ""])
             continue
         met = sum(bar["verdict"] == ledger.HOLDS for bar in run["bars"])
-        rows.append([number, title, run["verdict"], f"{met} of {len(run['bars'])}", run["seeds"]])
+        of = f"{met} of {len(run['bars'])}"
+        rows.append([number, title, run["verdict"], of, run["seeds"] or ""])
     return table(["claim", "what is said", "verdict", "bars met", "seeds"], rows)
 
 

@@ -59,6 +59,21 @@ def test_where_no_architecture_tells_them_apart_nothing_is_decided():
     assert c11.discordant(row | {"only_gan": 2, "only_gp": 6})[0] == 0.75
 
 
+def test_counts_in_words():
+    quality = {
+        "a": {"gan": [0.95, 0.1], "wgan_gp": [0.9, 0.96]},
+        "b": {"gan": [0.85], "wgan_gp": [1]},
+    }
+    said = c11.of_grid(quality)
+    assert len(said) == len(c11.THRESHOLDS)
+    assert "Of 3 runs at quality 0.9 or better: gan 1, wgan_gp 3." in said
+    rows = c11.table([0.92, 0.1], [0.1, 0.92])
+    assert (
+        "Random architectures at quality 0.9: only dcgan 1, only wgan_gp 1, both 0, neither 0."
+        in c11.of_random(rows)
+    )
+
+
 def by_hand(rivals, gp):
     quality = {
         name: {
@@ -100,7 +115,7 @@ def test_a_picture_from_json_marks_what_failed():
         "samples": {"a": {"gan": square, "wgan_gp": square}},
     }
     figure = c11.draw(json.loads(json.dumps(drawn)))
-    assert [ax.get_xlabel() for ax in figure.axes] == ["failed, 0 of 2", "2 of 2"]
+    assert [ax.get_xlabel() for ax in figure.axes] == ["0 of 2 above 0.9", "2 of 2 above 0.9"]
     assert [ax.get_title() for ax in figure.axes] == ["gan", "wgan_gp"]
     colours = [ax.spines["left"].get_edgecolor() for ax in figure.axes]
     assert colours[0] != colours[1]
@@ -133,6 +148,8 @@ def test_an_interrupted_grid_goes_on_where_it_was(tmp_path):
     again.get("a", "gan", str.upper, 3)  # other seeds are another cell
     again.get("b", "gan", str.upper, 2)
     assert len(trained) == 4
+    assert again.told()[0].startswith("1 of 3 cells were trained in earlier runs")
+    assert cells.told() == ()
     again.forget()
     again.get("a", "gan", str.upper, 2)
     assert len(trained) == 5

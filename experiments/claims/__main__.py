@@ -8,8 +8,9 @@
 A claim's criterion (numbers and directions) stands in its file under experiments/claims, written
 before it was measured. Verdicts: holds, fails, not decided (a 95 % interval crosses the number).
 A quick run is too short to judge a claim; it exits with 1 only if something is violated that
-mathematics leaves no doubt about. Results: runs/claims/C5.json; those of full runs that are shown
-in the README are recorded in experiments/results/claim-C5.json.
+mathematics leaves no doubt about, and its results (runs/claims/C5-quick.json) are shown only with
+--quick. Results: runs/claims/C5.json; those of full runs that are shown in the README are recorded
+in experiments/results/claim-C5.json.
 """
 
 import json
@@ -24,6 +25,7 @@ from experiments.claims import ledger
 
 FOLDER = pathlib.Path("runs") / "claims"
 QUICK_SEEDS, SEEDS = 4, 16
+WIDEST = len("not decided (quick)")
 LEVEL = "xla_backend_optimization_level"
 
 
@@ -39,7 +41,7 @@ def measure(number: str, seeds: int, quick: bool) -> dict[str, Any]:
         "verdict": ledger.verdict(found.bars),
         "bars": bars,
         "remarks": list(found.remarks),
-        "seeds": seeds,
+        "seeds": seeds if found.seeds is None else found.seeds,
         "quick": quick,
         "cpu_minutes": round((time.process_time() - cpu) / 60, 2),
         "minutes": round((time.perf_counter() - wall) / 60, 2),
@@ -47,11 +49,16 @@ def measure(number: str, seeds: int, quick: bool) -> dict[str, Any]:
     }
 
 
-def last(number: str) -> dict[str, Any] | None:
-    """The last result of a claim: of this folder's runs, else the recorded one."""
+def result_path(number: str, quick: bool) -> pathlib.Path:
+    """Where a run of a claim is kept."""
+    return FOLDER / f"{number}{'-quick' * quick}.json"
+
+
+def last(number: str, quick: bool) -> dict[str, Any] | None:
+    """A claim's last result: of this folder's full (or quick) runs, else the recorded one."""
     from experiments import record
 
-    for path in (FOLDER / f"{number}.json", record.RESULTS / f"claim-{number}.json"):
+    for path in (result_path(number, quick), record.RESULTS / f"claim-{number}.json"):
         if path.is_file():
             found = json.loads(path.read_text(encoding="utf-8"))
             return found.get("figures", {}).get("claims", {}).get(number, found)
@@ -106,8 +113,10 @@ def run(chosen: Any) -> dict[str, dict[str, Any]]:
     results = {}
     for number in chosen.numbers:
         result = results[number] = measure(number, chosen.seeds, chosen.quick)
-        (FOLDER / f"{number}.json").write_text(json.dumps(result) + "\n", encoding="utf-8")
-        print(f"{number}: {result['verdict']}, {result['minutes']} min", file=sys.stderr)
+        path = result_path(number, chosen.quick)
+        path.write_text(json.dumps(result) + "\n", encoding="utf-8")
+        quick = " (quick, too short to judge by)" * chosen.quick
+        print(f"{number}: {result['verdict']}{quick}, {result['minutes']} min", file=sys.stderr)
     return results
 
 
@@ -127,7 +136,7 @@ def main() -> None:
     except ValueError as error:
         options.fail(error)
     if chosen.list or chosen.report or chosen.pictures:
-        known = {number: last(number) for number in chosen.numbers}
+        known = {number: last(number, chosen.quick) for number in chosen.numbers}
         results = {number: result for number, result in known.items() if result}
     else:
         results = run(chosen)
@@ -141,8 +150,9 @@ def main() -> None:
         print(json.dumps({"claims": results}))
     else:
         for number in chosen.numbers:
-            found = results.get(number, {}).get("verdict", "not measured")
-            print(f"{number:4} {found:12} {ledger.describe(number).title}")
+            result = results.get(number, {})
+            found = result.get("verdict", "not measured") + " (quick)" * result.get("quick", False)
+            print(f"{number:4} {found:{WIDEST}} {ledger.describe(number).title}")
     if lines := violated(results):
         options.fail("violated: " + "; ".join(lines), code=1)
 

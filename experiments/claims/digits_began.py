@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 # rate, gain of k, code and latent are those of experiments.began; so is what the networks see as 0
 WIDTH, CODE, LATENT, BATCH = 64, 32, 32, 32
 LEARNING_RATE, LAMBDA_K, ZERO = 3e-4, 1e-2, -1.0
-FIRST_SEED = 0
 
 
 class Trace(NamedTuple):
@@ -80,17 +79,15 @@ def play(
     *,
     steps: int,
     looks: int,
-    first_seed: int = FIRST_SEED,
     noise: float = 0.0,
 ) -> Trace:
     """Trains every gamma with every seed in one program; member i has gammas[i // seeds].
 
     Args:
       gammas: diversity ratios.
-      seeds: runs of each, with seeds first_seed and on.
+      seeds: runs of each, with seeds 0 and on.
       steps: updates.
       looks: evenly spaced over them.
-      first_seed: see seeds.
       noise: standard deviation of noise on the training images, see `noisy`.
     """
     import jax
@@ -102,7 +99,7 @@ def play(
 
     dataset = tasks.load_images("digits").dataset
     stretch = max(1, steps // looks)
-    settings = many.grid(seed=range(first_seed, first_seed + seeds), gamma=gammas)
+    settings = many.grid(seed=range(seeds), gamma=gammas)
     keys = many.keys(settings.pop("seed"))
     together = many.over(member, settings)
     images = noisy(dataset.images, noise)

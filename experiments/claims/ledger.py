@@ -96,11 +96,13 @@ class Measured(NamedTuple):
       bars: see `Bar`.
       drawn: what `draw` needs.
       remarks: sentences about what was seen, beside the criterion.
+      seeds: of how many it is, where that is not what was asked for; 0 for what is not random.
     """
 
     bars: list[Bar]
     drawn: dict[str, Any]
     remarks: tuple[str, ...] = ()
+    seeds: int | None = None
 
 
 def verdict(bars: list[Bar]) -> str:

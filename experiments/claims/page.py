@@ -13,7 +13,7 @@ def shown(bar: Mapping[str, Any]) -> list[str]:
     number = lambda value: f"{value:.3g}"
     spread = f"{number(bar['low'])} to {number(bar['high'])}"
     if bar["low"] == bar["high"]:
-        spread = "exact"
+        spread = "exact" if bar["certain"] else "no spread"
     side = "above" if bar["above"] else "at most"
     wanted = f"{side} {bar['threshold']:g}"
     # the verdict where a phone shows it
@@ -31,7 +31,9 @@ def told(number: str, result: Mapping[str, Any]) -> list[Any]:
     """A claim's blocks, see `jwgan.article`."""
     from jwgan import article
 
-    settings = f"{result['data']}; {result['seeds']} seeds, {result['cpu_minutes']} CPU minutes"
+    count = result["seeds"]
+    seeds = f"{count} seed{'s' * (count > 1)}, " if count else ""
+    settings = f"{result['data']}; {seeds}{result['cpu_minutes']} CPU minutes"
     quick = " A quick run, too short to judge by." if result["quick"] else ""
     head = ["statistic", "verdict", "wanted", "found", "95 % interval"]
     return [
