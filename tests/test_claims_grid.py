@@ -67,6 +67,7 @@ def test_counts_in_words():
     said = c11.of_grid(quality)
     assert len(said) == len(c11.THRESHOLDS)
     assert "Of 3 runs at quality 0.9 or better: gan 1, wgan_gp 3." in said
+    assert "Of 3 runs at quality 0.8 or better: gan 2, wgan_gp 3." in said
     rows = c11.table([0.92, 0.1], [0.1, 0.92])
     assert (
         "Random architectures at quality 0.9: only dcgan 1, only wgan_gp 1, both 0, neither 0."

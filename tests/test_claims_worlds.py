@@ -95,7 +95,7 @@ def test_cpu_seconds_are_those_of_updates_in_turn(monkeypatch):
     assert list(found) == ["wgan_gp"]
     assert len(found["wgan_gp"]) == 2
     assert min(found["wgan_gp"]) > 0
-    assert max(found["wgan_gp"]) < 1.0  # compilation, of seconds, is not in it
+    assert max(found["wgan_gp"]) < 20 * min(found["wgan_gp"])  # compilation is not in it
 
 
 def test_a_quick_run_is_kept_apart_from_full_ones(tmp_path, monkeypatch):
