@@ -27,6 +27,8 @@ from jwgan.types import (
     Prior,
     Ragged,
     Scored,
+    require_evaluated,
+    require_networks,
     score_of,
 )
 
@@ -113,8 +115,8 @@ def init(
       prior: see `priors`.
 
     Raises:
-      ValueError: if the batch is not [n_critic, B, *D], the critic's output is not [B], or the
-        generator's output is not of the data's shape.
+      ValueError: if the batch is not [n_critic, B, *D], the critic's output is not [B], the
+        generator's output is not of the data's shape, or a network cannot be evaluated.
     """
     _check_batch(batch)
     # Keys of the two initialisations must differ from every step's fold_in(key, step).
@@ -129,6 +131,8 @@ def init(
     _check_generated(fake.shape, real.shape)
     output, _ = jax.eval_shape(critic.apply, critic_params, critic_model_state, real)
     jax.eval_shape(lambda y: _checked(y, num), output)
+    require_evaluated("generator", generator, generator_params, generator_model_state, z)
+    require_evaluated("critic", critic, critic_params, critic_model_state, real)
     critic_opt_state, generator_opt_state, objective_state = jax.tree.map(
         # Python scalars in a first state are weakly typed, and the second step would be compiled
         # anew for the strong types that the first returns.
@@ -313,8 +317,7 @@ def step(
     Returns:
       The new state and an AdversarialInfo of scalars.
 
-    Reference: Arjovsky, Chintala and Bottou, 2017, Algorithm 1; Gulrajani et al., 2017,
-    Algorithm 1.
+    Reference: Arjovsky et al., 2017, Algorithm 1; Gulrajani et al., 2017, Algorithm 1.
     """
     rows, last = (batch.rows, batch.n_critic - 1) if isinstance(batch, Ragged) else (batch, -1)
     _check_batch(rows)
@@ -373,6 +376,7 @@ def build(
     prior: Prior,
 ) -> Algorithm:
     """Binds the parts into an Algorithm; see `init` and `step` for what they must be."""
+    require_networks(critic=critic, generator=generator)
     players: dict[str, Any] = {
         "critic": critic,
         "generator": generator,
@@ -382,18 +386,14 @@ def build(
         "prior": prior,
     }
 
-    def bound_init(key: Key, batch: Any) -> AdversarialState:
-        return init(key, batch, **players)
-
     def bound_step(state: AdversarialState, batch: Batch) -> tuple[AdversarialState, Any]:
         return step(state, batch, penalty=penalty, **players)
 
-    def bound_generate(state: AdversarialState, z: Array) -> Array:
-        return generate(state, z, generator=generator)
-
-    def bound_score(state: AdversarialState, x: Array) -> Array:
-        return score(state, x, critic=critic)
-
     return Algorithm(
-        bound_init, bound_step, prior, bound_generate, bound_score, objective.separation
+        init=lambda key, batch: init(key, batch, **players),
+        step=bound_step,
+        prior=prior,
+        generate=lambda state, z: generate(state, z, generator=generator),
+        score=lambda state, x: score(state, x, critic=critic),
+        separation=objective.separation,
     )

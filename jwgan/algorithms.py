@@ -2,14 +2,15 @@
 
 Every function takes the two networks and a prior and returns an `Algorithm`. The number of critic
 updates a step is the first axis of the batch, [n_critic, B, *D]; each docstring names the paper's.
-Learning rates, weights and other numbers may be traced arrays, so `many` can sweep them. To change
-anything that is not an argument, copy the assembly: it is the documentation.
+Learning rates, weights and other numbers may be traced arrays, so `many` can sweep them; one that
+makes no sense is a `ValueError`. To change anything that is not an argument, copy an assembly:
+`wgan` and `lsgan` show all of `adversarial.build`.
 """
 
 import optax
 
 from jwgan import adversarial, constraints, networks, objectives, penalties
-from jwgan.check import require
+from jwgan.check import require, require_settings
 from jwgan.types import Algorithm, Network, Objective, Penalty, Prior
 
 _NO_PENALTY = penalties.none()
@@ -48,6 +49,7 @@ def gan_minimax(
 
     The authors' code trains with SGD and momentum; this follows DCGAN's Adam, as later papers do.
     """
+    require_settings(learning_rate=learning_rate, b1=b1)
     tx = optax.adam(learning_rate, b1=b1)
     return _build(critic, generator, prior, tx, objectives.minimax(), penalty)
 
@@ -66,6 +68,7 @@ def gan(
     The authors' code trains with SGD and momentum; this follows DCGAN's Adam, as later papers do.
     With `penalty=penalties.gradient_penalty()` it is the GAN-GP of Fedus et al., 2018.
     """
+    require_settings(learning_rate=learning_rate, b1=b1)
     tx = optax.adam(learning_rate, b1=b1)
     return _build(critic, generator, prior, tx, objectives.non_saturating(), penalty)
 
@@ -100,6 +103,11 @@ def lsgan(
     Learning rates of the paper's mixture experiment, batch 512. The image experiments use Adam
     with b1 0.5 and 1e-3 (LSUN) or 2e-4 for both.
     """
+    require_settings(
+        critic_learning_rate=critic_learning_rate,
+        generator_learning_rate=generator_learning_rate,
+        b1=b1,
+    )
     return adversarial.build(
         critic=critic,
         generator=generator,
@@ -122,6 +130,7 @@ def wgan(
     does not: feed longer batches there to follow it. The critic starts inside the box, because
     the authors clip before the first update.
     """
+    require_settings(learning_rate=learning_rate, decay=decay)
     tx = optax.rmsprop(learning_rate, decay=decay, eps_in_sqrt=False)
     return adversarial.build(
         critic=networks.map_init(critic, lambda params: constraints.project_box(params, c)),
@@ -149,6 +158,7 @@ def wgan_gp(
     The authors' code uses b1 0.5 in all but the ResNet experiments, and weight 0.1 on the 2-D
     worlds; this follows the paper. No batch norm in the critic.
     """
+    require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.adam(learning_rate, b1=b1, b2=b2)
     penalty = penalties.gradient_penalty(weight)
     return _build(critic, generator, prior, tx, objectives.wasserstein(), penalty)
@@ -165,6 +175,7 @@ def wgan_lp(
     weight=10.0,
 ) -> Algorithm:
     """Petzka, Fischer and Lukovnicov, 2018: WGAN-GP with the one-sided squared hinge."""
+    require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.adam(learning_rate, b1=b1, b2=b2)
     penalty = penalties.squared_hinge_penalty(weight)
     return _build(critic, generator, prior, tx, objectives.wasserstein(), penalty)
@@ -181,6 +192,7 @@ def wgan_hinge(
     weight=10.0,
 ) -> Algorithm:
     """WGAN-GP with the linear hinge max(0, norm - 1), as course slides state the constraint."""
+    require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.adam(learning_rate, b1=b1, b2=b2)
     penalty = penalties.linear_hinge_penalty(weight)
     return _build(critic, generator, prior, tx, objectives.wasserstein(), penalty)
@@ -201,6 +213,7 @@ def wgan_div(
 
     The authors' code has k 10 instead (`weight=10.0`); this follows the paper.
     """
+    require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.adam(learning_rate, b1=b1, b2=b2)
     penalty = penalties.divergence_penalty(weight, power)
     return _build(critic, generator, prior, tx, objectives.wasserstein(), penalty)
@@ -223,6 +236,7 @@ def sngan(
     `objective=objectives.wasserstein()`. The paper's ResNet on CIFAR-10 uses Adam 2e-4 (0, 0.9)
     with n_critic 5 and the learning rate falling linearly to 0.
     """
+    require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.adam(learning_rate, b1=b1, b2=b2)
     objective = objectives.hinge() if objective is None else objective
     return _build(networks.with_spectral_norm(critic), generator, prior, tx, objective, penalty)
@@ -242,6 +256,7 @@ def ebgan(
     The critic returns an energy [B] (reconstruction error), or `types.Scored(energy, code)` where
     the pulling-away weight is not 0. The margin is in units of that energy.
     """
+    require_settings(learning_rate=learning_rate)
     tx = optax.adam(learning_rate)
     return _build(critic, generator, prior, tx, objectives.ebgan(margin, pulling_away_weight))
 
@@ -267,9 +282,12 @@ def began(
     compiled program.
 
     Raises:
-      ValueError: if patience is below 2: the first window holds M's infinite start.
+      ValueError: if window is below 1, or patience below 2: the first window holds M's infinite
+        start.
     """
     require(patience >= 2, "patience", patience, "give at least 2 windows")
+    require(window >= 1, "window", window, "give at least one update")
+    require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.chain(
         optax.adam(learning_rate, b1=b1, b2=b2),
         _on_convergence(
@@ -305,6 +323,7 @@ def dragan(
 
     n_critic 1, weight 10; noise as in the authors' code, see `penalties.dragan`.
     """
+    require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.adam(learning_rate, b1=b1, b2=b2)
     return _build(
         critic, generator, prior, tx, objectives.non_saturating(), penalties.dragan(weight)
@@ -321,6 +340,7 @@ def r1_gan(
     weight=10.0,
 ) -> Algorithm:
     """Mescheder, Geiger and Nowozin, 2018: gan with R1, RMSProp 1e-4 (0.99), w 10.  n_critic 1."""
+    require_settings(learning_rate=learning_rate, decay=decay)
     tx = optax.rmsprop(learning_rate, decay=decay, eps_in_sqrt=False)
     return _build(critic, generator, prior, tx, objectives.non_saturating(), penalties.r1(weight))
 
@@ -335,6 +355,7 @@ def r1_r2_gan(
     weight=10.0,
 ) -> Algorithm:
     """As `r1_gan`, penalised on generated data too (R1 + R2)."""
+    require_settings(learning_rate=learning_rate, decay=decay)
     tx = optax.rmsprop(learning_rate, decay=decay, eps_in_sqrt=False)
     penalty = penalties.total(penalties.r1(weight), penalties.r2(weight))
     return _build(critic, generator, prior, tx, objectives.non_saturating(), penalty)
@@ -355,6 +376,7 @@ def rpgan(
     Adam with b1 0; learning rate, b2 and weight follow schedules in the authors' code, here they
     are constants of that range: choose the weight for the data's scale.
     """
+    require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.adam(learning_rate, b1=b1, b2=b2)
     penalty = penalties.total(penalties.r1(weight), penalties.r2(weight))
     return _build(critic, generator, prior, tx, objectives.relativistic(), penalty)

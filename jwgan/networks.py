@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jwgan.check import require
-from jwgan.types import Array, Key, ModelState, Network, Params
+from jwgan.types import Array, Key, ModelState, Network, Params, require_networks
 
 
 def from_fn(init: Callable[[Key, Array], Params], apply: Callable[[Params, Array], Any]) -> Network:
@@ -47,7 +47,8 @@ def from_linen(
     Args:
       module: the Linen module; it is called as `module(x, **kwargs)`.
       train: keyword arguments of the call in training, for example `{"train": True}`.
-      evaluate: keyword arguments of the call after training, for example `{"train": False}`.
+      evaluate: keyword arguments of the call after training, for example `{"train": False}`; a
+        module with batch norm needs it.
     """
     train, evaluate = dict(train or {}), dict(evaluate or {})
 
@@ -111,6 +112,7 @@ def map_init(network: Network, transform: Callable[[Params], Params]) -> Network
     For example `map_init(critic, lambda p: constraints.project_box(p, c))`: training with
     `clip_weights(c)` then starts inside the box.
     """
+    require_networks(network=network)
 
     def init(key: Key, x: Array) -> tuple[Params, ModelState]:
         params, state = network.init(key, x)
@@ -126,6 +128,7 @@ def map_output(network: Network, transform: Callable[[Array, Any], Any]) -> Netw
     auto-encoder into an energy critic, and `map_output(net, lambda x, y: y[:, 0])` turns [B, 1]
     into scores [B].
     """
+    require_networks(network=network)
 
     def mapped(apply: Callable) -> Callable:
         def run(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
@@ -143,6 +146,7 @@ def map_output(network: Network, transform: Callable[[Array, Any], Any]) -> Netw
 
 def map_input(network: Network, transform: Callable[[Array], Array]) -> Network:
     """The same network on `transform(x)`; for example data centred in a critic of one's own."""
+    require_networks(network=network)
 
     def mapped(apply: Callable) -> Callable:
         return lambda params, state, x: apply(params, state, transform(x))
@@ -163,6 +167,7 @@ def in_dtype(network: Network, dtype: Any) -> Network:
     trained critic it is the small difference of a rounded norm and its target, off by some percent
     in bfloat16. `._replace(precise=None)` has it in `dtype` too, which is faster.
     """
+    require_networks(network=network)
 
     def cast(tree: Any, to: Any) -> Any:
         def one(leaf: Array) -> Array:
@@ -204,6 +209,7 @@ def with_spectral_norm(network: Network, iterations: int = 1, eps: float = 1e-12
 
     Reference: Miyato et al., 2018, Spectral Normalization for GANs, Algorithm 1.
     """
+    require_networks(network=network)
     require(iterations >= 1, "iterations", iterations, "give at least one power iteration")
 
     def init(key: Key, x: Array) -> tuple[Params, ModelState]:

@@ -1,5 +1,7 @@
 """Latent distributions: () -> prior(key, num) -> z [num, *Z]."""
 
+from collections.abc import Sequence
+
 import jax
 
 from jwgan.check import require
@@ -8,9 +10,10 @@ from jwgan.types import Array, Key, Prior
 
 
 def _shape(name: str, shape: int | tuple[int, ...]) -> tuple[int, ...]:
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    require(shape and all(s >= 1 for s in shape), name, shape, "give dimensions >= 1")
-    return shape
+    axes = shape if isinstance(shape, Sequence) else (shape,)
+    good = len(axes) > 0 and all(hasattr(s, "__index__") and s >= 1 for s in axes)
+    require(good, name, shape, "give whole numbers of dimensions, >= 1")
+    return tuple(map(int, axes))
 
 
 def normal(shape: int | tuple[int, ...]) -> Prior:

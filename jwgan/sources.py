@@ -39,8 +39,9 @@ class Source(NamedTuple):
 
 
 def _check(n_critic: int, batch_size: int) -> None:
-    require(n_critic >= 1, "n_critic", n_critic, "give at least one critic update a step")
-    require(batch_size >= 1, "batch_size", batch_size, "give at least one sample")
+    whole = lambda n: isinstance(n, int | np.integer) and n >= 1
+    require(whole(n_critic), "n_critic", n_critic, "give at least one critic update a step")
+    require(whole(batch_size), "batch_size", batch_size, "give at least one sample, a whole number")
 
 
 def epoch_positions(key: Key, epoch: Array, offset: Array, count: int, size: int) -> Array:
@@ -60,14 +61,18 @@ def epoch_positions(key: Key, epoch: Array, offset: Array, count: int, size: int
 
 
 def from_array(array: Any, *, n_critic: int, batch_size: int, mesh: Mesh | None = None) -> Source:
-    """Rows of an array [N, *D] held on the device, without replacement within an epoch.
+    """Rows of a real array [N, *D] held on the device, without replacement within an epoch.
 
     With a mesh, every device holds all rows.
 
     Raises:
-      ValueError: if n_critic or batch_size is below 1, or the batch is larger than the data.
+      ValueError: if n_critic or batch_size is no whole number above 0, the batch is larger than the
+        data, or they are whole numbers, as bytes of images are.
     """
     _check(n_critic, batch_size)
+    is_real = jnp.issubdtype(array.dtype, jnp.floating)
+    remedy = "give floats in the generator's range, for images x / 127.5 - 1"
+    require(is_real, "array's dtype", str(array.dtype), remedy)
     size = array.shape[0]
     remedy = f"there are only {size} samples; give a smaller batch or more data"
     require(batch_size <= size, "batch_size", batch_size, remedy)

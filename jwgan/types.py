@@ -67,6 +67,25 @@ class Network(NamedTuple):
     precise: Callable[[Params, ModelState, Array], tuple[Any, ModelState]] | None = None
 
 
+def require_networks(**networks: Any) -> None:
+    """Raises `ValueError` unless each is a `Network`; a Flax module as it is is none."""
+    for name, network in networks.items():
+        if not isinstance(network, Network):
+            kind = type(network).__name__
+            raise ValueError(f"{name} is a {kind}: wrap it, for example with jwgan.from_linen")
+
+
+def require_evaluated(name: str, network: Network, *args: Any) -> None:
+    """That it works after training too, found before training and not after hours of it."""
+    try:
+        jax.eval_shape(network.evaluate, *args)
+    except Exception as error:
+        raise ValueError(
+            f"{name} trains but cannot be evaluated ({type(error).__name__}): with batch norm say "
+            'how, for example from_linen(..., evaluate={"train": False})'
+        ) from error
+
+
 def score_gap(real: Output, fake: Output) -> Array:
     """E D(real) - E D(fake): positive when the critic scores real data higher.  -> []"""
     return score_of(real).mean() - score_of(fake).mean()
@@ -115,5 +134,7 @@ class Algorithm(NamedTuple):
     separation: Callable[[Any, Any], Array] = score_gap
 
     def sample(self, key: Key, state: Any, num: int) -> Array:
-        """num samples [num, *D] from the generator."""
+        """num >= 1 samples [num, *D] from the generator."""
+        if num < 1:
+            raise ValueError(f"num is {num}: give at least one sample")
         return self.generate(state, self.prior(key, num))

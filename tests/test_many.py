@@ -220,7 +220,7 @@ def test_restored_equals_never_stopped(tmp_path):
 def test_a_dying_member_leaves_the_others_alone():
     make = member("wgan_gp")
     one = many.over(make, {"learning_rate": [1e-3, 1e-3]})
-    other = many.over(make, {"learning_rate": [1e-3, np.nan]})
+    other = many.over(make, {"learning_rate": [1e-3, np.inf]})
     keys, source = many.keys([0, 1]), many.drawn(from_rows, [2, 2])
     (fine, _), (dead, info) = train(one, keys, source), train(other, keys, source)
     assert np.isnan(info.critic_loss[-1, 1])

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from jwgan.check import require
 from jwgan.types import Array
 
 
@@ -42,7 +43,15 @@ def mode_coverage(
       std: Standard deviation of a mode per coordinate, in the units of `x`.
       num_std: Radius of a mode in standard deviations.
       min_share: Part of the fair share N / M that makes a mode covered; at least one sample.
+
+    Raises:
+      ValueError: x and modes are not of one dimension, or a width is not above 0.
     """
+    shapes = (x.shape, modes.shape)
+    fits = x.ndim == modes.ndim == 2 and x.shape[1] == modes.shape[1] and min(map(min, shapes)) > 0
+    require(fits, "x, modes", shapes, "give [N, D] and [M, D]")
+    require(std > 0, "std", std, "give a standard deviation > 0")
+    require(num_std > 0, "num_std", num_std, "give a radius > 0")
     square = ((x[:, None, :] - modes[None, :, :]) ** 2).sum(axis=-1)  # [N, M]
     near = square.min(axis=1) <= (num_std * std) ** 2
     mine = square.argmin(axis=1)[:, None] == jnp.arange(len(modes))[None, :]
@@ -74,8 +83,14 @@ def neighbour_coverage(real: Array, fake: Array, num_neighbours: int = 5) -> Arr
     Returns:
       [] in [0, 1].
 
+    Raises:
+      ValueError: there are not enough real samples, or no fake one.
+
     Reference: Naeem et al., 2020, Reliable Fidelity and Diversity Metrics for Generative Models.
     """
+    good = 1 <= num_neighbours < len(real)
+    require(good, "num_neighbours", num_neighbours, f"give 1 to {len(real) - 1}, below N")
+    require(len(fake) >= 1, "fake", fake.shape, "give at least one sample")
     real, fake = real.reshape(len(real), -1), fake.reshape(len(fake), -1)
     # the smallest is each sample's distance to itself
     radius = jnp.sort(_squared_distances(real, real), axis=1)[:, num_neighbours]

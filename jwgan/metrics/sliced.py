@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from jwgan.check import require
 from jwgan.types import Array, Key
 
 
@@ -21,8 +22,17 @@ def sliced_w1(key: Key, real: Array, fake: Array, num_projections: int = 128) ->
     Returns:
       [] in units of the samples.
 
+    Raises:
+      ValueError: the samples are not of one dimension, there are none, or no directions.
+
     Reference: Bonneel et al., Sliced and Radon Wasserstein Barycenters of Measures, 2015.
     """
+    shapes = (real.shape, fake.shape)
+    fits = (
+        real.ndim == fake.ndim == 2 and real.shape[1] == fake.shape[1] and min(map(min, shapes)) > 0
+    )
+    require(fits, "real, fake", shapes, "give [N, D] and [M, D]")
+    require(num_projections >= 1, "num_projections", num_projections, "give at least 1")
     directions = jax.random.normal(key, (real.shape[1], num_projections))
     directions /= jnp.linalg.norm(directions, axis=0, keepdims=True)
     return jax.vmap(w1_on_line)((real @ directions).T, (fake @ directions).T).mean()

@@ -82,8 +82,9 @@ class MLPGenerator(nn.Module):
     dtype: Any = None
 
     def __post_init__(self) -> None:
-        good = len(self.data_shape) > 0 and all(n >= 1 for n in self.data_shape)
-        require(good, "data_shape", self.data_shape, "give at least one size, all positive")
+        shape = self.data_shape
+        good = isinstance(shape, Sequence) and len(shape) > 0 and all(n >= 1 for n in shape)
+        require(good, "data_shape", shape, "give at least one size, all positive, as in (2,)")
         super().__post_init__()
 
     @nn.compact
