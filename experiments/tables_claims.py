@@ -30,9 +30,7 @@ def grid() -> str:
     """C11's runs that succeed, architectures down and members across."""
     from experiments.claims import c11_robustness
 
-    # of the claim, or of what there is of it
-    drawn = recorded("C11").get("drawn") or figures("claim-C11-cells")
-    quality = drawn.get("quality", {})
+    quality = recorded("C11").get("drawn", {}).get("quality", {})
     members = list(next(iter(quality.values()), {}))
     won = lambda found: f"{c11_robustness.succeeds(found).sum()} of {len(found)}"
     rows = [

@@ -189,10 +189,10 @@ def test_the_readmes_table_counts_bars(monkeypatch):
 
 def test_the_readmes_grid_counts_successes_of_what_is_there(monkeypatch):
     quality = {"a": {"gan": [0.95, 0.1], "wgan": [0.9, 0.91]}, "b": {"gan": [0.0, math.nan]}}
-    known = {"claim-C11-cells": {"quality": quality}}
+    known = {"claim-C11": {"claims": {"C11": {"drawn": {"quality": quality}}}}}
     monkeypatch.setattr(tables_claims, "figures", lambda name: known.get(name, {}))
     lines = tables_claims.grid().splitlines()
     assert lines[0] == "| architecture | `gan` | `wgan` |"
     assert lines[2:] == ["| a | 1 of 2 | 2 of 2 |", "| b | 0 of 2 |  |"]
-    known["claim-C11"] = {"claims": {"C11": {"drawn": {"quality": {"c": {"gan": [1.0]}}}}}}
-    assert tables_claims.grid().splitlines()[2:] == ["| c | 1 of 1 |"]
+    known.clear()
+    assert len(tables_claims.grid().splitlines()) == 2
