@@ -5,7 +5,7 @@ Adam 2e-4 falling linearly to 0 over 100,000 generator updates, betas (0, 0.9), 
 updates, batch 64. Published: Inception score 7.86 +- 0.07 (unsupervised); others measured a FID of
 22.29 with these settings. Neither figure can be had here without the Inception weights.
 
-    python -m experiments.cifar10 --data-dir TFDS_FOLDER        # an accelerator: about a day
+    python -m experiments.cifar10 --data-dir TFDS_FOLDER        # for an accelerator
     python -m experiments.cifar10 --data-dir TFDS_FOLDER --precision bfloat16
     python -m experiments.cifar10 --dataset folder --data-dir IMAGES --image-size 32 --channels 3
 

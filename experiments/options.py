@@ -73,7 +73,7 @@ class Config:
         "", "NAME=A,B,C: a run for each value of a number; again for a grid", repeated=True
     )
     at_once: int = option(
-        0, "of these runs so many at a time, in turn (wide MLPs on a CPU: 1); 0: all"
+        0, "of these runs so many at a time, in turn, which bounds the memory; 0: all"
     )
     run_dir: str | None = option(None, "where the run is written (default: runs/NAME-DATASET-K)")
     resume: bool = option(False, "go on with the run in --run-dir, or the latest of this name")

@@ -55,7 +55,6 @@ def members() -> str:
             [
                 f"`{name}`",
                 paper,
-                "measured" if run else "tested",
                 f"`{command}`",
                 quality.get("classes_present", ""),
                 f"{quality['frechet_distance']:.2f}" if quality else "",
@@ -69,7 +68,7 @@ def members() -> str:
     real, worlds = figures("digits-wgan_gp")["quality"], figures("modes-wgan_gp")
     rows.append(
         [
-            *("real data", "", "", "", ""),
+            *("real data", "", "", ""),
             f"{real['frechet_distance_of_real']:.2f}",
             real["confident_share_of_real"],
             *("", "", ""),
@@ -77,7 +76,7 @@ def members() -> str:
         ]
     )
     figures_of_run = ["run", "classes", "Frechet", "confident", "W", "s"]
-    head = ["member", "paper", "status", *figures_of_run, "modes", "W1"]
+    head = ["member", "paper", *figures_of_run, "modes", "W1"]
     return table(head, rows)
 
 

@@ -60,7 +60,7 @@ def during_training() -> str:
                     f"{found['seconds']:.1f}",
                 ]
             )
-    head = ("run", "exact", "samples", "real data", "critic", "over slope", "held-out gap", "s")
+    head = ("run", "exact", "samples", "real data", "critic", "over slope", "gap", "s to measure")
     return _markdown(head, rows)
 
 
