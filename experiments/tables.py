@@ -211,6 +211,12 @@ def claims() -> str:
     return tables_claims.verdicts()
 
 
+def claims_random() -> str:
+    from experiments import tables_claims
+
+    return tables_claims.at_random()
+
+
 def claims_grid() -> str:
     from experiments import tables_claims
 
@@ -235,4 +241,5 @@ TABLES = {
     "speed-penalty": tables_speed.penalty,
     "claims": claims,
     "claims-grid": claims_grid,
+    "claims-random": claims_random,
 }

@@ -26,6 +26,13 @@ def verdicts() -> str:
     return table(["claim", "what is said", "verdict", "bars met", "seeds"], rows)
 
 
+def at_random() -> str:
+    """C11's architectures at random, by who succeeds on them."""
+    from experiments.claims import c11_robustness
+
+    return table(*c11_robustness.of_random(recorded("C11").get("drawn", {}).get("table", [])))
+
+
 def grid() -> str:
     """C11's runs that succeed, architectures down and members across."""
     from experiments.claims import c11_robustness

@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from experiments.claims import architectures, ledger
+from experiments.claims import architectures, ledger, page
 from experiments.claims import c11_robustness as c11
-from jwgan import data
+from jwgan import article, data
 
 
 def test_the_threshold_itself_is_a_success_and_nan_is_not():
@@ -59,20 +59,20 @@ def test_where_no_architecture_tells_them_apart_nothing_is_decided():
     assert c11.discordant(row | {"only_gan": 2, "only_gp": 6})[0] == 0.75
 
 
-def test_counts_in_words():
+def test_counts_by_threshold():
     quality = {
         "a": {"gan": [0.95, 0.1], "wgan_gp": [0.9, 0.96]},
         "b": {"gan": [0.85], "wgan_gp": [1]},
     }
-    said = c11.of_grid(quality)
-    assert len(said) == len(c11.THRESHOLDS)
-    assert "Of 3 runs at quality 0.9 or better: gan 1, wgan_gp 3." in said
-    assert "Of 3 runs at quality 0.8 or better: gan 2, wgan_gp 3." in said
-    rows = c11.table([0.92, 0.1], [0.1, 0.92])
-    assert (
-        "Random architectures at quality 0.9: only dcgan 1, only wgan_gp 1, both 0, neither 0."
-        in c11.of_random(rows)
-    )
+    head, counted = c11.of_grid(quality)
+    assert head == ["quality at least, of 3 runs", "gan", "wgan_gp"]
+    assert [row[0] for row in counted] == list(c11.THRESHOLDS)
+    assert [0.9, 1, 3] in counted
+    assert [0.8, 2, 3] in counted
+    head, counted = c11.of_random(c11.table([0.92, 0.1], [0.1, 0.97]))
+    assert head[1:] == ["only dcgan", "only wgan_gp", "both", "neither"]
+    assert [0.9, 1, 1, 0, 0] in counted
+    assert [0.95, 0, 1, 0, 1] in counted
 
 
 def by_hand(rivals, gp):
@@ -118,6 +118,20 @@ def test_a_picture_from_json_marks_what_failed():
     figure = c11.draw(json.loads(json.dumps(drawn)))
     assert [ax.get_xlabel() for ax in figure.axes] == ["0 of 2 above 0.9", "2 of 2 above 0.9"]
     assert [ax.get_title() for ax in figure.axes] == ["gan", "wgan_gp"]
+    counts = {"threshold": 0.9, "only_gan": 0, "only_gp": 3, "both": 2, "neither": 1}
+    result = {
+        **ledger.describe("C11")._asdict(),
+        "verdict": ledger.HOLDS,
+        "bars": [],
+        "remarks": [],
+        "seeds": 2,
+        "quick": False,
+        "cpu_minutes": 1.0,
+        "drawn": {**drawn, "table": [counts]},
+    }
+    tables = [block for block in page.told("C11", result) if isinstance(block, article.Table)]
+    assert [table.rows for table in tables[2:]] == [[[0.9, 0, 3, 2, 1]]]
+    assert tables[1].rows[4] == [0.9, 0, 2]
     colours = [ax.spines["left"].get_edgecolor() for ax in figure.axes]
     assert colours[0] != colours[1]
 

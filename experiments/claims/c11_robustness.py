@@ -36,6 +36,7 @@ THRESHOLDS = (0.5, 0.6, 0.7, 0.8, SUCCESS, 0.95)
 RIVALS = ("wgan", "dcgan", "lsgan")  # those that the paper compares with
 GAN, GP = "dcgan", "wgan_gp"  # of the random architectures
 SHOWN = 9  # images of a cell in the picture
+Counts = tuple[list[str], list[list[Any]]]  # a table's head and rows
 CELLS = pathlib.Path("runs") / "claims" / "C11-cells"
 
 
@@ -182,28 +183,27 @@ def measure(seeds: int, quick: bool) -> Measured:
     trained.forget()
     rows = table(at_random[GAN], at_random[GP])
     drawn = {"quality": quality, "samples": shown, "random": at_random, "table": rows}
-    said = (*of_grid(quality), *of_random(rows), *trained.told())
-    return Measured(bars(quality, rows), drawn, said)
+    return Measured(bars(quality, rows), drawn, trained.told())
 
 
-def of_grid(quality: dict[str, dict[str, list[float]]]) -> tuple[str, ...]:
-    """Successes over all architectures in words, one sentence for each threshold."""
+def of_grid(quality: dict[str, dict[str, list[float]]]) -> Counts:
+    """Successes over all architectures, thresholds down and members across."""
     members = list(next(iter(quality.values())))
     runs = {member: [q for row in quality.values() for q in row[member]] for member in members}
-    won = lambda threshold: ", ".join(
-        f"{member} {succeeds(of, threshold).sum()}" for member, of in runs.items()
-    )
-    count = len(runs[members[0]])
-    return tuple(f"Of {count} runs at quality {at:g} or better: {won(at)}." for at in THRESHOLDS)
+    won = lambda at: [int(succeeds(of, at).sum()) for of in runs.values()]
+    head = [f"quality at least, of {len(runs[members[0]])} runs", *members]
+    return head, [[at, *won(at)] for at in THRESHOLDS]
 
 
-def of_random(rows: list[dict[str, float]]) -> tuple[str, ...]:
-    """The table of random architectures in words, one sentence for each threshold."""
-    return tuple(
-        f"Random architectures at quality {row['threshold']:g}: only {GAN} {row['only_gan']}, only "
-        f"{GP} {row['only_gp']}, both {row['both']}, neither {row['neither']}."
-        for row in rows
-    )
+def of_random(rows: list[dict[str, float]]) -> Counts:
+    """Architectures at random, thresholds down and who succeeds across: table 1 of the paper."""
+    head = ["quality at least, at random", f"only {GAN}", f"only {GP}", "both", "neither"]
+    return head, [list(row.values()) for row in rows]
+
+
+def tables(drawn: dict[str, Any]) -> list[Counts]:
+    """What the page has beside the bars."""
+    return [of_grid(drawn["quality"]), of_random(drawn["table"])]
 
 
 def draw(drawn: dict[str, Any]) -> Any:
@@ -222,7 +222,9 @@ def draw(drawn: dict[str, Any]) -> Any:
     for row, name in zip(axes, names, strict=True):
         for ax, member in zip(row, members, strict=True):
             x = np.asarray(drawn["samples"][name][member], float)[..., None] / 100
-            ax.imshow(report.image_grid(x, columns=3, scale=4)[..., 0], cmap="gray")
+            ax.imshow(
+                report.image_grid(x, columns=3, scale=5)[..., 0], cmap="gray", interpolation="none"
+            )
             good = succeeds(drawn["quality"][name][member])
             failed = good.mean() < 0.5
             for spine in ax.spines.values():

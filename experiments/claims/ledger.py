@@ -5,6 +5,7 @@ A claim's module (`c05_saturation.py`, ...) has
     CLAIM    what is said, by whom, and the criterion, written before anything was run
     measure  `(seeds, quick) -> Measured`: the statistics with their intervals, and what is drawn
     draw     `(drawn) -> matplotlib figure`, from JSON alone, so a page needs no second run
+    tables   optional, `(drawn) -> [(head, rows), ...]`, likewise
 
 A criterion is one or several bars: a statistic, a direction and a number. A bar is met if the whole
 interval of the statistic is on the right side of the number, missed if it is wholly on the wrong

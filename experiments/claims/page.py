@@ -35,6 +35,7 @@ def told(number: str, result: Mapping[str, Any]) -> list[Any]:
     seeds = f"{count} seed{'s' * (count > 1)}, " if count else ""
     settings = f"{result['data']}; {seeds}{result['cpu_minutes']} CPU minutes"
     quick = " A quick run, too short to judge by." if result["quick"] else ""
+    tables: Any = getattr(ledger.module(number), "tables", lambda drawn: [])
     head = ["statistic", "verdict", "wanted", "found", "95 % interval"]
     return [
         article.Heading(f"{number}. {result['title']}: {result['verdict']}"),
@@ -42,6 +43,7 @@ def told(number: str, result: Mapping[str, Any]) -> list[Any]:
         article.Paragraph(f"Criterion, written before the run: {result['criterion']}"),
         article.Table(head, [shown(bar) for bar in result["bars"]]),
         article.Figure(picture(number, result), f"{settings}.{quick}", result["title"]),
+        *(article.Table(*table) for table in tables(result["drawn"])),
         *map(article.Paragraph, result["remarks"]),
     ]
 
