@@ -25,12 +25,12 @@ RESULTS = ROOT / "experiments" / "results"
 
 
 def revision() -> str:
-    """The git revision, with + if tracked files have changes."""
+    """The git revision, with + if tracked files other than results have changes."""
     git = lambda *args: subprocess.run(
         ["git", *args], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.strip()
     return git("rev-parse", "--short", "HEAD") + (
-        "+" if git("status", "--porcelain", "-uno") else ""
+        "+" if git("status", "--porcelain", "-uno", "--", ".", ":!experiments/results") else ""
     )
 
 

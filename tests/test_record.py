@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 
 import pytest
@@ -53,3 +54,25 @@ def test_table_and_spread():
     assert record.render(text, {"t": lambda: "new"}) == (
         "x\n<!-- table t -->\nnew\n<!-- end -->\ny"
     )
+
+
+def test_a_revision_is_marked_by_changes_of_code_not_of_results(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    git = lambda *args: subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *args],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    result, code = tmp_path / "experiments" / "results" / "a.json", tmp_path / "a.py"
+    result.parent.mkdir(parents=True)
+    for path in (result, code):
+        path.write_text("1")
+    git("init")
+    git("add", "-A")
+    git("commit", "-m", "a")
+    assert re.fullmatch("[0-9a-f]+", clean := record.revision())
+    result.write_text("2")
+    assert record.revision() == clean
+    code.write_text("2")
+    assert record.revision() == f"{clean}+"
