@@ -109,6 +109,7 @@ def boxes(groups: Mapping[str, Any], *, y: str, lines: Mapping[str, float] | Non
     for name, height in (lines or {}).items():
         ax.axhline(height, color="#777777", linestyle="--", linewidth=1, label=name)
     ax.set_xticks(range(len(groups)), list(groups), fontsize=8)
+    ax.ticklabel_format(axis="y", useOffset=False)  # "1e-6+9.9999e-1" is no number to read
     if len(groups) > 5:
         ax.tick_params(axis="x", labelrotation=30)
     ax.set_ylabel(y)
