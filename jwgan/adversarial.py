@@ -116,7 +116,7 @@ def init(
 
     Raises:
       ValueError: if the batch is not [n_critic, B, *D], the critic's output is not [B], the
-        generator's output is not of the data's shape, or a network cannot be evaluated.
+        generator's output is not of the data's shape, or it cannot be evaluated.
     """
     _check_batch(batch)
     # Keys of the two initialisations must differ from every step's fold_in(key, step).
@@ -132,7 +132,6 @@ def init(
     output, _ = jax.eval_shape(critic.apply, critic_params, critic_model_state, real)
     jax.eval_shape(lambda y: _checked(y, num), output)
     require_evaluated("generator", generator, generator_params, generator_model_state, z)
-    require_evaluated("critic", critic, critic_params, critic_model_state, real)
     critic_opt_state, generator_opt_state, objective_state = jax.tree.map(
         # Python scalars in a first state are weakly typed, and the second step would be compiled
         # anew for the strong types that the first returns.
