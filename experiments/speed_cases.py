@@ -59,7 +59,8 @@ def players(name: str, convolution: str = "jwgan") -> Players:
             critic, generator = lax_players()
         weight, source = 10.0, _images(shape, batch, 1 if name == "began32" else N_CRITIC)
     prior = priors.uniform(latent) if name == "began32" else priors.normal(latent)
-    networks = (jwgan.from_linen(critic), jwgan.from_linen(generator))
+    after = {"train": False} if name == "resnet32" else {}  # its generator has batch norm
+    networks = (jwgan.from_linen(critic), jwgan.from_linen(generator, evaluate=after))
     return Players(*networks, prior, weight, source)
 
 

@@ -16,7 +16,7 @@ def require(condition: Any, name: str, value: Any, remedy: str) -> None:
 
 
 def require_settings(**settings: Any) -> None:
-    """Checks an optimizer's numbers: learning rates above 0, betas and decays in [0, 1).
+    """Checks an optimizer's numbers: learning rates >= 0, betas and decays in [0, 1).
 
     A learning rate may be an optax schedule, and any of them traced.
 
@@ -28,10 +28,10 @@ def require_settings(**settings: Any) -> None:
         if rate and callable(value):
             continue
         try:
-            good = value > 0 if rate else (value >= 0) & (value < 1)
+            good = value >= 0 if rate else (value >= 0) & (value < 1)
         except TypeError:
             good = False
-        require(good, name, value, "give a number > 0" if rate else "give a number in [0, 1)")
+        require(good, name, value, "give a number >= 0" if rate else "give a number in [0, 1)")
 
 
 def printable(text: str) -> str:
