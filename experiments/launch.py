@@ -169,15 +169,15 @@ MATMUL_LIBRARIES = (
 
 def is_measured_jaxlib() -> bool:
     """Whether XLA has the experimental option in the form that was measured."""
-    return importlib.metadata.version("jaxlib").startswith("0.10.")
+    return importlib.metadata.version("jaxlib").startswith(("0.10.", "0.11.", "0.12."))
 
 
 def use_eigen() -> None:
     """Has XLA:CPU run convolutions and matrix products in Eigen instead of YNNPACK.
 
-    YNNPACK, jaxlib 0.10's default, runs convolutions of up to 64 channels on one core, and small
-    products slowly. XLA ends the process at flags that it does not know: this one is set for known
-    versions only, before jax is imported, and never against the user's own choice.
+    YNNPACK, the default from jaxlib 0.10 to 0.12, runs convolutions of up to 64 channels on one
+    core, and small products slowly. XLA ends the process at flags that it does not know: this one
+    is set for known versions only, before jax is imported, and never against the user's own choice.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if is_measured_jaxlib() and "jax" not in sys.modules and _FUSION not in flags:

@@ -232,7 +232,7 @@ def _publish(path: Path, seal: dict[str, Any]) -> None:
     draft = _draft(path)
     draft.unlink(missing_ok=True)
     with draft.open("x", encoding="utf-8") as file:  # not through a link of that name
-        json.dump(seal, file, indent=1)
+        file.write(json.dumps(seal, indent=1))  # json.dump nests less deeply than what was checked
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, path)

@@ -529,7 +529,7 @@ def nested(levels):
     return functools.reduce(lambda inner, _: [inner], range(levels), 0)
 
 
-EXTRAS = [{"x": float("nan")}, {"x": object()}, {"x": {1, 2}}, {"x": nested(5000)}]
+EXTRAS = [{"x": float("nan")}, {"x": object()}, {"x": {1, 2}}, {"x": nested(100_000)}]
 
 
 @pytest.mark.parametrize("extra", EXTRAS, ids=["nan", "object", "set", "deep"])

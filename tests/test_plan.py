@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import cases
+import jax
 import pytest
 
 from experiments import plan, topology
@@ -130,6 +132,54 @@ def test_counted_work_of_wgan_gp():
     assert 0.25 < low.work.flops["float32"] / low.work.gflop / 1e9 < 0.4
     assert low.work.traffic < full.work.traffic
     assert low.state == full.state
+
+
+# --- the steps timed here -------------------------------------------------------------------------
+
+
+def test_every_planned_step_is_timed_in_its_precision(monkeypatch, capsys):
+    from experiments import papers
+
+    seen = []
+
+    def one(algorithm, batch):
+        seen.append((algorithm, batch.shape, jax.config.jax_default_matmul_precision))
+        return {"steps_per_second": 2.0}
+
+    monkeypatch.setattr(plan, "measure_one", one)
+    monkeypatch.setattr(plan, "algorithm_of", lambda *names: names)
+    monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "true")
+    plan.main(["--measure"])
+    result = json.loads(capsys.readouterr().out)
+    assert seen == [
+        ((member, precision), papers.batch(member).shape, products)
+        for member in ("wgan_gp", "began")
+        for precision, products in (("float32", None), ("float32", "highest"), ("bfloat16", None))
+    ]
+    assert [row["products"] for row in result["rows"]] == 2 * ["default", "highest", "default"]
+    assert result["device"] == jax.devices()[0].device_kind
+
+
+@pytest.mark.parametrize("diverges", [False, True])
+def test_a_timed_step_is_the_loops(monkeypatch, diverges):
+    """On noise in [-1, 1] of the batch's shape; a run that diverged is told."""
+    case = next(case for case in cases.CASES if case.name == "wgan_gp")
+    algorithm = case.make()
+    seen = []
+
+    def step(state, batch):
+        seen.append(batch.shape)
+        state, info = algorithm.step(state, batch)
+        return state, jax.tree.map(lambda x: x / (not diverges), info)
+
+    monkeypatch.setattr(plan, "MEASURED_SECONDS", 0.01)
+    timed = algorithm._replace(step=step)
+    batch = jax.ShapeDtypeStruct((case.n_critic, cases.BATCH, cases.DATA), "float32")
+    figures = plan.measure_one(timed, batch)
+    assert set(seen) == {batch.shape}
+    assert len(figures["each"]) == 3
+    assert figures["steps_per_second"] == sorted(figures["each"])[1] > 0
+    assert figures["finite"] is not diverges
 
 
 # --- a compiled program's text --------------------------------------------------------------------

@@ -19,7 +19,7 @@ _LAYOUT = ("NHWC", "HWIO", "NHWC")
 # Up to this many output channels, a matrix product and shifted sums beat the plain convolution
 # (2 to 4 times at 1 channel, 1.5 at 3, nothing at 8: 3x3 and 5x5 kernels, 64 channels, 2 cores).
 _FEW_CHANNELS = 4
-# XLA:CPU 0.10 hands float convolutions to YNNPACK, unless this environment variable says otherwise.
+# XLA:CPU hands float convolutions to YNNPACK, unless this environment variable says otherwise.
 _EIGEN_CONVOLUTIONS = "=-individual_convolution" in os.environ.get("XLA_FLAGS", "")
 
 

@@ -48,6 +48,13 @@ def test_bjorck_never_passes_spectral_norm_1(iterations):
         assert np.linalg.norm(lipschitz.bjorck(w, iterations), 2) <= 1 + 2e-6
 
 
+def test_bjorck_scales_by_index():
+    """The derivative of `max` divides by how many entries equal it, on GPUs at times by none."""
+    traced = jax.make_jaxpr(jax.grad(lambda w: lipschitz.bjorck(w).sum()))(jnp.eye(3))
+    assert "argmax" in str(traced)
+    assert "reduce_max" not in str(traced)
+
+
 def test_bjorck_survives_zeros():
     w = jnp.zeros((3, 2))
     assert float(jnp.abs(lipschitz.bjorck(w)).max()) == 0
