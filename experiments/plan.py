@@ -1,6 +1,7 @@
 """Paper-scale runs on paper: work, bytes, memory and expected steps/s on chips that are not here.
 
     python -m experiments.plan --json
+    python -m experiments.plan --measure --json      # the same steps, timed on the chip here
 
 Rows: WGAN-GP on CIFAR-10 (ResNet, batch 64, 5 critic updates) and BEGAN on 128x128 images (n 128,
 batch 16), each with float32 and with bfloat16 networks (`networks.in_dtype`; penalties stay in
@@ -23,6 +24,8 @@ directions: a quarter of the data sheet's number is what a chip can send.
 Assumed, not measured: 40 % of the arithmetic peak, 70 % of memory's and links' rates, 10
 microseconds for every collective beside its bytes. Arithmetic and memory overlap, the network waits
 for both. So a row is an estimate of its order: the step's time is max(compute, memory) + network.
+One H100 reached a quarter to three quarters of it (experiments/results/plan-h100.json): what small
+convolutions lack is not bytes or products but work for all of the chip.
 
 Work is counted by `experiments.programs`. H100: memory traffic is twice the operands and results of
 all convolutions (each once for itself, once for the element-wise work around it), its memory the
@@ -81,6 +84,7 @@ NO_LIBTPU = (
 @dataclasses.dataclass(frozen=True)
 class Config:
     compile: str = option("", "only compile KIND/MEMBER/PRECISION, for example v5e/began/float32")
+    measure: bool = option(False, "time the steps on noise on the device that is here, no estimate")
     json: bool = option(False, "print one line of JSON at the end")
 
 
@@ -278,6 +282,56 @@ def plan() -> dict[str, Any]:
     }
 
 
+# --- the same on the chip that is here ------------------------------------------------------------
+
+# networks, and JAX's setting for products of float32 (None: its default, TF32 on an H100)
+MEASURED = (("float32", None), ("float32", "highest"), ("bfloat16", None))
+MEASURED_STEPS, MEASURED_SECONDS = 10, 5.0  # in a program; of a timing
+
+
+def measure_one(algorithm: Any, batch: Any) -> dict[str, Any]:
+    """Steps a second of the loop's program on 2048 images of noise; `batch` is a step's shape."""
+    import jax
+
+    from experiments import speed
+    from jwgan import sources
+
+    draw = jax.jit(lambda key: jax.random.uniform(key, (2048, *batch.shape[2:]), minval=-1.0))
+    n_critic, batch_size = batch.shape[:2]
+    images = draw(jax.random.key(0))
+    source = sources.from_array(images, n_critic=n_critic, batch_size=batch_size)
+    program = speed.Program(algorithm, source, MEASURED_STEPS, jax.random.key(0))
+    repeats = speed.repeats_in(program, MEASURED_SECONDS)
+    figures = speed.medians([speed.clock(program, repeats, program.iterations) for _ in range(3)])
+    memory = program.run_chunk.memory_analysis()
+    held = (memory.argument_size_in_bytes - images.nbytes, memory.temp_size_in_bytes)
+    return {
+        "steps_per_second": figures["iterations_per_second"],
+        "each": figures["each"],
+        "resident_gb": round(sum(held) / 1e9, 3),
+        "compile_seconds": round(program.compile_seconds, 1),
+        "finite": all(bool(jax.numpy.isfinite(x).all()) for x in jax.tree.leaves(program())),
+    }
+
+
+def measure() -> dict[str, Any]:
+    """Every member and precision of the plan, timed on one device."""
+    os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # the seconds of compiling are reported
+    import jax
+
+    from experiments import papers
+
+    rows = []
+    for member in MEMBERS:
+        for precision, products in MEASURED:
+            with jax.default_matmul_precision(products):
+                figures = measure_one(algorithm_of(member, precision), papers.batch(member))
+            what = {"member": member, "networks": precision, "products": products or "default"}
+            rows.append({**what, **figures})
+            print(json.dumps(rows[-1]), file=sys.stderr)
+    return {"device": jax.devices()[0].device_kind, "jax": jax.__version__, "rows": rows}
+
+
 def table(result: dict[str, Any]) -> str:
     head = ["member", "networks", "chips", "gflop", "traffic GB", "resident GB", "network MB"]
     lines = [[*head, "limit", "steps/s"]]
@@ -292,10 +346,14 @@ def table(result: dict[str, Any]) -> str:
 def main(argv: list[str] | None = None) -> None:
     config = options.parse(Config, argv, __doc__)
     try:
-        result = compile_one(config.compile) if config.compile else plan()
+        if config.measure:
+            result = measure()
+        else:
+            result = compile_one(config.compile) if config.compile else plan()
     except ValueError as error:
         options.fail(error)
-    print(json.dumps(result) if config.json or config.compile else table(result))
+    as_json = config.json or config.compile or config.measure
+    print(json.dumps(result) if as_json else table(result))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@
 
 One iteration is one generator update with all its critic updates; with --seeds K, K runs in one
 program, and iterations of all of them are counted. Roofline: the arithmetic of an iteration over
-the rate of a 2048 x 2048 x 2048 float32 matrix product timed in the same run; `roofline_share` is
-of the multiplications that are done, `nominal_share` of those of the networks as written down
-(resnet32 and began32 join upsampling and pooling to the convolution beside them, 4/9 of the work).
+the rate of a 2048 x 2048 x 2048 float32 matrix product (8192 on an accelerator) timed in the same
+run; `roofline_share` is of the multiplications that are done, `nominal_share` of those of the
+networks as written down (resnet32 and began32 join upsampling and pooling to the convolution beside
+them, 4/9 of the work).
 
 --peer is another program that times the same cases: `COMMAND CASE --iterations N --layout L` must
 print a JSON line with iterations_per_second and cpu_seconds_per_iteration. The two sides run
@@ -78,16 +79,19 @@ def matmul_gflops() -> float:
 
     from experiments import launch
 
-    a = jax.random.normal(jax.random.key(0), (2048, 2048))
+    on_cpu = jax.default_backend() == "cpu"
+    side = 2048 if on_cpu else 8192  # a large chip needs more to be busy
+    libraries = launch.MATMUL_LIBRARIES if on_cpu and launch.is_measured_jaxlib() else ({},)
+    a = jax.random.normal(jax.random.key(0), (side, side))
     best = float("inf")
-    for options_of_xla in launch.MATMUL_LIBRARIES if launch.is_measured_jaxlib() else ({},):
+    for options_of_xla in libraries:
         product = jax.jit(jnp.dot, compiler_options=options_of_xla)
         product(a, a).block_until_ready()
         for _ in range(4):
             began = time.perf_counter()
             product(a, a).block_until_ready()
             best = min(best, time.perf_counter() - began)
-    return 2 * 2048**3 / best / 1e9
+    return 2 * side**3 / best / 1e9
 
 
 def clock(run: Callable[[], Any], repeats: int, iterations: int) -> Timing:
@@ -110,21 +114,21 @@ def repeats_in(run: Callable[[], Any], seconds: float) -> int:
 
 
 class Program:
-    """A case's compiled chunk and its moving state: what `loop.train` runs again and again."""
+    """A compiled chunk and its moving state: what `loop.train` runs again and again.
 
-    def __init__(self, config: Config) -> None:
+    Args:
+      algorithm: a member, or K of it side by side.
+      source: its data.
+      length: steps in the program.
+      keys: of the first state; K of them for K side by side.
+    """
+
+    def __init__(self, algorithm: Any, source: Any, length: int, keys: Any) -> None:
         import jax
 
         from jwgan import loop
 
-        parts = speed_cases.players(config.case, config.convolution)
-        algorithm, source = speed_cases.member(config.case, parts), parts.source
-        keys = jax.random.key(0)
-        if config.seeds > 1:
-            mesh = members.make_mesh(config.seeds, config.devices)
-            algorithm, source = speed_cases.over_seeds(algorithm, source, config.seeds, mesh)
-            keys = jax.vmap(jax.random.key)(jax.numpy.arange(config.seeds))
-        self.length = config.chunk_steps or CHUNK_STEPS.get(config.case, 2)
+        self.length, self.iterations = length, length * keys.size
         self.state = jax.jit(lambda keys: algorithm.init(keys, source.batch))(keys)
         self.step, self.fetch = 0, source.fetch
         chunk: Any = loop.chunk_program(algorithm, source)
@@ -133,13 +137,27 @@ class Program:
         self.trace_seconds = time.perf_counter() - began
         self.run_chunk = lowered.compile()
         self.compile_seconds = time.perf_counter() - began
-        self.iterations = self.length * config.seeds
 
     def __call__(self) -> Any:
         """The next chunk."""
         self.state, info = self.run_chunk(self.state, self.fetch(self.step, self.length))
         self.step += self.length
         return info
+
+
+def case_program(config: Config) -> Program:
+    """The program of a case, with its seeds."""
+    import jax
+
+    parts = speed_cases.players(config.case, config.convolution)
+    algorithm, source = speed_cases.member(config.case, parts), parts.source
+    keys = jax.random.key(0)
+    if config.seeds > 1:
+        mesh = members.make_mesh(config.seeds, config.devices)
+        algorithm, source = speed_cases.over_seeds(algorithm, source, config.seeds, mesh)
+        keys = jax.vmap(jax.random.key)(jax.numpy.arange(config.seeds))
+    length = config.chunk_steps or CHUNK_STEPS.get(config.case, 2)
+    return Program(algorithm, source, length, keys)
 
 
 def ask_peer(config: Config, layout: str, iterations: int) -> Timing:
@@ -190,7 +208,9 @@ def measure(config: Config) -> dict[str, Any]:
     launch.use_eigen()
     if config.seeds > 1:
         launch.use_cores(config.seeds, config.devices)
-    program = Program(config)
+    import jax
+
+    program = case_program(config)
     repeats = repeats_in(program, config.seconds)
     ours: list[Timing] = []
     products: list[float] = []
@@ -209,6 +229,7 @@ def measure(config: Config) -> dict[str, Any]:
     nominal, done = (speed_cases.iteration_gflop(config.case, less) for less in (False, True))
     return {
         "case": config.case,
+        "device": jax.devices()[0].device_kind,
         "convolution": config.convolution,
         "seeds": config.seeds,
         **figures,

@@ -148,9 +148,15 @@ def pipeline() -> str:
 
 
 def plan() -> str:
+    products = {"1 x H100": "default", "1 x H100 without TF32": "highest"}
+    measured = {
+        (one["member"], one["networks"], one["products"]): one["steps_per_second"]
+        for one in figures("plan-h100").get("rows", [])
+    }
     rows = []
     for row in figures("plan")["rows"]:
         resident = row["resident_gb_per_chip"]
+        setting = (row["member"], row["networks"], products.get(row["chips"]))
         rows.append(
             [
                 f"`{row['member']}`",
@@ -161,11 +167,25 @@ def plan() -> str:
                 row["network_mb"],
                 row["limit"],
                 row["steps_per_second"],
+                measured.get(setting, ""),
                 row["hours_of_100000_steps"],
             ]
         )
     head = ["member", "networks", "chips", "GFLOP a chip", "GB a chip", "MB sent", "limit"]
-    return table([*head, "steps/s", "h for 100k"], rows)
+    return table([*head, "steps/s", "measured", "h for 100k"], rows)
+
+
+def h100() -> str:
+    timed, run = figures("speed-tiny_mlp-h100"), figures("digits-wgan_gp-h100")
+    rows: list[list[Any]] = []
+    if timed:
+        peer = timed["peer"]["iterations_per_second"]
+        rows.append(["`tiny_mlp`, iterations/s", timed["iterations_per_second"]])
+        rows.append(["the same in PyTorch 2.11 eager", peer])
+    if run:
+        rows.append(["1,000 steps of `experiments.wgan_gp`, s", run["seconds"]])
+        rows.append(["of which to the first picture, s", run["seconds_to_first_picture"]])
+    return table(["on one H100", ""], rows)
 
 
 def convolution() -> str:
@@ -238,7 +258,9 @@ TABLES = {
     "w1-faithful": w1_faithful,
     "w1-seeds": w1_seeds,
     "speed": tables_speed.speed,
+    "speed-idle": lambda: tables_speed.speed("-idle"),
     "speed-penalty": tables_speed.penalty,
+    "h100": h100,
     "claims": claims,
     "claims-grid": claims_grid,
     "claims-random": claims_random,

@@ -30,11 +30,12 @@ def comparison(cases: list[dict[str, Any]]) -> str:
     return table([*head, "of roofline", "done", "compile s", "MB"], rows)
 
 
-def speed() -> str:
+def speed(machine: str = "") -> str:
+    """`comparison` of the recorded cases; of another machine, "-idle"."""
     from experiments.speed import GOALS, result_name
     from experiments.tables import figures
 
-    recorded = [figures(result_name(case, seeds)) for case, seeds in GOALS]
+    recorded = [figures(result_name(case, seeds) + machine) for case, seeds in GOALS]
     return comparison([case for case in recorded if case])
 
 
