@@ -17,8 +17,13 @@ import json
 import time
 from typing import Any
 
-from experiments import options
-from experiments.options import option
+import jax
+import numpy as np
+
+from experiments import modes, toy2d
+from jwgan import many
+from jwgan.run import alarms, evaluate, options, tasks, xla
+from jwgan.run.options import option
 
 # name -> (member, arguments beside toy2d's, n_critic); bad ones are marked by what they do wrong
 TUNING: dict[str, tuple[str, dict[str, Any], int]] = {
@@ -58,9 +63,6 @@ class Config:
 
 def run_setting(config: Config, name: str, first_seed: int) -> list[dict[str, Any]]:
     """The setting's runs, see `look_at`."""
-    from experiments import evaluate, modes, tasks, toy2d
-    from jwgan import many
-
     member, kwargs, n_critic = (TUNING | TESTING)[name]
     task = tasks.load_world("eight_gaussians")
     chosen = modes.Config(
@@ -79,7 +81,7 @@ def run_setting(config: Config, name: str, first_seed: int) -> list[dict[str, An
     algorithm = toy2d.build(chosen, task.shape, **kwargs)
     probe, runs = evaluate.make_probe(task, algorithm), []
     for k in range(config.seeds):
-        state = many.member(states, k)
+        state = many.trial(states, k)
         mine = [{name: x[:, k] for name, x in info.items()} for info in infos]
         figures = look_at(task, algorithm, state, mine)
         runs.append({"setting": name, "seed": first_seed + k, **figures, "health": probe(state)})
@@ -88,12 +90,6 @@ def run_setting(config: Config, name: str, first_seed: int) -> list[dict[str, An
 
 def look_at(task: Any, algorithm: Any, state: Any, stretches: list[Any]) -> dict[str, Any]:
     """A run's label, and the alarm's sums of its first and last stretch."""
-    import jax
-    import numpy as np
-
-    from experiments import evaluate
-    from jwgan import alarms
-
     finite = all(np.isfinite(x).all() for stretch in stretches for x in stretch.values())
     fake = np.asarray(algorithm.sample(jax.random.key(13), state, evaluate.POINTS))
     covered = evaluate.world_quality(task, fake)["modes_covered"] if finite else 0
@@ -108,8 +104,6 @@ def look_at(task: Any, algorithm: Any, state: Any, stretches: list[Any]) -> dict
 
 def grade(runs: list[dict[str, Any]], thresholds: Any) -> dict[str, Any]:
     """Precision and recall of the alarm, and which warnings a run gave."""
-    from jwgan import alarms
-
     for run in runs:
         found = alarms.judge(run["reference"], run["recent"], run["health"], thresholds)
         run["warnings"] = sorted(found) if run["finite"] else ["non_finite"]
@@ -131,11 +125,8 @@ def main() -> None:
         options.check_numbers(config)
     except ValueError as error:
         options.fail(error)
-    from experiments import launch
-    from jwgan import alarms
-
-    launch.use_compilation_cache()
-    launch.use_eigen()
+    xla.use_compilation_cache()
+    xla.use_eigen()
     began, runs = time.perf_counter(), []
     for name in TUNING if config.tune else TESTING:
         runs += run_setting(config, name, first_seed=0 if config.tune else 1000)

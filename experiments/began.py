@@ -17,12 +17,14 @@ gamma < 1 asks for.
 import dataclasses
 from typing import Any
 
-from experiments import launch, options
-from experiments.options import option
+import jwgan
+from jwgan import networks, priors, run
+from jwgan.models import autoencoder
+from jwgan.run import option
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(options.ImageConfig):
+class Config(run.ImageConfig):
     steps: int = option(8000, "updates of both players, those of a resumed run included")
     n_critic: int = option(1, "critic updates for each generator update")
     width: int = option(16, "n, channels of the convolutions (the paper's 64 or 128)")
@@ -37,17 +39,10 @@ class Config(options.ImageConfig):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> Any:
-    import jwgan
-    from experiments import players
-    from jwgan import networks, priors
-    from jwgan.models import autoencoder
-
     # each network is applied twice in a training step, see BEGANCritic
     extras: dict[str, Any] = {"skips": config.skips, "vanishing": 2 * config.vanishing}
-    critic = players.player(
-        autoencoder.BEGANCritic(shape, config.width, config.code, **extras), config
-    )
-    generator = players.player(autoencoder.BEGANDecoder(shape, config.width, **extras), config)
+    critic = run.player(autoencoder.BEGANCritic(shape, config.width, config.code, **extras), config)
+    generator = run.player(autoencoder.BEGANDecoder(shape, config.width, **extras), config)
     zero = config.zero
     algorithm = jwgan.began(
         networks.map_input(critic, lambda x: x - zero),
@@ -60,5 +55,7 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     return jwgan.with_ema(algorithm, config.ema)
 
 
+EXPERIMENT = run.Experiment(Config, build, __doc__)
+
 if __name__ == "__main__":
-    launch.main(Config, build, __doc__, "began")
+    run.main(EXPERIMENT)

@@ -13,8 +13,9 @@ Images are read while training (--stream), centre-cropped and resized.
 
 import dataclasses
 
-from experiments import began, launch
-from experiments.options import option
+from experiments import began
+from jwgan import run
+from jwgan.run import option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,5 +39,7 @@ class Config(began.Config):
 
 build = began.build
 
+EXPERIMENT = run.Experiment(Config, build, __doc__)
+
 if __name__ == "__main__":
-    launch.main(Config, build, __doc__, "celeb_a")
+    run.main(EXPERIMENT)

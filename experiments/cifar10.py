@@ -16,12 +16,15 @@ authors' generator batch is twice as large; here it is the critic's.
 import dataclasses
 from typing import Any
 
-from experiments import launch, options
-from experiments.options import option
+import optax
+
+from jwgan import adversarial, objectives, penalties, priors, run
+from jwgan.models import resnet
+from jwgan.run import option
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(options.Config):
+class Config(run.Config):
     dataset: str = option("tfds/cifar10", "tfds/NAME, folder, or another image data set")
     image_size: int | None = option(32, "pixels a side")
     channels: int = option(3, "of an image folder, 1 or 3")
@@ -35,12 +38,6 @@ class Config(options.Config):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> Any:
-    import optax
-
-    from experiments import players
-    from jwgan import adversarial, objectives, penalties, priors
-    from jwgan.models import resnet
-
     def adam(updates: int) -> Any:
         rate = optax.linear_schedule(config.learning_rate, 0.0, updates)
         return optax.adam(rate, b1=0.0, b2=0.9)
@@ -49,8 +46,8 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     critic = resnet.ResNetCritic(shape, config.width)
     generator = resnet.ResNetGenerator(shape, config.width)
     return adversarial.build(
-        critic=players.player(critic, config, **modes),
-        generator=players.player(generator, config, **modes),
+        critic=run.player(critic, config, **modes),
+        generator=run.player(generator, config, **modes),
         critic_tx=adam(config.decay_steps * config.n_critic),
         generator_tx=adam(config.decay_steps),
         objective=objectives.wasserstein(),
@@ -59,5 +56,7 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     )
 
 
+EXPERIMENT = run.Experiment(Config, build, __doc__)
+
 if __name__ == "__main__":
-    launch.main(Config, build, __doc__, "cifar10")
+    run.main(EXPERIMENT)

@@ -11,12 +11,14 @@ Expected: recognisable digits.
 import dataclasses
 from typing import Any
 
-from experiments import launch, options
-from experiments.options import option
+import jwgan
+from jwgan import priors, run
+from jwgan.models import dcgan, norms
+from jwgan.run import option
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(options.ImageConfig):
+class Config(run.ImageConfig):
     steps: int = option(8000, "generator updates in all, those of a resumed run included")
     batch_size: int = option(128, "samples in a batch")
     n_critic: int = option(1, "critic updates for each generator update")
@@ -24,11 +26,6 @@ class Config(options.ImageConfig):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> Any:
-    import jwgan
-    from experiments import players
-    from jwgan import priors
-    from jwgan.models import dcgan, norms
-
     common: dict[str, Any] = {
         "width": config.width,
         "norm": norms.batch_norm,
@@ -36,13 +33,15 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     }
     modes = {"train": {"train": True}, "evaluate": {"train": False}}
     algorithm = jwgan.dcgan(
-        players.player(dcgan.DCGANCritic(shape, **common), config, **modes),
-        players.player(dcgan.DCGANGenerator(shape, **common), config, **modes),
+        run.player(dcgan.DCGANCritic(shape, **common), config, **modes),
+        run.player(dcgan.DCGANGenerator(shape, **common), config, **modes),
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
     )
     return jwgan.with_ema(algorithm, config.ema)
 
 
+EXPERIMENT = run.Experiment(Config, build, __doc__)
+
 if __name__ == "__main__":
-    launch.main(Config, build, __doc__, "dcgan")
+    run.main(EXPERIMENT)

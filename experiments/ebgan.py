@@ -13,12 +13,14 @@ default for the 64 pixels of the digits is smaller. Expected: recognisable digit
 import dataclasses
 from typing import Any
 
-from experiments import launch, options
-from experiments.options import option
+import jwgan
+from jwgan import priors, run
+from jwgan.models import autoencoder
+from jwgan.run import option
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(options.ImageConfig):
+class Config(run.ImageConfig):
     steps: int = option(10000, "updates of both players, those of a resumed run included")
     n_critic: int = option(1, "critic updates for each generator update")
     learning_rate: float = option(3e-4, "of both players' Adam (the paper's 1e-3)")
@@ -27,19 +29,14 @@ class Config(options.ImageConfig):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> Any:
-    import jwgan
-    from experiments import players
-    from jwgan import priors
-    from jwgan.models import autoencoder
-
-    _, generator = players.image_players(shape, config)
+    _, generator = run.image_players(shape, config)
     critic: Any
     if shape[0] < 16:
         critic = autoencoder.EBGANMLPCritic((8 * config.width, config.width))
     else:
         critic = autoencoder.EBGANConvCritic(shape, (config.width, 2 * config.width))
     algorithm = jwgan.ebgan(
-        players.player(critic, config),
+        run.player(critic, config),
         generator,
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
@@ -49,5 +46,7 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     return jwgan.with_ema(algorithm, config.ema)
 
 
+EXPERIMENT = run.Experiment(Config, build, __doc__)
+
 if __name__ == "__main__":
-    launch.main(Config, build, __doc__, "ebgan")
+    run.main(EXPERIMENT)

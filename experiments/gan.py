@@ -13,8 +13,9 @@ about quality.
 import dataclasses
 from typing import Any
 
-from experiments import launch, options
-from experiments.options import option
+import jwgan
+from jwgan import priors, run
+from jwgan.run import option
 
 # What each member is given beside its defaults: penalties as fit data of 64 pixels in [-1, 1].
 MEMBERS: dict[str, dict[str, Any]] = {
@@ -28,7 +29,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(options.ImageConfig):
+class Config(run.ImageConfig):
     member: str = option("gan", "one of " + ", ".join(MEMBERS))
     steps: int = option(10000, "generator updates in all, those of a resumed run included")
     n_critic: int = option(1, "critic updates for each generator update")
@@ -40,12 +41,8 @@ class Config(options.ImageConfig):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> Any:
-    import jwgan
-    from experiments import players
-    from jwgan import priors
-
-    options.one_of("member", config.member, MEMBERS)
-    critic, generator = players.image_players(shape, config)
+    run.one_of("member", config.member, MEMBERS)
+    critic, generator = run.image_players(shape, config)
     algorithm = getattr(jwgan, config.member)(
         critic,
         generator,
@@ -56,5 +53,7 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     return jwgan.with_ema(algorithm, config.ema)
 
 
+EXPERIMENT = run.Experiment(Config, build, __doc__)
+
 if __name__ == "__main__":
-    launch.main(Config, build, __doc__, "gan")
+    run.main(EXPERIMENT)

@@ -13,8 +13,9 @@ one such architecture.
 
 import dataclasses
 
-from experiments import cifar10, launch
-from experiments.options import option
+from experiments import cifar10
+from jwgan import run
+from jwgan.run import option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,5 +27,7 @@ class Config(cifar10.Config):
 
 build = cifar10.build
 
+EXPERIMENT = run.Experiment(Config, build, __doc__)
+
 if __name__ == "__main__":
-    launch.main(Config, build, __doc__, "imagenet_resized")
+    run.main(EXPERIMENT)

@@ -13,12 +13,14 @@ Three million bedrooms are read while training (--stream), centre-cropped and re
 import dataclasses
 from typing import Any
 
-from experiments import launch, options
-from experiments.options import option
+import jwgan
+from jwgan import priors, run
+from jwgan.models import dcgan, norms
+from jwgan.run import option
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(options.Config):
+class Config(run.Config):
     dataset: str = option("tfds/lsun/bedroom", "tfds/NAME, folder, or another image data set")
     image_size: int | None = option(64, "pixels a side")
     channels: int = option(3, "of an image folder, 1 or 3")
@@ -32,11 +34,6 @@ class Config(options.Config):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> Any:
-    import jwgan
-    from experiments import players
-    from jwgan import priors
-    from jwgan.models import dcgan, norms
-
     common: Any = {
         "width": config.width,
         "kernel_size": 4,
@@ -45,13 +42,15 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     }
     modes: Any = {"train": {"train": True}, "evaluate": {"train": False}}
     return jwgan.wgan(
-        players.player(dcgan.DCGANCritic(shape, **common), config, **modes),
-        players.player(dcgan.DCGANGenerator(shape, **common), config, **modes),
+        run.player(dcgan.DCGANCritic(shape, **common), config, **modes),
+        run.player(dcgan.DCGANGenerator(shape, **common), config, **modes),
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
         c=config.c,
     )
 
 
+EXPERIMENT = run.Experiment(Config, build, __doc__)
+
 if __name__ == "__main__":
-    launch.main(Config, build, __doc__, "lsun")
+    run.main(EXPERIMENT)

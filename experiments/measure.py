@@ -1,126 +1,14 @@
-"""Exact W1 beside the critic's estimate while a run trains: what `--w1-every STEPS` switches on.
+"""Measures a finished or running run: quality of its samples, exact W1, the critic's estimate.
 
-On the plane an exact W1 between a thousand points is close to the W1 of the laws. Between images it
-is not: in D dimensions the distance of n samples from n others of the same law falls like n^(-1/D)
-(Dudley, 1969; Weed and Bach, 2019), so that figure is named `sample_w1`, is about these samples
-only, and means something beside the same figure of real images alone.
+    python -m experiments.measure RUN_DIR
+    python -m experiments.measure RUN_DIR --trial 3 --json      # of a run with --seeds or --sweep
+
+Metrics are those that a run measures itself: quality as at its end, W1 as with --w1-every. They are
+of the newest whole checkpoint, and printed as one JSON object.
 """
 
-import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from experiments import sample
+from jwgan.run import measure
 
-POINTS = 1000  # on the plane: .2 s for an exact W1
-IMAGES = 500
-
-CRITIC = (
-    "critic_estimate is the difference of the critic's mean scores on the same samples, positive "
-    "when it tells them apart (an estimate of W1 for Wasserstein critics only; of other members "
-    "these are logits or energies), and critic_estimate_per_slope that over critic_slope, the "
-    "critic's mean input-gradient norm between them."
-)
-WORLD = (
-    "exact_w1 is the exact W1 between {num} samples and {num} held-out points, and "
-    "exact_w1_of_real that of {num} other real points, which a perfect generator would show. "
-    f"{CRITIC} critic_held_out_gap is its mean score on other real points minus that on the "
-    "held-out ones: here all data are new, so it is noise."
-)
-PICTURES = (
-    "sample_w1 is the exact W1, by Euclidean distance of pixels in [-1, 1], between {num} samples "
-    "and {num} {held_out}. It is a figure of these finite samples and no estimate of the W1 of the "
-    "two laws, which it exceeds by far in {dims} dimensions; sample_w1_of_real is the same of "
-    "{num} training images, which a perfect generator would show. "
-    f"{CRITIC} "
-)
-GAP = (
-    "critic_held_out_gap is its mean score on training data minus that on held-out data: what it "
-    "has learnt by heart."
-)
-NO_GAP = "This data set has no held-out part, so there is no critic_held_out_gap."
-
-
-class Measure(NamedTuple):
-    """The measuring of one run.
-
-    Attributes:
-      words: what the figures are, in words.
-      figures: `state -> {name: figure}`; figures that are not finite are left out.
-    """
-
-    words: str
-    figures: Callable[[Any], dict[str, float]]
-
-
-def make(task: Any, algorithm: Any) -> Measure:
-    """Of a member on a task. The samples' latents are the same at every step, as are real data."""
-    real, held_out, has_held_out = _real(task)
-    num, on_plane = len(held_out), task.problem is not None
-    name = "exact_w1" if on_plane else "sample_w1"
-    of_real = _w1(real, held_out)
-    scores = _make_scores(algorithm, real, held_out)
-
-    def figures(state: Any) -> dict[str, float]:
-        fake, found = scores(state)
-        found = {name: _w1(fake, held_out), f"{name}_of_real": of_real, **found}
-        if not has_held_out:
-            del found["critic_held_out_gap"]
-        return {k: round(float(v), 6) for k, v in found.items() if math.isfinite(v)}
-
-    if on_plane:
-        return Measure(WORLD.format(num=num), figures)
-    kind = "held-out images" if has_held_out else "other training images"
-    words = PICTURES.format(num=num, held_out=kind, dims=math.prod(task.shape))
-    return Measure(words + (GAP if has_held_out else NO_GAP), figures)
-
-
-def _real(task: Any) -> tuple[Any, Any, bool]:
-    """(other real data, held-out data) of one size, and whether the latter deserve their name."""
-    import jax
-    import numpy as np
-
-    if task.problem is not None:
-        num = min(POINTS, len(task.held_out))
-        # a key no run is given, as for the held-out points
-        real = np.asarray(task.problem.sample(jax.random.key(2**31 - 2), num))
-        return real, task.held_out[:num], True
-    images = task.dataset.images
-    shuffled = lambda x: np.random.default_rng(0).permutation(len(x))  # files come class by class
-    order = shuffled(images)
-    if task.dataset.test_images is None:
-        num = min(IMAGES, len(images) // 2)
-        return images[order[:num]], images[order[num : 2 * num]], False
-    num = min(IMAGES, len(task.held_out), len(images))
-    return images[order[:num]], task.held_out[shuffled(task.held_out)[:num]], True
-
-
-def _make_scores(algorithm: Any, real: Any, held_out: Any) -> Callable[[Any], tuple[Any, dict]]:
-    """The compiled `state -> (samples, the critic's figures)`."""
-    import jax
-
-    from jwgan import penalties
-
-    @jax.jit
-    def scores(state: Any) -> tuple[Any, dict[str, Any]]:
-        score = lambda x: algorithm.score(state, x)
-        fake = algorithm.sample(jax.random.key(16), state, len(held_out))
-        of_fake = score(fake)
-        estimate = algorithm.separation(score(held_out), of_fake)
-        between = penalties.interpolate(jax.random.key(17), held_out, fake)
-        slope = penalties.gradient_norm(score, between).mean()
-        return fake, {
-            "critic_estimate": estimate,
-            "critic_slope": slope,
-            "critic_estimate_per_slope": estimate / slope,
-            "critic_held_out_gap": algorithm.separation(score(real), of_fake) - estimate,
-        }
-
-    return lambda state: jax.device_get(scores(state))
-
-
-def _w1(x: Any, y: Any) -> float:
-    from jwgan import transport
-
-    try:
-        return transport.exact_w1(x.reshape(len(x), -1), y.reshape(len(y), -1))
-    except ValueError:  # samples that ran away have no distance; the run ends by its own rules
-        return math.nan
+if __name__ == "__main__":
+    measure.main(sample.find, doc=__doc__)

@@ -14,8 +14,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from experiments import members, options, tasks, toy2d
-from experiments.options import option
+import jax
+import numpy as np
+
+from experiments import toy2d
+from jwgan import loop, many
+from jwgan.run import evaluate, options, sweep_build, tasks, xla
+from jwgan.run.options import option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,10 +50,6 @@ def train(
 
     `record` is the loop's; `kwargs` are the member's, before toy2d's.
     """
-    import jax
-
-    from jwgan import loop, many
-
     algorithm = many.over(lambda: toy2d.build(config, task.shape, **kwargs))
     one = lambda n_critic: task.source(n_critic, config.batch_size)
     source = many.drawn(one, [config.n_critic] * config.seeds)
@@ -65,19 +66,14 @@ def main() -> None:
         options.check_numbers(config)
     except ValueError as error:
         options.fail(error)
-    from experiments import evaluate, launch
-
-    launch.use_compilation_cache()
-    launch.use_eigen()
+    xla.use_compilation_cache()
+    xla.use_eigen()
     try:
         task = tasks.load_world(config.dataset)
         began = time.perf_counter()
         _, states = train(config, task)
     except ValueError as error:
         options.fail(error)
-    import jax
-    import numpy as np
-
     seconds = time.perf_counter() - began
     one = toy2d.build(config, task.shape)
     keys = jax.random.split(jax.random.key(13), config.seeds)
@@ -89,12 +85,12 @@ def main() -> None:
         "seconds": round(seconds, 2),
         "finite": bool(np.isfinite(fakes).all()),
         "exact_w1_of_real": figures[0]["exact_w1_of_real"],
-        "exact_w1": members.summary([f["exact_w1"] for f in figures]),
+        "exact_w1": sweep_build.summary([f["exact_w1"] for f in figures]),
         "per_seed": figures,
     }
     if task.problem.modes is not None:
         for name in ("modes_covered", "high_quality_share"):
-            result[name] = members.summary([f[name] for f in figures])
+            result[name] = sweep_build.summary([f[name] for f in figures])
     print(json.dumps(result) if config.json else json.dumps(result, indent=1))
 
 

@@ -18,8 +18,14 @@ import dataclasses
 import math
 from typing import Any
 
-from experiments import fitting, laboratory, options
-from experiments.options import option
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.divergences import fitting
+from jwgan.report import article, plots
+from jwgan.run import options, study
+from jwgan.run.options import option
 
 THETAS = (-1.0, -0.75, -0.5, -0.25, -0.1, 0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 FAR = 0.25
@@ -36,8 +42,6 @@ class Config:
 
 def family() -> fitting.Family:
     """theta -> fakes on the line at theta."""
-    import jax
-    import jax.numpy as jnp
 
     def line(key: Any, num: int, theta: Any) -> Any:
         height = jax.random.uniform(key, (num, 1))
@@ -105,7 +109,7 @@ HEAD = (
 
 def rows(result: dict[str, Any]) -> list[list[str]]:
     """Medians, a row for each theta; under HEAD."""
-    shown = laboratory.shown
+    shown = study.shown
     table = []
     for i, theta in enumerate(result["thetas"]):
         truth = exact(theta)
@@ -125,10 +129,8 @@ def rows(result: dict[str, Any]) -> list[list[str]]:
     return table
 
 
-def page(result: dict[str, Any]) -> laboratory.Report:
+def page(result: dict[str, Any]) -> study.Report:
     """The report: pictures first, then the figures, then the criterion."""
-    from jwgan import article
-
     picture = draw(result)
     blocks = [
         article.Paragraph(
@@ -155,46 +157,44 @@ def page(result: dict[str, Any]) -> laboratory.Report:
         ),
         article.Table(HEAD, rows(result), "Medians over the seeds, beside the exact values."),
         article.Heading("The criterion, and what came out"),
-        article.Paragraph(laboratory.criterion(__doc__)),
-        article.Table(*laboratory.verdicts(result["holds"])),
+        article.Paragraph(study.criterion(__doc__)),
+        article.Table(*study.verdicts(result["holds"])),
     ]
-    return laboratory.Report(
+    return study.Report(
         "Two parallel lines", blocks, {"parallel_lines": picture}, (HEAD, rows(result))
     )
 
 
 def draw(result: dict[str, Any]) -> bytes:
     """The two panels, as PNG."""
-    import numpy as np
-
     thetas = np.array(result["thetas"])
-    figure, (left, right) = laboratory.panels(2)
+    figure, (left, right) = plots.panels(2)
     line = np.linspace(-1, 1, 401)
-    left.plot(line, np.abs(line), color=laboratory.BLUE, label="W1 = |theta|")
-    laboratory.broken(left, [(-1, 0), (0, 1)], math.log(2), laboratory.ORANGE, "JS = log 2")
-    left.plot([0], [0], "o", color=laboratory.ORANGE, markersize=4, markerfacecolor="white")
-    laboratory.points(left, thetas, result["wgan_gp"]["estimate"], "WGAN-GP critic", 0)
-    laboratory.points(left, thetas, result["lipschitz"]["estimate"], "1-Lipschitz critic", 1)
-    laboratory.points(left, thetas, result["discriminator"]["estimate"], "discriminator's JS", 2)
+    left.plot(line, np.abs(line), color=plots.BLUE, label="W1 = |theta|")
+    plots.broken(left, [(-1, 0), (0, 1)], math.log(2), plots.ORANGE, "JS = log 2")
+    left.plot([0], [0], "o", color=plots.ORANGE, markersize=4, markerfacecolor="white")
+    plots.points(left, thetas, result["wgan_gp"]["estimate"], "WGAN-GP critic", 0)
+    plots.points(left, thetas, result["lipschitz"]["estimate"], "1-Lipschitz critic", 1)
+    plots.points(left, thetas, result["discriminator"]["estimate"], "discriminator's JS", 2)
     left.plot([], [], " ", label="KL = infinity for theta ≠ 0")
     left.set(xlabel="theta", title="Distance", ylim=(-0.05, 1.75))
-    laboratory.broken(right, [(-1, 0)], -1.0, laboratory.BLUE, "slope of W1")
-    laboratory.broken(right, [(0, 1)], 1.0, laboratory.BLUE)
-    laboratory.broken(right, [(-1, 0), (0, 1)], 0.0, laboratory.ORANGE, "slope of JS: none")
+    plots.broken(right, [(-1, 0)], -1.0, plots.BLUE, "slope of W1")
+    plots.broken(right, [(0, 1)], 1.0, plots.BLUE)
+    plots.broken(right, [(-1, 0), (0, 1)], 0.0, plots.ORANGE, "slope of JS: none")
     for i, name in enumerate(("wgan_gp", "lipschitz")):
         gradient = result[name]["wasserstein_gradient"]
-        laboratory.points(right, thetas, gradient, fitting.NAMES[name], i)
+        plots.points(right, thetas, gradient, fitting.NAMES[name], i)
     gradients = result["discriminator"]
-    laboratory.points(right, thetas, gradients["saturating_gradient"], "discriminator", 2)
-    laboratory.points(right, thetas, gradients["non_saturating_gradient"], "with −log D", 3)
+    plots.points(right, thetas, gradients["saturating_gradient"], "discriminator", 2)
+    plots.points(right, thetas, gradients["non_saturating_gradient"], "with −log D", 3)
     right.set_yscale("symlog", linthresh=1.0)
     right.set(xlabel="theta", title="Derivative in theta, as the generator gets it")
-    return laboratory.png(figure)
+    return plots.png(figure)
 
 
 def main() -> None:
     config = options.parse(Config, None, __doc__)
-    laboratory.run(config, "parallel_lines", __doc__, measure, page)
+    study.run(config, "parallel_lines", __doc__, measure, page)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,13 @@ import json
 import time
 from typing import Any
 
-from experiments import launch, options, wgan_gp
-from experiments.options import option
+import jax
+import numpy as np
+
+from experiments import wgan_gp
+from jwgan import loop, sources
+from jwgan.run import options, tasks, xla
+from jwgan.run.options import option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,10 +30,6 @@ class Config(wgan_gp.Config):
 
 def seconds(source: Any, config: Config, algorithm: Any = None) -> float:
     """Of the timed steps' data, and of training on it if there is an algorithm."""
-    import jax
-
-    from jwgan import loop
-
     length = config.chunk_steps
     state = None
     if algorithm is not None:
@@ -48,14 +49,10 @@ def seconds(source: Any, config: Config, algorithm: Any = None) -> float:
 
 def measure(config: Config) -> dict[str, Any]:
     """The figures."""
-    import numpy as np
-
-    from jwgan import sources
-
     options.check(config)
     if config.steps % config.chunk_steps:
         raise ValueError(f"steps is {config.steps}: give a multiple of {config.chunk_steps}")
-    task = launch.load_images(dataclasses.replace(config, stream=True))
+    task = tasks.from_config(dataclasses.replace(config, stream=True))
     sizes: dict[str, Any] = {"n_critic": config.n_critic, "batch_size": config.batch_size}
     streamed = task.source(**sizes)
     held = sources.from_array(np.asarray(task.dataset.images), **sizes)
@@ -75,8 +72,8 @@ def measure(config: Config) -> dict[str, Any]:
 
 def main() -> None:
     config = options.parse(Config, None, __doc__)
-    launch.use_compilation_cache()
-    launch.use_eigen()
+    xla.use_compilation_cache()
+    xla.use_eigen()
     try:
         result = measure(config)
     except (ValueError, OSError) as error:

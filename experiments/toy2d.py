@@ -17,8 +17,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from experiments import launch, options
-from experiments.options import option
+import jwgan
+from jwgan import networks, priors, run
+from jwgan.models import autoencoder, mlp
+from jwgan.run import option
 
 # What each member is given beside its defaults; the worlds are small, so are the weights.
 MEMBERS: dict[str, dict[str, Any]] = {
@@ -41,7 +43,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(options.Config):
+class Config(run.Config):
     member: str = option("wgan_gp", "one of " + ", ".join(MEMBERS))
     dataset: str = option("eight_gaussians", "eight_gaussians, twenty_five_gaussians, ring, ...")
     steps: int = option(10000, "generator updates in all, those of a resumed run included")
@@ -75,37 +77,32 @@ def numbers_of(config: Any, member: Callable) -> dict[str, Any]:
     there = [name for name in NUMBERS if name in inspect.signature(member).parameters]
     given = {name: x for name in NUMBERS if (x := getattr(config, name, None)) is not None}
     for name in given:
-        options.one_of(f"{config.member}'s number", name, there)
+        run.one_of(f"{config.member}'s number", name, there)
     return given
 
 
 def load(config: Config) -> Any:
-    from experiments import tasks
-
-    return tasks.load_world(config.dataset)
+    return run.load_world(config.dataset)
 
 
 def build(config: Any, shape: tuple[int, ...], **kwargs: Any) -> Any:
     """The member that the options name; `kwargs` come before its settings here."""
-    import jwgan
-    from experiments import players
-    from jwgan import networks, priors
-    from jwgan.models import autoencoder, mlp
-
-    options.one_of("member", config.member, MEMBERS)
-    critic = players.player(mlp.MLPCritic((config.width,) * 3), config)
+    run.one_of("member", config.member, MEMBERS)
+    critic = run.player(mlp.MLPCritic((config.width,) * 3), config)
     if config.member in ("ebgan", "began"):  # an auto-encoder's error is the energy
-        critic = players.player(autoencoder.EBGANMLPCritic((config.width,) * 2), config)
+        critic = run.player(autoencoder.EBGANMLPCritic((config.width,) * 2), config)
     if config.member == "began":
         critic = networks.map_output(critic, lambda x, y: y.score)
     member = getattr(jwgan, config.member)
     return member(
         critic,
-        players.player(mlp.MLPGenerator(shape, (config.width,) * 3), config),
+        run.player(mlp.MLPGenerator(shape, (config.width,) * 3), config),
         prior=priors.normal(config.latent),
         **MEMBERS[config.member] | numbers_of(config, member) | kwargs,
     )
 
 
+EXPERIMENT = run.Experiment(Config, build, __doc__, load=load)
+
 if __name__ == "__main__":
-    launch.main(Config, build, __doc__, "toy2d", load=load)
+    run.main(EXPERIMENT)

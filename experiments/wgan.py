@@ -12,22 +12,19 @@ images. Expected: behind wgan_gp, recognisable digits after the default run.
 import dataclasses
 from typing import Any
 
-from experiments import launch, options
-from experiments.options import option
+import jwgan
+from jwgan import priors, run
+from jwgan.run import option
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(options.ImageConfig):
+class Config(run.ImageConfig):
     learning_rate: float = option(2e-4, "of both players' RMSProp")
     c: float = option(0.03, "half-width of the box that the critic's weights stay in")
 
 
 def build(config: Config, shape: tuple[int, ...]) -> Any:
-    import jwgan
-    from experiments import players
-    from jwgan import priors
-
-    critic, generator = players.image_players(shape, config)
+    critic, generator = run.image_players(shape, config)
 
     algorithm = jwgan.wgan(
         critic,
@@ -39,5 +36,7 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     return jwgan.with_ema(algorithm, config.ema)
 
 
+EXPERIMENT = run.Experiment(Config, build, __doc__)
+
 if __name__ == "__main__":
-    launch.main(Config, build, __doc__, "wgan")
+    run.main(EXPERIMENT)

@@ -11,12 +11,13 @@ Differs from experiments.wgan_gp in the penalty only. Expected: close to wgan_gp
 import dataclasses
 from typing import Any
 
-from experiments import launch, options
-from experiments.options import option
+import jwgan
+from jwgan import priors, run
+from jwgan.run import option
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(options.ImageConfig):
+class Config(run.ImageConfig):
     steps: int = option(12000, "generator updates in all, those of a resumed run included")
     n_critic: int = option(3, "critic updates for each generator update")
     learning_rate: float = option(1e-3, "of both players' Adam")
@@ -25,11 +26,7 @@ class Config(options.ImageConfig):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> Any:
-    import jwgan
-    from experiments import players
-    from jwgan import priors
-
-    critic, generator = players.image_players(shape, config)
+    critic, generator = run.image_players(shape, config)
 
     member = jwgan.wgan_hinge if config.linear else jwgan.wgan_lp
     algorithm = member(
@@ -43,5 +40,7 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
     return jwgan.with_ema(algorithm, config.ema)
 
 
+EXPERIMENT = run.Experiment(Config, build, __doc__)
+
 if __name__ == "__main__":
-    launch.main(Config, build, __doc__, "wgan_lp")
+    run.main(EXPERIMENT)

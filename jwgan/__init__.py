@@ -1,7 +1,9 @@
 """jwgan: the Wasserstein-GAN family in JAX. Pure step functions, short visible members.
 
-Core (jax and optax only): the modules below and the members in `algorithms`. Models, metrics,
-problems and transport are imported by name, for example `from jwgan.models import dcgan`.
+The core (jax and optax only) is imported at once: the modules below and the members in
+`algorithms`. The rest is imported when it is first used, so that `import jwgan` stays light:
+`jwgan.models` (networks, needs flax), `metrics`, `problems`, `transport` and `divergences` (needs
+scipy and POT for exact plans), `data`, `checkpoint`, `report` and `run` (the runner).
 """
 
 from jwgan import (
@@ -9,6 +11,7 @@ from jwgan import (
     algorithms,
     constraints,
     diagnostics,
+    lazy,
     loop,
     many,
     networks,
@@ -41,6 +44,8 @@ from jwgan.algorithms import (
 from jwgan.networks import from_fn, from_linen, from_nnx
 from jwgan.types import Algorithm, Network, Objective
 from jwgan.wrappers import with_ema
+
+__version__ = "0.2.0"
 
 __all__ = [
     "Algorithm",
@@ -81,3 +86,13 @@ __all__ = [
     "with_ema",
     "wrappers",
 ]
+
+# Each of these brings packages that the core does not need.
+__getattr__, __dir__ = lazy.submodules(
+    __name__,
+    (
+        *("checkpoint", "critics", "data", "divergences", "metrics", "models", "problems"),
+        *("report", "run", "transport"),
+    ),
+    (*__all__, "__version__"),
+)

@@ -37,3 +37,10 @@ def require_settings(**settings: Any) -> None:
 def printable(text: str) -> str:
     """`text` in one line: a file's name may hold line ends, control characters, broken UTF-8."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+# --- exports --------------------------------------------------------------------------------------
+
+
+def one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: " + " ".join(str(error).split())[:300]

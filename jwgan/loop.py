@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jwgan import split
+from jwgan import sharding
 from jwgan.check import require
 from jwgan.sources import Source
 from jwgan.types import Algorithm
@@ -37,7 +37,7 @@ def chunk_program(
         xs, take = source.batches(operand, state.key, length)
 
         def body(state: Any, x: Any) -> tuple[Any, Any]:
-            return split.replicated(algorithm.step(state, take(x)))
+            return sharding.replicated(algorithm.step(state, take(x)))
 
         return jax.lax.scan(body, state, xs, length=length)
 

@@ -9,11 +9,11 @@
     source = many.drawn(lambda n: sources.from_array(x, n_critic=n, batch_size=64), [5] * 16)
     state = jax.jit(lambda keys: algorithm.init(keys, source.batch))(keys)
     state = loop.train(algorithm, state, source, steps=1000)
-    fourth = many.member(state, 3)
+    fourth = many.trial(state, 3)
 
-Member i is the run that `make` of its own numbers, its own key and its own source would be alone,
+Trial i is the run that `make` of its own numbers, its own key and its own source would be alone,
 up to the order of float32 sums (`tests/test_many.py` states how far): states, figures and samples
-have a leading axis [K], and a member whose numbers are no longer finite leaves the others alone.
+have a leading axis [K], and a trial whose numbers are no longer finite leaves the others alone.
 """
 
 import itertools
@@ -33,12 +33,12 @@ Mapped = Callable[[Callable[..., Any]], Callable[..., Any]]  # as jax.vmap: over
 
 
 def in_turn(at_once: int = 1) -> Mapped:
-    """`at_once` members at a time, the groups one after another (`jax.lax.map`).
+    """`at_once` trials at a time, the groups one after another (`jax.lax.map`).
 
     In place of `jax.vmap`, which runs all K at a time: for memory, and where the vmapped form of a
     layer is slow, as convolutions other than `models.conv` are on a CPU.
     """
-    require(at_once >= 1, "at_once", at_once, "run at least one member at a time")
+    require(at_once >= 1, "at_once", at_once, "run at least one trial at a time")
 
     def mapped(fn: Callable[..., Any]) -> Callable[..., Any]:
         size = None if at_once == 1 else at_once
@@ -48,9 +48,9 @@ def in_turn(at_once: int = 1) -> Mapped:
 
 
 def divided(mesh: Mesh, mapped: Mapped = jax.vmap) -> Mapped:
-    """Every device of a mesh its own members, `mapped` there; give it to `over` and `drawn`.
+    """Every device of a mesh its own trials, `mapped` there; give it to `over` and `drawn`.
 
-    Members say nothing to each other, so K of them on N devices take the time of K / N on one: on
+    Trials say nothing to each other, so K of them on N devices take the time of K / N on one: on
     accelerators, and on the cores of a CPU (XLA_FLAGS=--xla_force_host_platform_device_count=2),
     where one small program keeps one core busy.
 
@@ -67,9 +67,9 @@ def divided(mesh: Mesh, mapped: Mapped = jax.vmap) -> Mapped:
         run = jax.shard_map(mapped(fn), mesh=mesh, in_specs=part, out_specs=part, check_vma=False)
 
         def checked(*args: Any) -> Any:
-            members = jax.tree.leaves(args)[0].shape[0]
+            trials = jax.tree.leaves(args)[0].shape[0]
             remedy = f"give a multiple of the {mesh.size} devices"
-            require(members % mesh.size == 0, "members", members, remedy)
+            require(trials % mesh.size == 0, "trials", trials, remedy)
             return run(*args)
 
         return checked
@@ -93,15 +93,15 @@ def keys(seeds: Iterable[int]) -> Key:
     return jnp.stack([jax.random.key(seed) for seed in seeds])
 
 
-def member(tree: Any, i: int) -> Any:
-    """Member i's part of states, figures or samples."""
+def trial(tree: Any, i: int) -> Any:
+    """Trial i's part of states, figures or samples."""
     return jax.tree.map(lambda leaf: leaf[i], tree)
 
 
 def each(
     make: Callable[..., Algorithm], settings: Settings, mapped: Mapped = jax.vmap
 ) -> Callable[..., Any]:
-    """`apply(fn, *args)`: `fn(algorithm of member i, *args[i])` for every i, stacked."""
+    """`apply(fn, *args)`: `fn(algorithm of trial i, *args[i])` for every i, stacked."""
     columns = {name: jnp.asarray(values) for name, values in settings.items()}
 
     def apply(fn: Callable[..., Any], *args: Any) -> Any:
@@ -113,28 +113,28 @@ def each(
 def over(
     make: Callable[..., Algorithm], settings: Settings | None = None, mapped: Mapped = jax.vmap
 ) -> Algorithm:
-    """K members side by side as one Algorithm.
+    """K trials side by side as one Algorithm.
 
     `init(keys [K], batch [n_critic, B, *D])`, `step(states, batches [K, n_critic, B, *D])`,
-    `score(states, x [B, *D]) -> [K, B]`, and `generate` and `sample` that give every member the
+    `score(states, x [B, *D]) -> [K, B]`, and `generate` and `sample` that give every trial the
     same latents: x [K, num, *D]. States keep the attributes `key` and `step`, now [K].
 
     Args:
-      make: `(**numbers) -> Algorithm`, with the numbers of one member, which are traced; networks
+      make: `(**numbers) -> Algorithm`, with the numbers of one trial, which are traced; networks
         and all that gives shapes must not depend on them. `wrappers.with_n_critic` in it lets
         n_critic be one of them.
       settings: {number: K values}; none at all for seeds alone, which the keys tell apart.
       mapped: `jax.vmap`, or `in_turn()`.
 
     Raises:
-      ValueError: the columns differ in length, or `make` refuses a member's numbers.
+      ValueError: the columns differ in length, or `make` refuses a trial's numbers.
     """
     settings = settings or {}
     lengths = {name: len(values) for name, values in settings.items()}
     require(len(set(lengths.values())) <= 1, "settings", lengths, "give each number K values")
     rows = [dict(zip(settings, row, strict=True)) for row in zip(*settings.values(), strict=True)]
-    # a traced number cannot be checked, so each member is made once with its own
-    members = [make(**row) for row in rows or [{}]]
+    # a traced number cannot be checked, so each trial is made once with its own
+    trials = [make(**row) for row in rows or [{}]]
     apply = each(make, settings, mapped)
 
     def init(keys: Key, batch: Any) -> Any:
@@ -149,31 +149,31 @@ def over(
     def score(states: Any, x: Array) -> Array:
         return apply(lambda one, state: one.score(state, x), states)
 
-    return Algorithm(init, step, members[0].prior, generate, score)
+    return Algorithm(init, step, trials[0].prior, generate, score)
 
 
 def drawn(
     make: Callable[[int], Source], n_critic: Sequence[int], mapped: Mapped = jax.vmap
 ) -> Source:
-    """What each of K members would draw alone, for `over`: batches [K, n_critic, B, *D].
+    """What each of K trials would draw alone, for `over`: batches [K, n_critic, B, *D].
 
-    A member's batches follow from its own key. A stream (`from_iterator`) has no key: every member
+    A trial's batches follow from its own key. A stream (`from_iterator`) has no key: every trial
     is given the same rows, as K runs reading that stream would be.
 
     Args:
       make: `(n_critic) -> Source`; called once for each number that occurs.
-      n_critic: of each member. Where they differ, the batches are as long as the longest, those of
-        the others are followed by zeros, and the members need `wrappers.with_n_critic`.
-      mapped: `jax.vmap`, or what `over` was given, so that every device draws its own members'.
+      n_critic: of each trial. Where they differ, the batches are as long as the longest, those of
+        the others are followed by zeros, and the trials need `wrappers.with_n_critic`.
+      mapped: `jax.vmap`, or what `over` was given, so that every device draws its own trials'.
 
     Raises:
       ValueError: if a source is not of the n_critic it was asked for.
     """
-    require(len(n_critic) >= 1, "n_critic", n_critic, "give one for each member")
+    require(len(n_critic) >= 1, "n_critic", n_critic, "give one for each trial")
     numbers, most = sorted(set(n_critic)), max(n_critic)
     sources = {n: make(n) for n in numbers}
     for n, one in sources.items():
-        remedy = f"make the source for n_critic {n}; a stream serves members of one n_critic"
+        remedy = f"make the source for n_critic {n}; a stream serves trials of one n_critic"
         require(one.batch.shape[0] == n, "the source's batch", one.batch.shape, remedy)
     places = {n: jnp.array([i for i, m in enumerate(n_critic) if m == n]) for n in numbers}
     back = jnp.argsort(jnp.concatenate([places[n] for n in numbers]))

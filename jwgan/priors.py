@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jax
 
 from jwgan.check import require
-from jwgan.split import over_data
+from jwgan.sharding import over_data
 from jwgan.types import Array, Key, Prior
 
 

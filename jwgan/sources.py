@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jwgan.check import require
-from jwgan.split import over_data
+from jwgan.sharding import over_data
 from jwgan.types import Array, Key
 
 # The step's keys are fold_in(key, step) with step < 2**31; data draw from a key outside them.

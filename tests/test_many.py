@@ -57,7 +57,7 @@ def alone(i, make, settings, n_critic, draw=from_rows):
 
 def assert_member(i, trained, solo, rtol=RTOL):
     states, infos = trained
-    assert_same_run(many.member(states, i), solo[0], rtol)
+    assert_same_run(many.trial(states, i), solo[0], rtol)
     assert_same_run(jax.tree.map(lambda x: x[:, i], infos), solo[1], rtol)
 
 
@@ -225,7 +225,7 @@ def test_a_dying_member_leaves_the_others_alone():
     (fine, _), (dead, info) = train(one, keys, source), train(other, keys, source)
     assert np.isnan(info.critic_loss[-1, 1])
     assert np.isfinite(info.critic_loss[:, 0]).all()
-    for a, b in zip(numbers(many.member(fine, 0)), numbers(many.member(dead, 0)), strict=True):
+    for a, b in zip(numbers(many.trial(fine, 0)), numbers(many.trial(dead, 0)), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -237,7 +237,7 @@ def test_samples_and_scores_have_a_members_axis():
     x = algorithm.sample(jax.random.key(0), states, 5)
     assert x.shape == (3, 5, DATA)
     assert algorithm.score(states, ROWS).shape == (3, len(ROWS))
-    alone = make(weight=1.0).sample(jax.random.key(0), many.member(states, 1), 5)
+    alone = make(weight=1.0).sample(jax.random.key(0), many.trial(states, 1), 5)
     np.testing.assert_allclose(x[1], alone, rtol=1e-5, atol=1e-6)
 
 

@@ -1,7 +1,6 @@
 """Every penalty in closed form on critics of known slope; higher derivatives by differences."""
 
 import cases
-import jax
 import jax.numpy as jnp
 import jax.test_util
 import numpy as np

@@ -13,6 +13,7 @@ mathematics leaves no doubt about, and its results (runs/claims/C5-quick.json) a
 in experiments/results/claim-C5.json.
 """
 
+import argparse
 import json
 import os
 import pathlib
@@ -20,8 +21,9 @@ import sys
 import time
 from typing import Any
 
-from experiments import options
-from experiments.claims import ledger
+from experiments import results
+from experiments.claims import ledger, page
+from jwgan.run import options, xla
 
 FOLDER = pathlib.Path("runs") / "claims"
 QUICK_SEEDS, SEEDS = 4, 16
@@ -56,9 +58,7 @@ def result_path(number: str, quick: bool) -> pathlib.Path:
 
 def last(number: str, quick: bool) -> dict[str, Any] | None:
     """A claim's last result: of this folder's full (or quick) runs, else the recorded one."""
-    from experiments import record
-
-    for path in (result_path(number, quick), record.RESULTS / f"claim-{number}.json"):
+    for path in (result_path(number, quick), results.RESULTS / f"claim-{number}.json"):
         if path.is_file():
             found = json.loads(path.read_text(encoding="utf-8"))
             return found.get("figures", {}).get("claims", {}).get(number, found)
@@ -66,8 +66,6 @@ def last(number: str, quick: bool) -> dict[str, Any] | None:
 
 
 def _arguments(argv: list[str] | None) -> Any:
-    import argparse
-
     parser = options.Parser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -92,21 +90,17 @@ def _arguments(argv: list[str] | None) -> Any:
 
 
 def compile_fast() -> None:
-    """Has XLA optimise little, before jax is imported: a quick run is mostly compilation."""
-    from experiments import launch
-
+    """Has XLA optimise little: a quick run is mostly compilation."""
     flags = os.environ.get("XLA_FLAGS", "")
-    if launch.is_measured_jaxlib() and "jax" not in sys.modules and LEVEL not in flags:
+    if xla.is_measured_jaxlib() and LEVEL not in flags:
         more = f"--{LEVEL}=0 --xla_llvm_disable_expensive_passes=true"
         os.environ["XLA_FLAGS"] = f"{flags} {more}".strip()
 
 
 def run(chosen: Any) -> dict[str, dict[str, Any]]:
     """Measures the chosen claims one by one and writes each as soon as it is there."""
-    from experiments import launch
-
-    launch.use_compilation_cache()
-    launch.use_eigen()
+    xla.use_compilation_cache()
+    xla.use_eigen()
     if chosen.quick:
         compile_fast()
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -140,8 +134,6 @@ def main() -> None:
         results = {number: result for number, result in known.items() if result}
     else:
         results = run(chosen)
-    from experiments.claims import page
-
     if chosen.report:
         print(f"report: {page.write(results, FOLDER)}", file=sys.stderr)
     if chosen.pictures:

@@ -9,6 +9,16 @@ have 26 layers instead of 101, whose compilation alone takes minutes a member on
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jwgan
+from jwgan import loop, many, priors, sources
+from jwgan.metrics import frechet
+from jwgan.models import mlp, norms, robustness
+from jwgan.run import evaluate
+
 SHAPE = (8, 8, 1)
 WIDTH, LATENT, BATCH = 16, 16, 32
 MLP_WIDTH, DEPTH = 128, 26  # the paper's: 512, 101
@@ -63,16 +73,12 @@ RANDOM_DEPTHS, RANDOM_FILTERS = (2, 3, 4), (5, 10, 20)  # the paper's: (4, ..., 
 
 def norm_of(member: str) -> Any:
     """The norm of a member's critic, see `jwgan.models.norms`; None for none."""
-    from jwgan.models import norms
-
     name = MEMBERS[member].norm
     return getattr(norms, name) if name else None
 
 
 def pair(architecture: str, member: str) -> Any:
     """(critic, generator), Linen modules of one of `ARCHITECTURES` for a member."""
-    from jwgan.models import robustness
-
     name, norm = ARCHITECTURES[architecture], norm_of(member)
     if name == "no_normalisation":
         players = robustness.no_normalisation(SHAPE, WIDTH)
@@ -88,8 +94,6 @@ def pair(architecture: str, member: str) -> Any:
 
 def random_pair(seed: int, member: str) -> Any:
     """(critic, generator) drawn at random, the same for every member but for the critic's norm."""
-    from jwgan.models import robustness
-
     return robustness.random_architecture(
         seed,
         SHAPE,
@@ -101,19 +105,12 @@ def random_pair(seed: int, member: str) -> Any:
 
 def plain_pair(member: str) -> Any:
     """(critic, generator) that compile in a second, for a quick run: small MLPs."""
-    import jax.numpy as jnp
-
-    from jwgan.models import mlp
-
     del member
     return mlp.MLPCritic((16,)), mlp.MLPGenerator(SHAPE, (16,), final_activation=jnp.tanh)
 
 
 def build(member: str, players: Any) -> Any:
     """The member's algorithm on two Linen modules."""
-    import jwgan
-    from jwgan import priors
-    from jwgan.models import mlp
 
     def network(module: Any) -> Any:
         if isinstance(module, mlp.MLPCritic | mlp.MLPGenerator):
@@ -146,11 +143,6 @@ def samples(member: str, players: Any, images: Any, seeds: int, steps: int) -> A
       seeds: K.
       steps: generator updates.
     """
-    import jax
-    import numpy as np
-
-    from jwgan import loop, many, sources
-
     algorithm, n_critic = build(member, players), MEMBERS[member].n_critic
     together = many.over(lambda: algorithm)
     one = lambda n: sources.from_array(images, n_critic=n, batch_size=BATCH)
@@ -178,10 +170,6 @@ def judge(dataset: Any, features: Callable[[Any], Any]) -> Callable[[Any], float
       dataset: with held-out images.
       features: `images [N, *D] -> [N, F]`.
     """
-    import numpy as np
-
-    from jwgan.metrics import frechet
-
     rng = np.random.default_rng(0)
     held_out = frechet.moments(features(dataset.test_images))
 
@@ -203,11 +191,6 @@ def judge(dataset: Any, features: Callable[[Any], Any]) -> Callable[[Any], float
 
 def classifier_features(dataset: Any) -> Callable[[Any], Any]:
     """Features of the classifier that also judges the runs of `experiments.digits`."""
-    import jax
-    import numpy as np
-
-    from experiments import evaluate
-
     fitted = evaluate.fit_judge(dataset)
     compute = jax.jit(fitted.features)
     return lambda x: np.asarray(compute(fitted.params, x))

@@ -1,10 +1,18 @@
 """C1: two parallel lines, which Wasserstein tells apart by how far and JS only by whether."""
 
+import itertools
 import math
 from typing import Any
 
-from experiments.claims import ledger
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import parallel_lines
+from experiments.claims import judges, ledger, pictures
 from experiments.claims.ledger import Claim, Measured
+from experiments.divergences import fitting
+from jwgan import divergences, transport
 
 CLAIM = Claim(
     title="Parallel lines: W1 is |theta| with a gradient everywhere, JS is log 2 with none",
@@ -32,12 +40,6 @@ def _w1(theta: float) -> tuple[float, float]:
     The derivative is that of the cost with the best plan held fixed (Danskin, 1966): the best plan
     is unique here, every point goes straight across.
     """
-    import jax
-    import jax.numpy as jnp
-    import numpy as np
-
-    from jwgan import transport
-
     height = np.random.default_rng(0).uniform(size=POINTS)
     line = lambda x: np.stack([np.full(POINTS, x), height], axis=1)
     plan = transport.plan(line(theta), line(0.0))
@@ -51,10 +53,6 @@ def _w1(theta: float) -> tuple[float, float]:
 
 def _js(theta: float) -> float:
     """JS of histograms of the two lines' places; their heights have the same law."""
-    import numpy as np
-
-    from jwgan import divergences
-
     bins = np.linspace(-1.0125, 1.0125, BINS + 1)  # thetas are in the middle of a bin
     lines = (np.histogram([place], bins)[0].astype(np.float32) for place in (0.0, theta))
     return float(divergences.js(*lines))
@@ -62,8 +60,6 @@ def _js(theta: float) -> float:
 
 def exact_bars(thetas: Any) -> list[Any]:
     """What mathematics leaves no doubt about."""
-    import itertools
-
     apart = [theta for theta in thetas if theta]
     w1 = {theta: _w1(theta) for theta in apart}
     js = {theta: _js(theta) for theta in thetas}
@@ -88,11 +84,6 @@ def exact_bars(thetas: Any) -> list[Any]:
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    import numpy as np
-
-    from experiments import fitting, parallel_lines
-    from experiments.claims import judges
-
     thetas = np.array(parallel_lines.THETAS)
     trained = judges.train(parallel_lines.family(), parallel_lines.THETAS, seeds, 400, quick)
     apart, far = thetas != 0, np.abs(thetas) >= parallel_lines.FAR
@@ -120,9 +111,6 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 
 def draw(drawn: dict[str, Any]) -> Any:
-    from experiments import fitting
-    from experiments.claims import pictures
-
     series = {f"{fitting.NAMES[name]}": drawn[name] for name in fitting.JUDGES}
     one = len(drawn["wgan_gp"][0])
     series["|theta|"] = [[abs(theta)] * one for theta in drawn["thetas"]]

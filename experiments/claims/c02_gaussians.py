@@ -3,8 +3,13 @@
 import math
 from typing import Any
 
-from experiments.claims import ledger
+import jax
+import numpy as np
+
+from experiments.claims import judges, ledger, pictures
 from experiments.claims.ledger import Claim, Measured
+from experiments.divergences import fitting, gaussians
+from jwgan import transport
 
 CLAIM = Claim(
     title="Gaussians moving apart: KL explodes, JS stops at log 2, W1 is the distance",
@@ -27,11 +32,7 @@ CLAIM = Claim(
 
 def _w1_errors(mu: float) -> tuple[float, float]:
     """(largest error of three ways to W1, largest error of two derivatives of it) at mu."""
-    import jax
-    import numpy as np
     from scipy import stats
-
-    from jwgan import transport
 
     closed = lambda m: transport.gaussian_w1_1d(0.0, 1.0, m, 1.0)
     points = stats.norm(0, 1).ppf((np.arange(200) + 0.5) / 200)
@@ -47,11 +48,7 @@ def _w1_errors(mu: float) -> tuple[float, float]:
 
 def exact_bars(means: Any) -> list[Any]:
     """What mathematics leaves no doubt about; means without 0, ending at 8."""
-    import numpy as np
-
-    from experiments import divergences
-
-    truth = {k: np.asarray(v, float) for k, v in divergences.exact_curves(means).items()}
+    truth = {k: np.asarray(v, float) for k, v in gaussians.exact_curves(means).items()}
     w1 = [_w1_errors(mu) for mu in means]
     most = {
         "KL: largest relative error": (
@@ -75,15 +72,10 @@ def exact_bars(means: Any) -> list[Any]:
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    import numpy as np
-
-    from experiments import divergences, fitting
-    from experiments.claims import judges
-
-    means = np.array(divergences.MEANS)
-    trained = judges.train(divergences.family(), divergences.MEANS, seeds, 1000, quick)
-    truth = divergences.exact_curves(means)
-    bars, far = exact_bars([mu for mu in divergences.MEANS if mu]), means >= 1
+    means = np.array(gaussians.MEANS)
+    trained = judges.train(gaussians.family(), gaussians.MEANS, seeds, 1000, quick)
+    truth = gaussians.exact_curves(means)
+    bars, far = exact_bars([mu for mu in gaussians.MEANS if mu]), means >= 1
     for name in ("wgan_gp", "lipschitz"):
         bias = 1 + means / (2 * fitting.WEIGHT) if name == "wgan_gp" else np.ones(len(means))
         for figure, exact in {"estimate": means * bias, "wasserstein_gradient": bias}.items():
@@ -100,7 +92,7 @@ def measure(seeds: int, quick: bool) -> Measured:
         ledger.at_most("discriminator: saturating gradient at 8", last, 0.02),
     ]
     line = np.linspace(0.0, means[-1], 33)
-    curves = {k: np.asarray(v, float).tolist() for k, v in divergences.exact_curves(line).items()}
+    curves = {k: np.asarray(v, float).tolist() for k, v in gaussians.exact_curves(line).items()}
     drawn = {"means": means.tolist(), "line": line.tolist()}
     drawn |= {name: curves[name] for name in ("kl", "js", "w1")}
     return Measured(
@@ -109,9 +101,6 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 
 def draw(drawn: dict[str, Any]) -> Any:
-    from experiments import fitting
-    from experiments.claims import pictures
-
     figure = pictures.bands(
         drawn["means"],
         {fitting.NAMES[name]: drawn[name] for name in fitting.JUDGES},

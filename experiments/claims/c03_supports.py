@@ -1,9 +1,18 @@
 """C3: finitely many samples can always be told apart."""
 
+import math
 from typing import Any
 
-from experiments.claims import ledger
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import jwgan
+from experiments.claims import ledger, pictures
 from experiments.claims.ledger import Claim, Measured
+from jwgan import adversarial, divergences, objectives, penalties, transport
+from jwgan.models import mlp
 
 CLAIM = Claim(
     title="A classifier tells finite or disjoint supports apart, however good the samples are",
@@ -23,9 +32,6 @@ SIZE = 256
 
 def _points(case: str, key: Any) -> tuple[Any, Any]:
     """(real, fake) [N, D]."""
-    import jax
-    import jax.numpy as jnp
-
     kind, distance = case.split(" ")
     key_real, key_fake = jax.random.split(key)
     if kind == "normal":
@@ -38,13 +44,6 @@ def _points(case: str, key: Any) -> tuple[Any, Any]:
 
 def _train(real: Any, fake: Any, key: Any, steps: int) -> tuple[Any, Any]:
     """(accuracy, JS estimate) on the points themselves, after training on all of them at once."""
-    import jax
-    import optax
-
-    import jwgan
-    from jwgan import adversarial, divergences, objectives, penalties
-    from jwgan.models import mlp
-
     critic, tx = jwgan.from_linen(mlp.MLPCritic((128,) * 3)), optax.adam(1e-3)
     params, model_state = critic.init(key, real)
     player = adversarial.PlayerState(params, model_state, tx.init(params))
@@ -71,13 +70,6 @@ def _train(real: Any, fake: Any, key: Any, steps: int) -> tuple[Any, Any]:
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    import math
-
-    import jax
-    import numpy as np
-
-    from jwgan import transport
-
     cases = ["normal 0", "normal 1", "normal 10", "segments 0.1", "segments 1"]
     if quick:
         cases = cases[:3]  # of one shape, so one program
@@ -100,7 +92,5 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 
 def draw(drawn: dict[str, Any]) -> Any:
-    from experiments.claims import pictures
-
     groups = {f"JS, {case}": values for case, values in drawn["js"].items()}
     return pictures.boxes(groups, y="JS estimate / log 2", lines={"log 2": 1.0})

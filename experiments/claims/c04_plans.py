@@ -2,8 +2,12 @@
 
 from typing import Any
 
+import numpy as np
+
 from experiments.claims import ledger
 from experiments.claims.ledger import Claim, Measured
+from experiments.divergences import gaussians
+from jwgan import transport
 
 CLAIM = Claim(
     title="The best plan's cost is the dual's value, and every 1-Lipschitz function is below it",
@@ -31,8 +35,6 @@ def other_plan(rng: Any, a: Any, b: Any) -> Any:
     Rows are emptied and columns filled in a random order (north-west corner rule), which is a
     vertex of the plans' polytope, and mixed with a @ b.T, which is inside it.
     """
-    import numpy as np
-
     rows, columns = rng.permutation(len(a)), rng.permutation(len(b))
     corner, left, free = np.zeros((len(a), len(b))), a.copy(), b.copy()
     for i in rows:
@@ -48,7 +50,6 @@ def lipschitz_functions(rng: Any, z: Any) -> Any:
 
     Lower and upper envelopes of cones (McShane's extensions) and projections on a direction.
     """
-    import numpy as np
     from scipy.spatial.distance import cdist
 
     found = []
@@ -64,7 +65,6 @@ def lipschitz_functions(rng: Any, z: Any) -> Any:
 
 def dual_programme(z: Any, difference: Any) -> float:
     """Max of sum_k difference_k f_k over f [K] with f_k - f_l <= |z_k - z_l| for all k, l."""
-    import numpy as np
     from scipy import optimize
     from scipy.spatial.distance import cdist
 
@@ -80,10 +80,7 @@ def dual_programme(z: Any, difference: Any) -> float:
 
 def one_pair(rng: Any) -> dict[str, float]:
     """The criterion's numbers of one random pair; each should not be above 0 but by rounding."""
-    import numpy as np
     from scipy.spatial.distance import cdist
-
-    from jwgan import transport
 
     dim = int(rng.integers(1, 4))
     (n, m), shift = rng.integers(2, 13, size=2), rng.uniform(0, 2)
@@ -110,10 +107,6 @@ def one_pair(rng: Any) -> dict[str, float]:
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    import numpy as np
-
-    from experiments import divergences
-
     rows = []
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
@@ -123,11 +116,10 @@ def measure(seeds: int, quick: bool) -> Measured:
         largest = max(row[name] for row in rows if name in row)
         most = 1e-5 if "area" in name else MOST
         bars.append(ledger.at_most(f"{name}, largest", ledger.exact(largest), most, certain=True))
-    return Measured(bars, {"plans": divergences.plans()})
+    return Measured(bars, {"plans": gaussians.plans()})
 
 
 def draw(drawn: dict[str, Any]) -> Any:
-    import numpy as np
     from matplotlib.figure import Figure
 
     plans = drawn["plans"]

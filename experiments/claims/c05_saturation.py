@@ -2,8 +2,16 @@
 
 from typing import Any
 
-from experiments.claims import ledger
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from experiments.claims import ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
+from jwgan import adversarial, algorithms, networks, objectives, penalties, priors
+from jwgan.run import tasks
 
 CLAIM = Claim(
     title="The better the discriminator, the smaller the generator's gradient",
@@ -27,9 +35,6 @@ LOOKS = (0, 10, 30, 100, 300, 1000, 2000, 4000)
 
 def _gradients(state: Any, key: Any, critic: Any, generator: Any, prior: Any, loss: Any) -> Any:
     """(norm of the mean gradient, spread between batches) of a generator's loss."""
-    import jax
-    import jax.flatten_util
-    import jax.numpy as jnp
 
     def of_batch(key: Any) -> Any:
         def value(params: Any) -> Any:
@@ -46,13 +51,6 @@ def _gradients(state: Any, key: Any, critic: Any, generator: Any, prior: Any, lo
 
 def worlds_of() -> dict[str, tuple[Any, Any]]:
     """name -> (`(key, num) -> real x [num, 2]`, generator)."""
-    import jax
-    import jax.numpy as jnp
-
-    from experiments import tasks
-    from experiments.claims import worlds
-    from jwgan import networks
-
     _, generator = worlds.players()
 
     def segment(key: Any, num: int) -> Any:
@@ -70,12 +68,6 @@ def worlds_of() -> dict[str, tuple[Any, Any]]:
 
 def _discriminator_update(sample: Any, critic: Any, generator: Any, prior: Any) -> Any:
     """`(state, key) -> state`: the discriminator alone goes on, with Adam's rates of the game."""
-    import jax
-    import optax
-
-    from experiments.claims import worlds
-    from jwgan import adversarial, objectives, penalties
-
     tx = optax.adam(1e-4, b1=0.5)
 
     def update(state: Any, key: Any) -> Any:
@@ -101,12 +93,6 @@ def _discriminator_update(sample: Any, critic: Any, generator: Any, prior: Any) 
 
 def _gradients_on_the_way(sample: Any, generator: Any, looks: list[int], seeds: int) -> Any:
     """[looks, 4, K]: norm and spread of the saturating gradient, then of -log D's."""
-    import jax
-    import numpy as np
-
-    from experiments.claims import worlds
-    from jwgan import algorithms, priors
-
     critic, _ = worlds.players()
     prior = priors.normal(worlds.LATENT)
     game = algorithms.gan_minimax(critic, generator, prior=prior, learning_rate=1e-4)
@@ -141,8 +127,6 @@ def _gradients_on_the_way(sample: Any, generator: Any, looks: list[int], seeds: 
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    import numpy as np
-
     looks = [0, 10, 100] if quick else list(LOOKS)
     names = ("saturating", "saturating_spread", "alternative", "alternative_spread")
     start, bars = looks.index(10), []
@@ -163,8 +147,6 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 
 def draw(drawn: dict[str, Any]) -> Any:
-    from experiments.claims import pictures
-
     short = {"saturating": "saturating, norm", "alternative_spread": "-log D, spread"}
     return pictures.bands(
         drawn["updates"],

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from experiments.claims import ledger
+import numpy as np
+
+from experiments.claims import ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
 
 CLAIM = Claim(
@@ -21,10 +23,6 @@ HUGE = 1e30  # what is not finite
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    import numpy as np
-
-    from experiments.claims import worlds
-
     found, bars = {}, []
     for name, weight in (("no constraint", 0.0), ("gradient penalty", 10.0)):
         member = worlds.member("wgan_gp", weight=weight)
@@ -40,8 +38,6 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 
 def draw(drawn: dict[str, Any]) -> Any:
-    from experiments.claims import pictures
-
     return pictures.bands(
         drawn["steps"],
         drawn["estimate"],

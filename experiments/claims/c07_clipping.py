@@ -2,8 +2,15 @@
 
 from typing import Any, NamedTuple
 
-from experiments.claims import ledger
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jwgan
+from experiments.claims import ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
+from jwgan import networks, priors
+from jwgan.run import tasks
 
 CLAIM = Claim(
     title="Clipped weights pile up at the ends of the box, gradients explode or vanish with depth",
@@ -32,11 +39,6 @@ class Deep(NamedTuple):
 
 
 def deep_critic(depth: int = DEPTH) -> Deep:
-    import jax
-    import jax.numpy as jnp
-
-    from jwgan import networks
-
     sizes = [2, *[WIDTH] * depth]
 
     def init(key: Any, x: Any) -> Any:
@@ -63,10 +65,6 @@ def deep_critic(depth: int = DEPTH) -> Deep:
 
 
 def _members(deep: Deep) -> dict[str, Any]:
-    import jwgan
-    from experiments.claims import worlds
-    from jwgan import priors
-
     _, generator = worlds.players()
     prior = priors.normal(worlds.LATENT)
     found = {
@@ -79,20 +77,10 @@ def _members(deep: Deep) -> dict[str, Any]:
 
 def largest_weight(states: Any) -> Any:
     """The critic's largest absolute weight, over all seeds."""
-    import jax
-    import jax.numpy as jnp
-
     return max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(states.critic.params))
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    import jax
-    import jax.numpy as jnp
-    import numpy as np
-
-    from experiments import tasks
-    from experiments.claims import worlds
-
     deep = deep_critic(QUICK_DEPTH if quick else DEPTH)
     points = tasks.load_world("swiss_roll").held_out[:256]
     bars, gradients = [], {}
@@ -123,8 +111,6 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 
 def draw(drawn: dict[str, Any]) -> Any:
-    from experiments.claims import pictures
-
     return pictures.bands(
         list(range(1, len(next(iter(drawn["gradients"].values()))) + 1)),
         drawn["gradients"],

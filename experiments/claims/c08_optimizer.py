@@ -2,8 +2,11 @@
 
 from typing import Any
 
-from experiments.claims import ledger
+import optax
+
+from experiments.claims import ledger, worlds
 from experiments.claims.ledger import Claim, Measured
+from jwgan import adversarial, constraints, networks, objectives, penalties, priors
 
 CLAIM = Claim(
     title="Clipped WGAN: RMSProp beats Adam, five critic updates beat one",
@@ -21,11 +24,6 @@ CLAIM = Claim(
 
 def member(optimizer: Any, c: float) -> Any:
     """WGAN with weight clipping under another optimizer for both players."""
-    import optax
-
-    from experiments.claims import worlds
-    from jwgan import adversarial, constraints, networks, objectives, penalties, priors
-
     critic, generator = worlds.players()
     return adversarial.build(
         critic=networks.map_init(critic, lambda params: constraints.project_box(params, c)),
@@ -39,10 +37,6 @@ def member(optimizer: Any, c: float) -> Any:
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    import optax
-
-    from experiments.claims import worlds
-
     rmsprop = lambda rate: optax.rmsprop(rate, decay=0.99, eps_in_sqrt=False)
     runs = {
         "RMSProp, 5": (rmsprop(1e-3), 0.1, 5),
@@ -66,15 +60,3 @@ def measure(seeds: int, quick: bool) -> Measured:
         ledger.above("final W1, n_critic 1 - 5", gap("RMSProp, 1", "RMSProp, 5"), 0.0),
     ]
     return Measured(bars, {"steps": trace.steps, "w1": curves, "w1_of_real": trace.w1_of_real})
-
-
-def draw(drawn: dict[str, Any]) -> Any:
-    from experiments.claims import pictures
-
-    return pictures.bands(
-        drawn["steps"],
-        drawn["w1"],
-        x="generator updates",
-        y="exact W1",
-        lines={"real against real": drawn["w1_of_real"]},
-    )

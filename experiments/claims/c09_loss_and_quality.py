@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from experiments.claims import ledger
+import numpy as np
+
+from experiments.claims import ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
 
 CLAIM = Claim(
@@ -33,19 +35,11 @@ ALSO = {
     "ebgan": "generator_loss",
     "began": "convergence",
 }
-CLIPPING: dict[str, Any] = {
-    "c": 0.1,
-    "learning_rate": 1e-3,
-}  # the paper's hardly move such small networks
-
-
-QUICK = ("wgan_gp", "gan")  # members of a quick run
 JS = ("gan_minimax", "gan")  # whose discriminator's loss estimates log 2 - JS: told as well
 
 
 def rank_correlation(a: Any, b: Any) -> float:
     """Spearman's, of [T] and [T]; 0 for a constant, which follows nothing; NaN if a has a NaN."""
-    import numpy as np
     from scipy import stats
 
     if np.isnan(a).any() or np.isnan(b).any():
@@ -62,16 +56,12 @@ def told(name: str, what: str, rank: list[float]) -> str:
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    import numpy as np
-
-    from experiments.claims import worlds
-
     bars, by_member, example = [], {}, {}
     remarks = []
     for name, figure in {**WATCHED, **ALSO}.items():
-        if quick and name not in QUICK:
+        if quick and name not in worlds.QUICK:
             continue
-        member = worlds.member(name, **(CLIPPING if name == "wgan" else {}))
+        member = worlds.member(name, **(worlds.CLIPPING if name == "wgan" else {}))
         trace = worlds.play(
             member,
             "eight_gaussians",
@@ -103,10 +93,6 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 def draw(drawn: dict[str, Any]) -> Any:
     """Every seed's correlation, and below what seed 0 printed over its W1, each from 0 to 1."""
-    import numpy as np
-
-    from experiments.claims import pictures
-
     figure = pictures.boxes(
         drawn["rank"], y="rank correlation with W1", lines={"criterion": 0.5, "none": 0.0}
     )

@@ -2,8 +2,11 @@
 
 from typing import Any
 
-from experiments.claims import ledger
+import numpy as np
+
+from experiments.claims import ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
+from experiments.claims.worlds import CLIPPING, QUICK
 
 CLAIM = Claim(
     title="WGAN covers more modes than GAN",
@@ -21,11 +24,6 @@ WORLDS = {"eight_gaussians": "8", "twenty_five_gaussians": "25"}
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    import numpy as np
-
-    from experiments.claims import worlds
-    from experiments.claims.c09_loss_and_quality import CLIPPING, QUICK
-
     bars, remarks, covered, quality = [], [], {}, {}
     mean = lambda x: np.mean(x, axis=-1)
     for world, short in WORLDS.items():
@@ -47,6 +45,4 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 
 def draw(drawn: dict[str, Any]) -> Any:
-    from experiments.claims import pictures
-
     return pictures.boxes(drawn["covered"], y="share of modes covered")

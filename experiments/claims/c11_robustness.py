@@ -8,8 +8,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.claims import ledger
+import jax
+import numpy as np
+
+from experiments.claims import architectures, ledger
 from experiments.claims.ledger import Claim, Measured
+from jwgan import data, report
 
 CLAIM = Claim(
     title="WGAN-GP is less sensitive to the architecture",
@@ -42,15 +46,11 @@ CELLS = pathlib.Path("runs") / "claims" / "C11-cells"
 
 def succeeds(quality: Any, threshold: float = SUCCESS) -> Any:
     """Whether runs of these qualities [...] succeed, bool [...]."""
-    import numpy as np
-
     return np.asarray(quality, float) >= threshold  # NaN is a failure
 
 
 def cells(quick: bool) -> list[tuple[str, str]]:
     """(architecture, member) of the grid, in the order in which they are trained."""
-    from experiments.claims import architectures
-
     if quick:
         return [("small MLPs", member) for member in (GAN, GP)]
     return [(a, m) for a in architectures.ARCHITECTURES for m in architectures.MEMBERS]
@@ -81,8 +81,6 @@ def discordant(row: dict[str, float]) -> tuple[float, float, float]:
 
 def bars(quality: dict[str, dict[str, list[float]]], rows: list[dict[str, float]]) -> list[Any]:
     """The criterion from {architecture: {member: [K]}} and the table of random architectures."""
-    import numpy as np
-
     # [A, K] of a member
     won = lambda member: np.stack([succeeds(row[member]) for row in quality.values()])
     gp = won(GP)
@@ -141,12 +139,6 @@ class Cells:
 
 def trainer(quick: bool) -> Any:
     """The `train` of `Cells`."""
-    import jax
-    import numpy as np
-
-    from experiments.claims import architectures
-    from jwgan import data
-
     digits = data.digits()
     features = architectures.pixels if quick else architectures.classifier_features(digits)
     judge = architectures.judge(digits, features)
@@ -165,8 +157,6 @@ def trainer(quick: bool) -> Any:
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    from experiments.claims import architectures
-
     trained = Cells(None if quick else CELLS, trainer(quick))
     quality: dict[str, dict[str, list[float]]] = {}
     shown: dict[str, dict[str, Any]] = {}
@@ -208,10 +198,7 @@ def tables(drawn: dict[str, Any]) -> list[Counts]:
 
 def draw(drawn: dict[str, Any]) -> Any:
     """Samples of every cell, members across and architectures down; red where most runs fail."""
-    import numpy as np
     from matplotlib.figure import Figure
-
-    from jwgan import report
 
     names, members = list(drawn["samples"]), list(next(iter(drawn["samples"].values())))
     size = (1.3 * len(members) + 1, 1.6 * len(names) + 0.4)

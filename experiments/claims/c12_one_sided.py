@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from experiments.claims import ledger
+from experiments.claims import ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
 
 CLAIM = Claim(
@@ -19,8 +19,6 @@ CLAIM = Claim(
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    from experiments.claims import worlds
-
     bars, curves = [], {}
     for weight in (0.1, 10.0):
         traces = {}
@@ -41,6 +39,4 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 
 def draw(drawn: dict[str, Any]) -> Any:
-    from experiments.claims import c08_optimizer
-
-    return c08_optimizer.draw(drawn)
+    return pictures.w1_curves(drawn)

@@ -4,8 +4,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.claims import ledger
+import jax
+import numpy as np
+
+from experiments.claims import ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
+from jwgan import loop
+from jwgan.run import tasks
 
 CLAIM = Claim(
     title="WGAN-LP trains faster, spectral norm is cheap, WGAN-div is better",
@@ -28,12 +33,6 @@ ROUNDS = 12  # timings of each, in turn
 
 def seconds_per_update(names: Sequence[str], seeds: int, updates: int) -> dict[str, list[float]]:
     """CPU seconds of an update of all seeds, [ROUNDS] of each member, measured in turn."""
-    import jax
-
-    from experiments import tasks
-    from experiments.claims import worlds
-    from jwgan import loop
-
     sample = tasks.load_world("eight_gaussians").problem.sample
     programs, states = {}, {}
     for name in names:
@@ -51,10 +50,6 @@ def seconds_per_update(names: Sequence[str], seeds: int, updates: int) -> dict[s
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    import numpy as np
-
-    from experiments.claims import worlds
-
     traces = {}
     for name in MEMBERS:
         traces[name] = worlds.play(
@@ -99,6 +94,4 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 
 def draw(drawn: dict[str, Any]) -> Any:
-    from experiments.claims import c08_optimizer
-
-    return c08_optimizer.draw(drawn)
+    return pictures.w1_curves(drawn)

@@ -2,8 +2,15 @@
 
 from typing import Any
 
-from experiments.claims import ledger
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+import jwgan
+from experiments.claims import ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
+from experiments.claims.worlds import WIDTH
+from jwgan import priors
 
 CLAIM = Claim(
     title="Batch norm does not belong in a penalised critic, layer norm does",
@@ -20,9 +27,6 @@ CLAIM = Claim(
 
 def critics() -> dict[str, Any]:
     """Three Linen critics, the same but for their norm."""
-    import flax.linen as nn
-
-    from experiments.claims.worlds import WIDTH
 
     class Critic(nn.Module):
         norm: Any = None
@@ -43,9 +47,6 @@ def critics() -> dict[str, Any]:
 
 def cross_derivative(critic: Any) -> float:
     """Largest |d score_i / d x_j| over i != j of a fresh critic on 16 points."""
-    import jax
-    import jax.numpy as jnp
-
     x = jax.random.normal(jax.random.key(0), (16, 2))
     params, model_state = critic.init(jax.random.key(1), x)
     jacobian = jax.jacrev(lambda x: critic.apply(params, model_state, x)[0])(x)  # [16, 16, 2]
@@ -54,10 +55,6 @@ def cross_derivative(critic: Any) -> float:
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    import jwgan
-    from experiments.claims import worlds
-    from jwgan import priors
-
     final, derivative, curves = {}, {}, {}
     for name, module in critics().items():
         critic = jwgan.from_linen(module, train={"train": True}, evaluate={"train": False})
@@ -81,6 +78,4 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 
 def draw(drawn: dict[str, Any]) -> Any:
-    from experiments.claims import c08_optimizer
-
-    return c08_optimizer.draw(drawn)
+    return pictures.w1_curves(drawn)

@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from experiments.claims import ledger
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.claims import ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
 
 CLAIM = Claim(
@@ -25,16 +29,11 @@ LIMIT = 1e30
 
 def _finite(energy: Any) -> Any:
     """Energies; what is not finite has exploded."""
-    import numpy as np
-
     return np.nan_to_num(energy, nan=LIMIT, posinf=LIMIT, neginf=LIMIT)
 
 
 def _low_share(trace: Any, seeds: int) -> Any:
     """Share [K] of a fine grid over [-2, 2]^2 with energy below 0.5."""
-    import jax
-    import jax.numpy as jnp
-
     line = jnp.linspace(-2.0, 2.0, 64)
     grid = jnp.stack(jnp.meshgrid(line, line), axis=-1).reshape(-1, 2)
     scores = jax.jit(jax.vmap(lambda state: trace.algorithm.score(state, grid)))(trace.states)
@@ -42,8 +41,6 @@ def _low_share(trace: Any, seeds: int) -> Any:
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    from experiments.claims import worlds
-
     found, real, fake, largest = {}, {}, {}, {}
     for name, margin in (("margin 1", 1.0), ("no margin", 1e9)):
         member = worlds.member("ebgan", margin=margin)
@@ -68,8 +65,6 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 
 def draw(drawn: dict[str, Any]) -> Any:
-    from experiments.claims import pictures
-
     return pictures.bands(
         drawn["steps"],
         drawn["energy"],

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from experiments.claims import ledger
+import numpy as np
+
+from experiments.claims import digits_began, ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
 
 CLAIM = Claim(
@@ -28,7 +30,6 @@ GAMMA = 0.5
 
 def shape(losses: Any) -> dict[str, Any]:
     """How far losses [K, N] are from normal: {statistic: [K]}, all 0 or, for K-S, close to it."""
-    import numpy as np
     from scipy import stats
 
     fitted = (losses - losses.mean(axis=1, keepdims=True)) / losses.std(
@@ -43,8 +44,6 @@ def shape(losses: Any) -> dict[str, Any]:
 
 def distances(a: Any, b: Any) -> tuple[Any, Any, Any]:
     """(W2^2 by sorting, (m1 - m2)^2, ratio of c1 + c2 - 2 sqrt(c1 c2) to it) of a, b [..., N]."""
-    import numpy as np
-
     w2 = ((np.sort(a, axis=-1) - np.sort(b, axis=-1)) ** 2).mean(axis=-1)
     means = (a.mean(axis=-1) - b.mean(axis=-1)) ** 2
     return w2, means, (a.std(axis=-1) - b.std(axis=-1)) ** 2 / means
@@ -55,8 +54,6 @@ def steps_between(w2: Any, means: Any, ratio: Any) -> tuple[Any, Any]:
 
     Args: of `distances`, [T, K]. The second is NaN for a run that never meets the condition.
     """
-    import numpy as np
-
     rise = np.diff(means, axis=0)
     met = (np.diff(ratio, axis=0) * rise >= 0) | (np.abs(ratio[1:] / ratio[:-1] - 1) <= 0.05)
     follows = met & (np.diff(w2, axis=0) * rise >= 0)
@@ -65,10 +62,7 @@ def steps_between(w2: Any, means: Any, ratio: Any) -> tuple[Any, Any]:
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    import numpy as np
     from scipy import stats
-
-    from experiments.claims import digits_began, worlds
 
     trace = digits_began.play([GAMMA], seeds, **worlds.length(quick, 4000, looks=32))
     real, fake = (np.asarray(x, float) for x in (trace.real_loss, trace.fake_loss))
@@ -91,8 +85,6 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 
 def draw(drawn: dict[str, Any]) -> Any:
-    from experiments.claims import pictures
-
     return pictures.bands(
         drawn["steps"],
         {"W2 of the losses": drawn["w2"], "|m1 - m2|": drawn["means"]},

@@ -2,8 +2,12 @@
 
 from typing import Any
 
-from experiments.claims import ledger
+import numpy as np
+
+from experiments.claims import digits_began, ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
+from jwgan.metrics import frechet
+from jwgan.run import tasks
 
 CLAIM = Claim(
     title="k_t holds the ratio at gamma, gamma trades diversity for quality, M follows quality",
@@ -31,7 +35,6 @@ SHOWN = 16  # samples of each gamma in the picture
 
 def looks_of(samples: Any, images: Any, labels: Any) -> dict[str, Any]:
     """Diversity and quality of samples [K, N, 64] beside images [M, 64]: {name: [K]}."""
-    import numpy as np
     from scipy.spatial import distance
     from sklearn.linear_model import LogisticRegression
 
@@ -53,8 +56,6 @@ def looks_of(samples: Any, images: Any, labels: Any) -> dict[str, Any]:
 
 def in_words(figures: dict[str, Any], seeds: int) -> tuple[str, ...]:
     """A sentence for each figure [G K], in the order of `GAMMAS`: its medians over seeds."""
-    import numpy as np
-
     rows = {name: np.median(np.reshape(x, (-1, seeds)), axis=1) for name, x in figures.items()}
     there = ", ".join(map(str, GAMMAS))
     return tuple(
@@ -65,10 +66,6 @@ def in_words(figures: dict[str, Any], seeds: int) -> tuple[str, ...]:
 
 def _frechet(samples: Any, images: Any) -> Any:
     """[T, K] of samples [T, K, N, 64]."""
-    import numpy as np
-
-    from jwgan.metrics import frechet
-
     real = frechet.moments(images)
     one = lambda x: frechet.distance_of_moments(*real, *frechet.moments(x))
     return np.array([[one(x) for x in row] for row in samples])
@@ -85,11 +82,7 @@ def differences(seen: dict[str, Any]) -> list[Any]:
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    import numpy as np
     from scipy import stats
-
-    from experiments import tasks
-    from experiments.claims import digits_began, worlds
 
     dataset = tasks.load_images("digits").dataset
     images = dataset.images.reshape(len(dataset.images), -1)
@@ -126,16 +119,10 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 def pixels(images: Any) -> list[list[int]]:
     """Images [N, 64] in [-1, 1] as whole per cent, which is fine enough to be seen."""
-    import numpy as np
-
     return np.rint(100 * np.clip(np.nan_to_num(images), -1, 1)).astype(int).tolist()
 
 
 def draw(drawn: dict[str, Any]) -> Any:
-    import numpy as np
-
-    from experiments.claims import pictures
-
     figure = pictures.bands(
         drawn["steps"],
         drawn["ratio"],

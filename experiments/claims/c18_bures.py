@@ -2,8 +2,11 @@
 
 from typing import Any
 
-from experiments.claims import ledger
+import numpy as np
+
+from experiments.claims import ledger, pictures
 from experiments.claims.ledger import Claim, Measured
+from jwgan import transport
 
 CLAIM = Claim(
     title="The Frechet formula between Gaussians reduces to the one-dimensional one",
@@ -19,10 +22,7 @@ CLAIM = Claim(
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    import numpy as np
     from scipy import stats
-
-    from jwgan import transport
 
     del seeds, quick
     rng = np.random.default_rng(0)
@@ -61,8 +61,6 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 
 def draw(drawn: dict[str, Any]) -> Any:
-    from experiments.claims import pictures
-
     figure, ax = pictures.axes()
     ax.plot(drawn["means"], drawn["short"], color=pictures.COLOURS[0], label="short form")
     ax.plot(

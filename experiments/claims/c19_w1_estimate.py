@@ -3,8 +3,11 @@
 import math
 from typing import Any
 
-from experiments.claims import ledger
+import numpy as np
+
+from experiments.claims import ledger, pictures
 from experiments.claims.ledger import Claim, Measured
+from experiments.w1_benchmark import tables as w1_tables
 
 CLAIM = Claim(
     title="A penalised critic's estimate of W1 is close, a clipped one's is not",
@@ -26,11 +29,9 @@ FEW = 16  # funnels
 
 def runs() -> dict[str, dict[tuple[int, int], dict[str, Any]]]:
     """method -> pair -> what was recorded, {} where nothing was."""
-    from experiments import tables_w1
-
     return {
-        method: {pair: tables_w1.recorded(method, pair) for pair in tables_w1.FAITHFUL}
-        for method in tables_w1.SAME
+        method: {pair: w1_tables.recorded(method, pair) for pair in w1_tables.FAITHFUL}
+        for method in w1_tables.SAME
     }
 
 
@@ -48,13 +49,9 @@ def between(errors: list[float], statistic: Any) -> tuple[float, float, float]:
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    import numpy as np
-
-    from experiments import tables_w1
-
     del seeds, quick
     found, bars = runs(), []
-    few = [pair for pair in tables_w1.FAITHFUL if pair[1] <= FEW]
+    few = [pair for pair in w1_tables.FAITHFUL if pair[1] <= FEW]
     for method in ("wgan_gp", "wgan_lp"):
         for figure, name in (("w1", "estimate"), ("w1_corrected", "corrected estimate")):
             largest = between([error(found[method][pair], figure) for pair in few], max)
@@ -70,11 +67,11 @@ def measure(seeds: int, quick: bool) -> Measured:
     ]
     truth = {(dim, funnels): true for _, dim, funnels, true, *_ in points}
     published = {
-        short: [[truth[pair], tables_w1.published()[pair]["w1"][short]] for pair in truth]
-        for short in tables_w1.SAME.values()
+        short: [[truth[pair], w1_tables.published()[pair]["w1"][short]] for pair in truth]
+        for short in w1_tables.SAME.values()
     }
     off = {name: [abs(w1 / true - 1) for true, w1 in rows] for name, rows in published.items()}
-    remarks = [f"{count} of {len(found) * len(tables_w1.FAITHFUL)} runs are recorded."]
+    remarks = [f"{count} of {len(found) * len(w1_tables.FAITHFUL)} runs are recorded."]
     if truth:
         medians = ", ".join(f"{name} {np.median(errors):.0%}" for name, errors in off.items())
         remarks.append(f"Published estimates on these pairs, median error: {medians}.")
@@ -83,11 +80,8 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 
 def draw(drawn: dict[str, Any]) -> Any:
-    from experiments import tables_w1
-    from experiments.claims import pictures
-
     figure, ax = pictures.axes()
-    for (method, short), colour in zip(tables_w1.SAME.items(), pictures.COLOURS, strict=False):
+    for (method, short), colour in zip(w1_tables.SAME.items(), pictures.COLOURS, strict=False):
         rows = [row for row in drawn["runs"] if row[0] == method]
         true, raw, corrected = ([row[i] for row in rows] for i in (3, 4, 5))
         ax.plot(true, raw, "o", color=colour, label=f"{method}, estimate")

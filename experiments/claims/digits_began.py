@@ -3,6 +3,15 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
+import numpy as np
+
+import jwgan
+from experiments.claims import worlds
+from jwgan import loop, many, networks, priors, sources
+from jwgan.models import autoencoder, mlp
+from jwgan.run import tasks
+
 # rate, gain of k, code and latent are those of experiments.began; so is what the networks see as 0
 WIDTH, CODE, LATENT, BATCH = 64, 32, 32, 32
 LEARNING_RATE, LAMBDA_K, ZERO = 3e-4, 1e-2, -1.0
@@ -28,10 +37,6 @@ class Trace(NamedTuple):
 
 def member(gamma: Any) -> Any:
     """BEGAN with fully connected networks: auto-encoder 64-64-32-64-64, generator 32-64-64-64."""
-    import jwgan
-    from jwgan import networks, priors
-    from jwgan.models import autoencoder, mlp
-
     critic = jwgan.from_linen(
         autoencoder.EBGANMLPCritic((WIDTH, CODE), energy=autoencoder.mean_absolute)
     )
@@ -49,10 +54,6 @@ def member(gamma: Any) -> Any:
 
 def _looker(together: Any, settings: Any, held_out: Any) -> Any:
     """`(states) -> (losses of held_out [K, N], of as many samples [K, N], those [K, N, 64])`."""
-    import jax
-
-    from jwgan import many
-
     z = together.prior(jax.random.key(13), len(held_out))
 
     @jax.jit
@@ -67,8 +68,6 @@ def _looker(together: Any, settings: Any, held_out: Any) -> Any:
 
 def noisy(images: Any, noise: float) -> Any:
     """Images [N, 8, 8, 1] with fixed normal noise of that standard deviation in every pixel."""
-    import numpy as np
-
     more = noise * np.random.default_rng(0).normal(size=images.shape)
     return (images + more).astype(np.float32)
 
@@ -90,13 +89,6 @@ def play(
       looks: evenly spaced over them.
       noise: standard deviation of noise on the training images, see `noisy`.
     """
-    import jax
-    import numpy as np
-
-    from experiments import tasks
-    from experiments.claims import worlds
-    from jwgan import loop, many, sources
-
     dataset = tasks.load_images("digits").dataset
     stretch = max(1, steps // looks)
     settings = many.grid(seed=range(seeds), gamma=gammas)

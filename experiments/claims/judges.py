@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from experiments.claims import ledger
+from experiments.divergences import fitting
 
 FIRST_SEED = 16  # keys that the recorded runs of parallel_lines and divergences have not seen
 
@@ -16,10 +19,6 @@ def train(
     A quick run trains none, their programs alone take longer to compile than it has: all is NaN,
     which leaves their bars open.
     """
-    import numpy as np
-
-    from experiments import fitting
-
     keys, judges = [FIRST_SEED + i for i in range(seeds)], fitting.JUDGES
     if quick:
         blank = np.full((len(thetas), seeds), np.nan)
@@ -32,8 +31,6 @@ def train(
 
 
 def _losses(name: str) -> list[str]:
-    from experiments import fitting
-
     return list(fitting.make_judge(name).losses)
 
 
@@ -45,8 +42,6 @@ def worst(values: Any, truth: Any, relative: bool) -> tuple[float, float, float]
       truth: [T].
       relative: divide each error by the truth's size.
     """
-    import numpy as np
-
     values, truth = np.asarray(values, float), np.asarray(truth, float)[:, None]
 
     def statistic(index: Any) -> Any:  # [..., K] -> [...]

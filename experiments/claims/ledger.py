@@ -16,6 +16,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 # In the order of the source texts' ledger; each is a module of this package.
 MODULES = {
     "C1": "c01_parallel_lines",
@@ -143,8 +145,6 @@ def interval(
 
     Reference: Efron and Tibshirani, 1993, An Introduction to the Bootstrap, chapter 13.
     """
-    import numpy as np
-
     statistic = statistic or (lambda x: np.median(x, axis=-1))
     values = np.asarray(values, float)
     index = np.random.default_rng(0).integers(len(values), size=(draws, len(values)))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.claims import ledger
+from jwgan.report import article
 
 
 def shown(bar: Mapping[str, Any]) -> list[str]:
@@ -29,8 +30,6 @@ def picture(number: str, result: Mapping[str, Any]) -> bytes:
 
 def told(number: str, result: Mapping[str, Any]) -> list[Any]:
     """A claim's blocks, see `jwgan.article`."""
-    from jwgan import article
-
     count = result["seeds"]
     seeds = f"{count} seed{'s' * (count > 1)}, " if count else ""
     settings = f"{result['data']}; {seeds}{result['cpu_minutes']} CPU minutes"
@@ -50,8 +49,6 @@ def told(number: str, result: Mapping[str, Any]) -> list[Any]:
 
 def write(results: Mapping[str, Mapping[str, Any]], folder: pathlib.Path) -> pathlib.Path:
     """Writes report.html into the folder and returns its path."""
-    from jwgan import article
-
     rows = [[number, found["title"], found["verdict"]] for number, found in results.items()]
     blocks: list[Any] = [
         article.Paragraph(

@@ -3,6 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from jwgan import report
+
 COLOURS = ("#1f6fb4", "#d1495b", "#2a9d5c", "#8f5fbf", "#c78a1b", "#4a4a4a", "#12a3a8", "#b0457b")
 
 
@@ -35,8 +39,6 @@ def bands(
       logarithmic: the y axis.
       lines: name -> height of a dashed line.
     """
-    import numpy as np
-
     figure, ax = axes()
     for (name, values), colour in zip(series.items(), COLOURS, strict=False):
         values = np.asarray(values, float)
@@ -76,8 +78,6 @@ def strips_below(figure: Any, strips: Mapping[str, Any]) -> Any:
       figure: of `bands` or `boxes`.
       strips: name -> images [N, H, W, C] in [-1, 1], drawn side by side.
     """
-    from jwgan import report
-
     for ax, (name, images) in zip(below(figure, len(strips), 1, 0.6), strips.items(), strict=True):
         ax.imshow(report.image_grid(images, columns=len(images), scale=4), cmap="gray")
         ax.set_ylabel(name, fontsize=8, rotation=0, ha="right", va="center")
@@ -92,8 +92,6 @@ def boxes(groups: Mapping[str, Any], *, y: str, lines: Mapping[str, float] | Non
       y: what the axis is.
       lines: name -> height of a dashed line.
     """
-    import numpy as np
-
     figure, ax = axes()
     rng = np.random.default_rng(0)
     for i, (values, colour) in enumerate(zip(groups.values(), COLOURS * 3, strict=False)):
@@ -116,3 +114,13 @@ def boxes(groups: Mapping[str, Any], *, y: str, lines: Mapping[str, float] | Non
     if lines:
         ax.legend(frameon=False, fontsize=8)
     return figure
+
+
+def w1_curves(drawn: dict[str, Any]) -> Any:
+    return bands(
+        drawn["steps"],
+        drawn["w1"],
+        x="generator updates",
+        y="exact W1",
+        lines={"real against real": drawn["w1_of_real"]},
+    )

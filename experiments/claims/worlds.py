@@ -1,7 +1,18 @@
 """Many seeds of a member on a 2-D world, looked at on the way: what most claims are measured on."""
 
+import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import jwgan
+from experiments import toy2d
+from jwgan import loop, many, sources, transport
+from jwgan.metrics import coverage
+from jwgan.models import mlp
+from jwgan.run import tasks
 
 LOOK_POINTS = 500  # samples in an exact W1 on the way
 WIDTH, LATENT, BATCH = 64, 2, 64
@@ -49,19 +60,12 @@ class Trace(NamedTuple):
 
 def member(name: str, *, width: int = WIDTH, latent: int = LATENT, **kwargs: Any) -> Any:
     """A member on 2-D points with experiments.toy2d's settings; `kwargs` come before those."""
-    import types
-
-    from experiments import toy2d
-
     config = types.SimpleNamespace(member=name, width=width, latent=latent, precision="float32")
     return toy2d.build(config, (2,), **kwargs)
 
 
 def players(critic: Any = None, width: int = WIDTH) -> tuple[Any, Any]:
     """(critic, generator): MLPs of three hidden layers, or another Linen critic."""
-    import jwgan
-    from jwgan.models import mlp
-
     critic = mlp.MLPCritic((width,) * 3) if critic is None else critic
     return jwgan.from_linen(critic), jwgan.from_linen(mlp.MLPGenerator((2,), (width,) * 3))
 
@@ -70,10 +74,6 @@ def side_by_side(
     algorithm: Any, sample: Any, seeds: int, n_critic: int, first_seed: int = 0
 ) -> tuple[Any, Any, Any]:
     """(algorithm, source, states [K, ...]): seeds from the first on, each alone on its data."""
-    import jax
-
-    from jwgan import many, sources
-
     one = lambda n_critic: sources.from_sampler(sample, n_critic=n_critic, batch_size=BATCH)
     together, source = many.over(lambda: algorithm), many.drawn(one, [n_critic] * seeds)
     keys = many.keys(range(first_seed, first_seed + seeds))
@@ -83,8 +83,6 @@ def side_by_side(
 
 def figures_of(info: Any) -> dict[str, Any]:
     """{figure: [T, K]}, a stretch's step figures, the objective's among them."""
-    import numpy as np
-
     scalars = {**info._asdict(), **info.objective}
     del scalars["objective"]
     return {name: np.asarray(value) for name, value in scalars.items()}
@@ -97,8 +95,6 @@ def means_of(info: Any) -> dict[str, Any]:
 
 def stacked(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """{figure: [T, K]} of T rows {figure: [K]}."""
-    import numpy as np
-
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -118,11 +114,6 @@ def play(
     With 0 steps nothing is trained or compiled and all is NaN, which leaves a claim's bars open.
     `also` is what to find of the states [K, ...] at each look beside the usual.
     """
-    import numpy as np
-
-    from experiments import tasks
-    from jwgan import loop
-
     if steps == 0:
         blank = np.full((looks, seeds), np.nan)
         times = [QUICK_STRETCH * (i + 1) for i in range(looks)]
@@ -175,12 +166,6 @@ def play(
 
 def _looker(task: Any, algorithm: Any, seeds: int) -> tuple[Callable[[Any], dict[str, Any]], float]:
     """(`states -> {"w1": [K], "modes": [K], "high_quality": [K]}`, W1 of real points)."""
-    import jax
-    import numpy as np
-
-    from jwgan import transport
-    from jwgan.metrics import coverage
-
     real, other = task.held_out[:LOOK_POINTS], task.held_out[LOOK_POINTS : 2 * LOOK_POINTS]
     keys = jax.random.split(jax.random.key(13), seeds)
     problem = task.problem
@@ -213,7 +198,14 @@ def area(w1: Any) -> Any:
 
 def difference(a: Any, b: Any) -> Any:
     """a - b by seed [K]; a run that diverged (infinite) counts as a distance of 1000."""
-    import numpy as np
-
     bounded = lambda x: np.minimum(x, 1e3)  # NaN, of what was not trained, stays
     return bounded(a) - bounded(b)
+
+
+CLIPPING: dict[str, Any] = {
+    "c": 0.1,
+    "learning_rate": 1e-3,
+}  # the paper's hardly move such small networks
+
+
+QUICK = ("wgan_gp", "gan")  # members of a quick run

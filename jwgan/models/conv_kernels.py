@@ -20,7 +20,11 @@ _LAYOUT = ("NHWC", "HWIO", "NHWC")
 # (2 to 4 times at 1 channel, 1.5 at 3, nothing at 8: 3x3 and 5x5 kernels, 64 channels, 2 cores).
 _FEW_CHANNELS = 4
 # XLA:CPU hands float convolutions to YNNPACK, unless this environment variable says otherwise.
-_EIGEN_CONVOLUTIONS = "=-individual_convolution" in os.environ.get("XLA_FLAGS", "")
+
+
+def _eigen_convolutions() -> bool:
+    """Whether XLA:CPU was told to run convolutions in Eigen; asked when a kernel is traced."""
+    return "=-individual_convolution" in os.environ.get("XLA_FLAGS", "")
 
 
 class Geometry(NamedTuple):
@@ -226,7 +230,7 @@ def _dgrad_fold(g: Geometry, dy: Array, w: Array) -> Array:
 def wgrad_cpu(g: Geometry, x: Array, dy: Array) -> Array:
     """The kernel's gradient [KH, KW, C, O]: a plain convolution, or products for kernel rows."""
     fits = all(m <= n for m, n in zip(g.output, g.size, strict=True)) and g.kernel != (1, 1)
-    if _EIGEN_CONVOLUTIONS and fits and min(x.shape[3], dy.shape[3]) > _FEW_CHANNELS:
+    if _eigen_convolutions() and fits and min(x.shape[3], dy.shape[3]) > _FEW_CHANNELS:
         return _wgrad_plain(g, x, dy)
     if g.strides == (1, 1) and dy.shape[3] < x.shape[3]:  # shift the narrower of the two
         return _turn(_wgrad_rows(_mirror(g), dy, x))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from jwgan import lazy
 from jwgan.types import Array, CriticFn, Key
 
 
@@ -47,3 +48,8 @@ class Pair(NamedTuple):
     bounds: tuple[float, float] | None = None
     potential: CriticFn | None = None
     sample_with_gradient: Callable[[Key, int], tuple[Array, Array]] | None = None
+
+
+__getattr__, __dir__ = lazy.submodules(
+    __name__, ("funnels", "gaussians", "pairs", "rolls"), ("Pair", "Problem")
+)

@@ -139,7 +139,7 @@ def test_any_geometry_has_the_values_and_gradients_of_lax(rows, columns, padding
 )
 def test_eigens_weight_gradient_is_laxs(monkeypatch, kernel, strides, padding, channels):
     """Sizes 9x7, so that VALID with stride 3 crops."""
-    monkeypatch.setattr(conv_kernels, "_EIGEN_CONVOLUTIONS", True)
+    monkeypatch.setattr(conv_kernels, "_eigen_convolutions", lambda: True)
     g = conv.geometry((9, 7), kernel, strides, padding)
     x = jax.random.normal(jax.random.key(0), (2, 9, 7, channels[0]))
     dy = jax.random.normal(jax.random.key(1), (2, *g.output, channels[1]))

@@ -1,0 +1,44 @@
+"""The claims ledger as tables, of what was recorded as claim-NUMBER."""
+
+from typing import Any
+
+from experiments.claims import c11_robustness, ledger
+from experiments.results import figures
+from experiments.results.markdown import table
+
+
+def recorded(number: str) -> dict[str, Any]:
+    """A claim's recorded result; {} if there is none."""
+    found: dict[str, Any] = figures(f"claim-{number}").get("claims", {}).get(number, {})
+    return found
+
+
+def verdicts() -> str:
+    """One row for each claim: what is said, what was found, the verdict."""
+    rows = []
+    for number in ledger.MODULES:
+        run, title = recorded(number), ledger.describe(number).title.replace("|", "\\|")
+        if not run:
+            rows.append([number, title, "not measured yet", "", ""])
+            continue
+        met = sum(bar["verdict"] == ledger.HOLDS for bar in run["bars"])
+        of = f"{met} of {len(run['bars'])}"
+        rows.append([number, title, run["verdict"], of, run["seeds"] or ""])
+    return table(["claim", "what is said", "verdict", "bars met", "seeds"], rows)
+
+
+def at_random() -> str:
+    """C11's architectures at random, by who succeeds on them."""
+    return table(*c11_robustness.of_random(recorded("C11").get("drawn", {}).get("table", [])))
+
+
+def grid() -> str:
+    """C11's runs that succeed, architectures down and members across."""
+    quality = recorded("C11").get("drawn", {}).get("quality", {})
+    members = list(next(iter(quality.values()), {}))
+    won = lambda found: f"{c11_robustness.succeeds(found).sum()} of {len(found)}"
+    rows = [
+        [name, *(won(row[member]) if member in row else "" for member in members)]
+        for name, row in quality.items()
+    ]
+    return table(["architecture", *(f"`{member}`" for member in members)], rows)

@@ -1,0 +1,1 @@
+"""KL, JS and W1 between two Gaussians that move apart."""

@@ -1,0 +1,1 @@
+"""Exports for platforms that are not here."""

@@ -1,0 +1,229 @@
+"""How time and memory of a training step grow: measured curves, and where they leave the line.
+
+    python -m experiments.growth --json                     # measures, and writes runs/growth.html
+    python -m experiments.growth --recorded                 # the page of the recorded measurement
+
+One number at a time is changed: batch, n_critic, width and seeds of WGAN-GP on 8 Gaussians with
+multilayer perceptrons, image side of WGAN-GP with convolutions (DCGAN without normalisation).
+Steps run as the loop runs them, many in one compiled chunk on data drawn on the device. Time is
+the least of three timings, as CPU seconds of the process and as wall seconds; memory is what the
+compiler plans for the chunk: arguments, results and temporaries.
+
+The law expected is a straight line a + b u in the work u of a step: batch, n_critic, seeds, width
+squared (a hidden layer's matrix product), side squared (pixels). It is fitted to all points with
+equal relative weight; a point is off the line where it differs from it by more than 15 %.
+"""
+
+import dataclasses
+import json
+import pathlib
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import jwgan
+from experiments import results, wgan_gp
+from experiments.growth import page as growth_page
+from jwgan import loop, many, priors, sources
+from jwgan.models import dcgan, mlp
+from jwgan.problems import gaussians
+from jwgan.run import options, tasks, xla
+from jwgan.run.options import option
+
+OFF = 0.15  # relative distance from the line
+STEPS = 10  # in a chunk
+REPEATS, SECONDS = 3, 0.3  # timings, and about how long each is
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    recorded: bool = option(False, "draw the page of the recorded measurement, without a new one")
+    out: str = option("runs/growth.html", "file for the page")
+    json: bool = option(False, "print one line of JSON at the end")
+
+
+class Axis(NamedTuple):
+    """A number that is changed alone."""
+
+    name: str
+    values: tuple[int, ...]
+    power: int  # u is the number to this power
+    time_words: str  # why the time is what it is
+    memory_words: str
+
+
+MLP = {"batch": 64, "n_critic": 5, "width": 64, "seeds": 1}
+CONV = {"batch": 8, "n_critic": 2, "width": 8, "side": 32}
+AXES = (
+    Axis(
+        "batch", (8, 32, 64, 128, 256, 512, 1024), 1,
+        "A small batch leaves the matrix products too thin to fill the core, and every operation "
+        "has a fixed price (dispatch, and the optimizer, which does not see the batch): that is a. "
+        "Above, the line holds as long as a layer's activations stay in the caches.",
+        "Parameters and Adam's moments do not depend on the batch; activations are proportional.",
+    ),
+    Axis(
+        "n_critic", (1, 2, 5, 10, 16), 1,
+        "Critic updates follow one another in a loop, each costing the same; a is the generator's "
+        "update, once a step.",
+        "The loop reuses its memory; only the rows drawn for a step grow, and they are small.",
+    ),
+    Axis(
+        "width", (16, 32, 64, 128, 256, 512), 2,
+        "Hidden layers cost width squared; input, output, activations and noise cost width, and "
+        "every operation a fixed price. So narrow networks lie above the line's slope: their time "
+        "is mostly a.",
+        "Weights and their moments, gradients and copies grow with width squared, activations with "
+        "width.",
+    ),
+    Axis(
+        "seeds", (1, 2, 4, 8, 16, 32), 1,
+        "A step of this width already fills the core, so vmapped seeds only add up; for networks "
+        "so small that dispatch dominates the first seeds are nearly free, and wide ones cost more "
+        "side by side than alone (last section); caches are the likely reason, not a measured one.",
+        "Every seed has its own state and activations.",
+    ),
+    Axis(
+        "side", (16, 24, 32, 48, 64), 2,
+        "Convolutions cost pixels, and every doubling of the side adds a level of about as many "
+        "operations again (a quarter of the pixels, four times the pairs of channels): side "
+        "squared times its logarithm. A side between two powers of two has the levels of the upper "
+        "one, and lies above the line.",
+        "Activations grow with the pixels; an added level has four times the weights of the one "
+        "before it, and sides between two powers of two have it already.",
+    ),
+)  # fmt: skip
+
+
+def build(axis: str, value: int) -> tuple[Any, Any, Any]:
+    """(algorithm, source, keys) of a run with one number changed."""
+    if axis == "side":
+        own = {**CONV, axis: value}
+        shape = (own["side"], own["side"], 1)
+        sample = lambda key, num: jax.random.uniform(key, (num, *shape), minval=-1.0)
+        critic: Any = dcgan.DCGANCritic(shape, width=own["width"])
+        generator: Any = dcgan.DCGANGenerator(shape, width=own["width"])
+    else:
+        own = {**MLP, axis: value}
+        sample = gaussians.eight_gaussians().sample
+        critic = mlp.MLPCritic((own["width"],) * 3)
+        generator = mlp.MLPGenerator((2,), (own["width"],) * 3)
+    algorithm = jwgan.wgan_gp(
+        jwgan.from_linen(critic), jwgan.from_linen(generator), prior=priors.normal(8)
+    )
+    draw = lambda n: sources.from_sampler(sample, n_critic=n, batch_size=own["batch"])
+    seeds = own.get("seeds", 1)
+    if seeds == 1:
+        return algorithm, draw(own["n_critic"]), jax.random.key(0)
+    source = many.drawn(draw, [own["n_critic"]] * seeds)
+    return many.over(lambda: algorithm), source, many.keys(range(seeds))
+
+
+def side_by_side() -> list[dict[str, Any]]:
+    """Runs in one program beside the same number of runs alone: the digits' main job, and DCGAN."""
+    rows = []
+    for name, config, members, ways in (
+        ("wgan_gp on digits", wgan_gp.Config(), 16, {"vmap": jax.vmap}),
+        (
+            "wgan_gp, DCGAN on digits of 16x16",
+            wgan_gp.Config(network="dcgan", width=8, batch_size=16, image_size=16),
+            4,
+            {"vmap": jax.vmap, "in turn": many.in_turn()},
+        ),
+    ):
+        task = tasks.from_config(config)
+        make = lambda config=config, task=task: wgan_gp.build(config, task.shape)
+        draw = lambda n, config=config, task=task: task.source(n, config.batch_size)
+        alone = measure(make(), draw(config.n_critic), jax.random.key(0))
+        source, keys = many.drawn(draw, [config.n_critic] * members), many.keys(range(members))
+        for way, mapped in ways.items():
+            together = measure(many.over(make, mapped=mapped), source, keys)
+            ratio = members * alone["cpu_ms"] / together["cpu_ms"]
+            row = {"case": name, "members": members, "way": way, "alone": alone}
+            rows.append({**row, "together": together, "times_faster": round(ratio, 2)})
+    return rows
+
+
+def measure(algorithm: Any, source: Any, key: Any) -> dict[str, Any]:
+    """Time and memory of a step."""
+    program: Any = loop.chunk_program(algorithm, source)
+    state = jax.jit(lambda key: algorithm.init(key, source.batch))(key)
+
+    operand = source.fetch(0, STEPS)
+    run = program.lower(state, operand, STEPS).compile()
+
+    def timed(chunks: int) -> tuple[float, float]:
+        """CPU and wall seconds of a step."""
+        nonlocal state
+        cpu, wall = time.process_time(), time.perf_counter()
+        for _ in range(chunks):
+            state, info = run(state, operand)
+        jax.block_until_ready((state, info))
+        steps = chunks * STEPS
+        return (time.process_time() - cpu) / steps, (time.perf_counter() - wall) / steps
+
+    timed(1)
+    chunks = max(1, int(SECONDS / STEPS / timed(1)[1]))
+    times = [timed(chunks) for _ in range(REPEATS)]
+    plan = run.memory_analysis()
+    planned = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
+    return {
+        "cpu_ms": round(1000 * min(cpu for cpu, _ in times), 4),
+        "wall_ms": round(1000 * min(wall for _, wall in times), 4),
+        "memory_mb": round((planned - plan.alias_size_in_bytes) / 1e6, 4),
+    }
+
+
+def fit(us: Sequence[float], ys: Sequence[float]) -> dict[str, Any]:
+    """The line a + b u of least squared relative distance, and the points off it (their places)."""
+    u, y = np.asarray(us, float), np.asarray(ys, float)
+    a, b = np.linalg.lstsq(np.stack([1 / y, u / y], axis=1), np.ones(len(y)), rcond=None)[0]
+    distance = y / (a + b * u) - 1
+    return {
+        "a": float(f"{a:.4g}"),
+        "b": float(f"{b:.4g}"),
+        "off": [i for i, d in enumerate(distance) if not abs(d) <= OFF],
+        "distance": [round(float(d), 3) for d in distance],
+    }
+
+
+def grown() -> dict[str, Any]:
+    """Measures every axis and fits its lines."""
+    began, axes = time.perf_counter(), {}
+    for axis in AXES:
+        rows = [{axis.name: x, **measure(*build(axis.name, x))} for x in axis.values]
+        us = [value**axis.power for value in axis.values]
+        fits = {
+            name: fit(us, [row[name] for row in rows])
+            for name in ("cpu_ms", "wall_ms", "memory_mb")
+        }
+        axes[axis.name] = {"rows": rows, "fits": fits}
+    return {
+        "mlp": MLP,
+        "conv": CONV,
+        "off": OFF,
+        "axes": axes,
+        "side_by_side": side_by_side(),
+        "seconds": round(time.perf_counter() - began, 1),
+    }
+
+
+def main() -> None:
+    config = options.parse(Config, None, __doc__)
+    xla.use_compilation_cache()
+    xla.use_eigen()
+    try:
+        result = results.load("growth")["figures"] if config.recorded else grown()
+        out = pathlib.Path(config.out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(growth_page.render(result, AXES), encoding="utf-8")
+    except OSError as error:
+        options.fail(error)
+    print(json.dumps(result) if config.json else f"page: {out}, {result['seconds']} s")
+
+
+if __name__ == "__main__":
+    main()

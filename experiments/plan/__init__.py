@@ -1,0 +1,1 @@
+"""Estimates of paper-scale runs."""

@@ -1,0 +1,32 @@
+"""The plan as a table, from the recorded result."""
+
+from experiments import results
+from experiments.results import markdown
+
+
+def plan() -> str:
+    products = {"1 x H100": "default", "1 x H100 without TF32": "highest"}
+    measured = {
+        (one["member"], one["networks"], one["products"]): one["steps_per_second"]
+        for one in results.figures("plan-h100").get("rows", [])
+    }
+    rows = []
+    for row in results.figures("plan")["rows"]:
+        resident = row["resident_gb_per_chip"]
+        setting = (row["member"], row["networks"], products.get(row["chips"]))
+        rows.append(
+            [
+                f"`{row['member']}`",
+                row["networks"],
+                row["chips"],
+                row["gflop_per_chip"],
+                "" if resident is None else resident,
+                row["network_mb"],
+                row["limit"],
+                row["steps_per_second"],
+                measured.get(setting, ""),
+                row["hours_of_100000_steps"],
+            ]
+        )
+    head = ["member", "networks", "chips", "GFLOP a chip", "GB a chip", "MB sent", "limit"]
+    return markdown.table([*head, "steps/s", "measured", "h for 100k"], rows)

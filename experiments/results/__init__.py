@@ -1,0 +1,72 @@
+"""Recorded results: experiments/results/NAME.json, written by `record`, read by every table."""
+
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shlex
+import subprocess
+import sys
+from typing import Any
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+RESULTS = ROOT / "experiments" / "results"
+
+
+def revision() -> str:
+    """The git revision, with + if tracked files other than results have changes."""
+    git = lambda *args: subprocess.run(
+        ["git", *args], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return git("rev-parse", "--short", "HEAD") + (
+        "+" if git("status", "--porcelain", "-uno", "--", ".", ":!experiments/results") else ""
+    )
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on, without a name or a path."""
+    return {
+        "cores": os.cpu_count(),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def record(name: str, command: list[str]) -> dict[str, Any]:
+    """Runs a command and writes its result; returns what was written.
+
+    Raises:
+      ValueError: if the command fails or its last line is no JSON object.
+    """
+    where = machine()
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    lines = done.stdout.strip().splitlines()
+    try:
+        figures = json.loads(lines[-1]) if done.returncode == 0 else None
+    except (IndexError, ValueError):
+        figures = None
+    if not isinstance(figures, dict):
+        raise ValueError(f"{shlex.join(command)}: exit code {done.returncode}, no JSON at the end")
+    figures.pop("run_dir", None)  # where it lay says nothing
+    result = {
+        "command": shlex.join(["python" if c == sys.executable else c for c in command]),
+        "date": datetime.date.today().isoformat(),
+        "revision": revision(),
+        "machine": where,
+        "figures": figures,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def load(name: str) -> dict[str, Any]:
+    """A recorded result."""
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def figures(name: str) -> dict[str, Any]:
+    """A recorded result's figures, {} if it has not been recorded."""
+    return load(name)["figures"] if (RESULTS / f"{name}.json").exists() else {}

@@ -1,0 +1,215 @@
+"""How fast a training step is, through the public algorithms and the public loop.
+
+    python -m experiments.speed dcgan32 --json
+    python -m experiments.speed tiny_mlp --seeds 64 --json
+    python -m experiments.speed --all --peer "python torch_peer.py"
+    python -m experiments.speed --penalty-cost
+    python -m experiments.speed dcgan32 --convolution lax --chunk-steps 1 --seconds 1 --json
+
+One iteration is one generator update with all its critic updates; with --seeds K, K runs in one
+program, and iterations of all of them are counted. Roofline: the arithmetic of an iteration over
+the rate of a 2048 x 2048 x 2048 float32 matrix product (8192 on an accelerator) timed in the same
+run; `roofline_share` is of the multiplications that are done, `nominal_share` of those of the
+networks as written down (resnet32 and began32 join upsampling and pooling to the convolution beside
+them, 4/9 of the work).
+
+--peer is another program that times the same cases: `COMMAND CASE --iterations N --layout L` must
+print a JSON line with iterations_per_second and cpu_seconds_per_iteration. The two sides run
+alternately, --repeats times, with both of its layouts; medians are compared, its better layout
+counts. Nothing is taken from JAX's compilation cache. experiments.speed_cases describes the cases.
+"""
+
+import dataclasses
+import json
+import resource
+import shlex
+import statistics
+import subprocess
+import sys
+from typing import Any
+
+import jax
+
+from experiments.speed import cases, penalty, tables, timing
+from experiments.speed.cases import CASES, MLPS
+from jwgan.run import options, sweep_build, xla
+from jwgan.run.options import option
+
+LAYOUTS = ("channels_last", "contiguous")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    case: str = option("", "one of " + ", ".join(CASES), optional=True)
+    all: bool = option(False, "every case, each in a process of its own, and the table")
+    seeds: int = option(1, "runs side by side in one program")
+    peer: str = option("", "command that times the other side")
+    repeats: int = option(3, "timings, alternating with the peer's; medians are reported")
+    seconds: float = option(5.0, "of one timing, about")
+    devices: int | None = option(None, "of the seeds; default: cores of a CPU that divide them")
+    chunk_steps: int | None = option(None, "iterations in one program; default: the case's")
+    penalty_cost: bool = option(False, "a critic update with the penalty against one with clipping")
+    convolution: str = option("jwgan", "jwgan's closed family, or lax (dcgan32 only)")
+    json: bool = option(False, "print one line of JSON at the end")
+
+
+def case_program(config: Config) -> timing.Program:
+    """The program of a case, with its seeds."""
+    parts = cases.players(config.case, config.convolution)
+    algorithm, source = cases.member(config.case, parts), parts.source
+    keys = jax.random.key(0)
+    if config.seeds > 1:
+        mesh = sweep_build.make_mesh(config.seeds, config.devices)
+        algorithm, source = cases.over_seeds(algorithm, source, config.seeds, mesh)
+        keys = jax.vmap(jax.random.key)(jax.numpy.arange(config.seeds))
+    length = config.chunk_steps or cases.CHUNK_STEPS.get(config.case, 2)
+    return timing.Program(algorithm, source, length, keys)
+
+
+def ask_peer(config: Config, layout: str, iterations: int) -> timing.Timing:
+    """One timing of the other side.
+
+    Raises:
+      ValueError: if the command fails or prints no such JSON.
+    """
+    words = [*shlex.split(config.peer), config.case, "--iterations", str(iterations)]
+    try:
+        done = subprocess.run(
+            [*words, "--layout", layout], stdout=subprocess.PIPE, text=True, check=True
+        )
+        figures = json.loads(done.stdout.strip().splitlines()[-1])
+        return timing.Timing(figures["iterations_per_second"], figures["cpu_seconds_per_iteration"])
+    except (OSError, subprocess.CalledProcessError, IndexError, ValueError, KeyError) as error:
+        raise ValueError(f"peer is {config.peer!r}: it gave no timing ({error})") from error
+
+
+def compare(
+    config: Config, ours: list[timing.Timing], peer: dict[str, list[timing.Timing]]
+) -> dict[str, Any]:
+    """The peer's better layout, and the ratio of the medians."""
+    if not peer:
+        return {}
+    figures = {layout: timing.medians(timings) for layout, timings in peer.items()}
+    layout = max(figures, key=lambda name: figures[name]["iterations_per_second"])
+    rate = timing.medians(ours)["iterations_per_second"]
+    goal = cases.GOALS.get((config.case, config.seeds))
+    return {
+        "peer": {"layout": layout, **figures[layout]},
+        "ratio": float(f"{rate / figures[layout]['iterations_per_second']:.3g}"),
+        "goal": goal,
+    }
+
+
+def measure(config: Config) -> dict[str, Any]:
+    """Times the loop on one case, alternating with the peer if there is one."""
+    xla.use_eigen()
+    if config.seeds > 1:
+        xla.use_cores(config.seeds, config.devices)
+    program = case_program(config)
+    repeats = timing.repeats_in(program, config.seconds)
+    ours: list[timing.Timing] = []
+    products: list[float] = []
+    # a multilayer perceptron has no layout
+    layouts = LAYOUTS[:1] if config.case in MLPS else LAYOUTS
+    peer: dict[str, list[timing.Timing]] = {layout: [] for layout in layouts if config.peer}
+    for _ in range(config.repeats):
+        products.append(timing.matmul_gflops())
+        ours.append(timing.clock(program, repeats, program.iterations))
+        products.append(timing.matmul_gflops())
+        expected = ours[-1].iterations_per_second / cases.GOALS.get((config.case, config.seeds), 1)
+        for layout, timings in peer.items():
+            timings.append(ask_peer(config, layout, max(1, round(config.seconds * expected))))
+    figures = timing.medians(ours)
+    rate, product = figures["iterations_per_second"], statistics.median(products)
+    nominal, done = (cases.iteration_gflop(config.case, less) for less in (False, True))
+    return {
+        "case": config.case,
+        "device": jax.devices()[0].device_kind,
+        "convolution": config.convolution,
+        "seeds": config.seeds,
+        **figures,
+        "gflop_per_iteration": float(f"{done:.4g}"),
+        "nominal_gflop_per_iteration": float(f"{nominal:.4g}"),
+        "matmul_gflops": round(product, 1),
+        "roofline_share": round(done * rate / product, 3),
+        "nominal_share": round(nominal * rate / product, 3),
+        "compile_seconds": round(program.compile_seconds, 2),
+        "trace_seconds": round(program.trace_seconds, 2),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        **compare(config, ours, peer),
+    }
+
+
+def penalty_cost(config: Config) -> dict[str, Any]:
+    """Case -> milliseconds of a critic update with the penalty, with clipping, and their ratio."""
+    xla.use_eigen()
+
+    chosen = [config.case] if config.case else cases.PENALISED
+    costs = {}
+    for name in chosen:
+        options.one_of("case", name, cases.PENALISED)
+        ways = penalty.programs(name)
+        times: dict[str, list[float]] = {way: [] for way in ways}
+        repeats = {way: timing.repeats_in(run, config.seconds) for way, run in ways.items()}
+        for _ in range(config.repeats):
+            for way, run in ways.items():
+                timed = timing.clock(run, repeats[way], cases.N_CRITIC)
+                times[way].append(1e3 / timed.iterations_per_second)
+        costs[name] = {way: float(f"{statistics.median(ms):.4g}") for way, ms in times.items()}
+        costs[name]["ratio"] = round(costs[name]["penalty_ms"] / costs[name]["clipping_ms"], 2)
+    return costs
+
+
+def run_all(config: Config) -> list[dict[str, Any]]:
+    """Every case with a goal, each in a fresh process: memory and threads are its own."""
+    results = []
+    for case, seeds in cases.GOALS:
+        flags = ["--peer", config.peer] if config.peer else []
+        flags += ["--seeds", str(seeds), "--repeats", str(config.repeats)]
+        words = [sys.executable, "-m", "experiments.speed", case, *flags]
+        done = subprocess.run(
+            [*words, "--seconds", str(config.seconds), "--json"],
+            stdout=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise ValueError(f"{case} with {seeds} seeds failed with code {done.returncode}")
+        results.append(json.loads(done.stdout.splitlines()[-1]))
+        print(f"{case}, {seeds} seeds: {results[-1]}", file=sys.stderr)
+    return results
+
+
+def check(config: Config) -> None:
+    """Raises ValueError for options that fit nothing."""
+    options.check_numbers(config)
+    if not (config.all or config.penalty_cost):
+        options.one_of("case", config.case, CASES)
+    options.one_of("convolution", config.convolution, ("jwgan", "lax"))
+    for name in ("repeats", "seconds"):
+        if not getattr(config, name) > 0:
+            raise ValueError(f"{name} is {getattr(config, name)}: give a number above 0")
+    if config.convolution == "lax" and config.case != "dcgan32":
+        raise ValueError(f"convolution is 'lax': the case is {config.case}, give dcgan32")
+
+
+def main(argv: list[str] | None = None) -> None:
+    config = options.parse(Config, argv, __doc__, positional="case")
+    jax.config.update("jax_enable_compilation_cache", False)  # seconds of compiling are told
+    result: dict[str, Any]
+    try:
+        check(config)
+        if config.penalty_cost:
+            result = penalty_cost(config)
+        elif config.all:
+            result = {"cases": run_all(config)}
+        else:
+            result = measure(config)
+    except ValueError as error:
+        options.fail(error)
+    if config.all and not config.json:
+        print(tables.comparison(result["cases"]))
+    else:
+        print(json.dumps(result) if config.json else json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Critics graded where W1 is known."""

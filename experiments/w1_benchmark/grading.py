@@ -1,0 +1,129 @@
+"""How a critic is trained on a pair of known W1, and graded."""
+
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jwgan import critics, loop, objectives, penalties, sources
+from jwgan.problems import funnels
+from jwgan.run import console
+
+# Seeds of the points a critic is graded on, and chosen by; training seeds are smaller.
+EVALUATION, CHOICE = 2**31 - 1, 2**31 - 2
+BLOCK, BLOCKS = 4096, 8  # graded points at once, and how often
+
+
+def load(dim: int, num: int, pair_seed: int) -> Any:
+    """The benchmark's Pair, with W1 as known, or from 2^17 draws for other seeds."""
+    made = funnels.benchmark(dim, num, pair_seed)
+    known = funnels.TRUTHS.get((dim, num)) if pair_seed == funnels.PUBLISHED_SEED else None
+    return funnels.pair(made, *(known or funnels.truth(made)))
+
+
+def grade(critic_fn: Any, pair: Any, key: Any, blocks: int = BLOCKS, block: int = BLOCK) -> Any:
+    """Figures of a critic on fresh points of a pair, as a dict of scalars; traced or not.
+
+    Args:
+      critic_fn: `x [B, D] -> [B]`.
+      pair: with `sample_with_gradient`.
+      key: of the points.
+      blocks, block: points are drawn `block` at a time, `blocks` times.
+    """
+    slope = jax.grad(lambda x: critic_fn(x).sum())
+    norm = lambda g: jnp.sqrt((g**2).sum(1))
+
+    def one(key: Any) -> Any:
+        keys = jax.random.split(key, 3)
+        real, optimal = pair.sample_with_gradient(keys[0], block)
+        fake = pair.sample_fake(keys[1], block)
+        between = penalties.interpolate(keys[2], real, fake)
+        at_real, at_fake, at_between = slope(real), slope(fake), slope(between)
+        norms = jnp.stack([norm(at_real), norm(at_fake)])
+        length = norm(at_real) * norm(optimal) + 1e-15
+        scores = jnp.stack([critic_fn(real), critic_fn(fake)])
+        means = {
+            "cos": ((at_real * optimal).sum(1) / length).mean(),
+            "l2": ((at_real - optimal) ** 2).sum(1).mean(),
+            "w1": scores[0].mean() - scores[1].mean(),
+            "w1_variance": scores.var(1).sum(),
+            "mean_gradient_norm": norms.mean(),
+        }
+        return means, jnp.maximum(norms.max(), norm(at_between).max())
+
+    means, highest = jax.lax.map(one, jax.random.split(key, blocks))
+    figures = jax.tree.map(lambda leaf: leaf.mean(), means)
+    figures["w1_se"] = jnp.sqrt(figures.pop("w1_variance") / (blocks * block))
+    figures["w1_corrected"] = figures["w1"] / figures["mean_gradient_norm"]
+    return {**figures, "max_gradient_norm": highest.max()}
+
+
+def train(method: Any, pair: Any, seed: int, chunk_steps: int = 250) -> Any:
+    """One critic, trained and graded: figures, those on the way, seconds.
+
+    Args:
+      method: a `w1_methods.Method`.
+      pair: what it learns to tell apart.
+      seed: of weights and samples.
+      chunk_steps: updates in one compiled program.
+    """
+    wall, cpu, iterations = time.perf_counter(), time.process_time(), method.iterations
+    algorithm = critics.build(
+        method.critic,
+        fake=pair.sample_fake,
+        critic_tx=method.critic_tx,
+        objective=objectives.wasserstein(),
+        penalty=method.penalty,
+    )
+    source = sources.from_sampler(pair.sample_real, n_critic=1, batch_size=method.batch_size)
+    state = jax.jit(algorithm.init, static_argnums=1)(jax.random.key(seed), source.batch)
+    graded = jax.jit(
+        lambda state, seed: grade(lambda x: algorithm.score(state, x), pair, jax.random.key(seed))
+    )
+    quarters, way = {iterations * k // 4 // chunk_steps * chunk_steps for k in (1, 2, 3)}, []
+
+    def observe(step: int, state: Any) -> None:
+        figures = graded(state, EVALUATION)
+        way.append({"iteration": step, **{k: round(float(figures[k]), 4) for k in ("cos", "w1")}})
+
+    with console.progress_bar("critic", iterations, 0) as show:
+        state = loop.train(
+            algorithm,
+            state,
+            source,
+            steps=iterations,
+            chunk_steps=chunk_steps,
+            record=lambda first, info: show(first, float(info["wasserstein_estimate"][-1]), ""),
+            due=lambda step: step in quarters - {0, iterations},
+            observe=observe,
+        )
+    figures = {name: round(float(value), 5) for name, value in graded(state, EVALUATION).items()}
+    chosen_by = round(float(graded(state, CHOICE)["w1_corrected"]), 5)
+    used = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+    used = {name: round(value, 1) for name, value in used.items()}
+    return {"seed": seed, **figures, **used, "chosen_by": chosen_by, "on_the_way": way}
+
+
+def choose(methods: Any, pair: Any, seed: int, chunk_steps: int = 250) -> dict[str, Any]:
+    """`train` for each candidate, and the one with the largest corrected estimate, on other points.
+
+    Along the transport E f(real) - E f(fake) is W1 times the mean of slope times cosine; over the
+    mean slope it is W1 times a mean cosine, so the larger, the better, whatever the critics are.
+    The truth is not looked at. Times are those of all candidates.
+    """
+    runs = [train(method, pair, seed, chunk_steps) for method in methods]
+    best = max(range(len(runs)), key=lambda i: runs[i]["chosen_by"])
+    used = {name: round(sum(run[name] for run in runs), 1) for name in ("seconds", "cpu_seconds")}
+    others = [run for i, run in enumerate(runs) if i != best]
+    return {**runs[best], **used, "candidate": best, "others": others}
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over the runs; the largest gradient norm and the longest times of any."""
+    mean = ("cos", "l2", "w1", "w1_se", "w1_corrected", "mean_gradient_norm")
+    most = ("max_gradient_norm", "seconds", "cpu_seconds")
+    return {
+        **{name: round(sum(run[name] for run in runs) / len(runs), 5) for name in mean},
+        **{name: max(run[name] for run in runs) for name in most},
+    }

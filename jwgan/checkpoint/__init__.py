@@ -1,0 +1,9 @@
+"""Checkpoints of a whole state, each byte checked before it is used.
+
+`store` writes and restores them (through orbax), `leaves` says what one leaf of a state is.
+"""
+
+from jwgan.checkpoint.leaves import CheckpointError, state_sha256
+from jwgan.checkpoint.store import Checkpoints, Restored, restore, steps
+
+__all__ = ["CheckpointError", "Checkpoints", "Restored", "restore", "state_sha256", "steps"]

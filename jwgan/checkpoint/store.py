@@ -1,0 +1,346 @@
+"""Checkpoints of the whole training state: written by orbax, sealed by us, never trusted unread.
+
+A checkpoint of step 1000 is a folder of arrays and one seal beside it::
+
+    checkpoints/00001000-0/      orbax: a flat dictionary {path of the leaf: array}
+    checkpoints/00001000.json    the seal: checksums of every leaf and file, and `extra`
+
+The seal is written last, in one rename: without it there is no checkpoint, whenever the process was
+killed.  Orbax restores a flipped byte as a wrong number and casts a changed dtype; here every byte
+is verified before it becomes a state, a damaged checkpoint is passed over aloud in favour of the
+one before, and a state of another shape is refused with the name of the leaf.
+"""
+
+import contextlib
+import hashlib
+import itertools
+import json
+import logging
+import operator
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jwgan.check import printable
+from jwgan.checkpoint import leaves
+from jwgan.checkpoint.leaves import CheckpointError, Leaf
+
+FORMAT = 1
+_Path = str | os.PathLike[str]
+_SEAL = re.compile(r"([0-9]{8,})\.json")
+_DATA = re.compile(r"[0-9]{8,}-[0-9]+")
+_UNFINISHED = re.compile(r"[0-9]{8,}-[0-9]+\.orbax-checkpoint-tmp.*")
+
+
+class Restored(NamedTuple):
+    """What `restore` found."""
+
+    step: int
+    state: Any  # the target's structure, filled, on the target's devices
+    extra: dict[str, Any]  # as given to `save`
+    state_sha256: str  # of `state`
+    skipped: tuple[str, ...]  # a line for every newer checkpoint that was damaged, and why
+
+
+class Checkpoints:
+    """Writes checkpoints of a run into one directory, in the background.
+
+    A context manager; a save not waited for before the interpreter exits may be lost.
+
+    Args:
+      directory: created if needed; one run, one writer.
+      keep: how many of the latest checkpoints stay, at least 1.
+      score: `extra -> number`; the checkpoint with the highest one stays too.
+    """
+
+    def __init__(self, directory: _Path, keep: int = 3, score: Callable | None = None):
+        if keep < 1:
+            raise CheckpointError(f"keep is {keep}: keep at least 1 checkpoint")
+        self.directory = Path(directory)
+        self._keep = keep
+        self._score = score
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._pending: Future | None = None
+
+    def save(self, step: int, state: Any, extra: Mapping[str, Any] | None = None) -> None:
+        """Copies the state to the host and returns; checking, writing and sealing go on behind.
+
+        Saving a step again replaces it, in one rename.  Checkpoints of later steps are dropped:
+        they belong to a future that is being trained anew.
+
+        Args:
+          step: 0 or more.
+          state: any pytree of arrays, typed keys and Python numbers.
+          extra: a JSON object: configuration, data position, best score so far, ...
+
+        Raises:
+          CheckpointError: the save before this one failed, a leaf is no number, `extra` no JSON.
+        """
+        self.wait()
+        if (step := operator.index(step)) < 0:
+            raise CheckpointError(f"step is {step}: count from 0")
+        extra = _checked_extra(extra or {})
+        parts = leaves.host(state)
+        if jax.process_index() == 0:
+            self._pending = self._worker.submit(self._write, step, parts, extra)
+
+    def wait(self) -> None:
+        """Returns when the last save is sealed; raises `CheckpointError` if it failed."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def close(self) -> None:
+        """Waits for the last save and stops the background thread."""
+        with self._worker:
+            self.wait()
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _write(self, step: int, parts: list[Leaf], extra: dict[str, Any]) -> None:
+        data = _new_data_folder(self.directory, step)
+        try:
+            _store(data, parts)
+            seal = _make_seal(step, parts, data, extra)
+            for later in (s for s in steps(self.directory) if s > step):
+                _seal_path(self.directory, later).unlink()
+            _publish(_seal_path(self.directory, step), seal)
+        except Exception as error:  # orbax raises what its storage raises
+            for part in self.directory.glob(f"{data.name}*"):
+                shutil.rmtree(part, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                _draft(_seal_path(self.directory, step)).unlink()
+            raise CheckpointError(
+                f"checkpoint {step} was not written to {self.directory} ({_line(error)}): "
+                "free space or mend the directory; the last checkpoint is untouched"
+            ) from error
+        with contextlib.suppress(OSError):  # what cannot be removed is tried again next time
+            _retire(self.directory, self._keep, self._score)
+
+
+def steps(directory: _Path) -> list[int]:
+    """The steps that have a sealed checkpoint in `directory`, rising; not yet read or verified."""
+    if not Path(directory).is_dir():
+        return []
+    found = []
+    for path in Path(directory).iterdir():
+        name = _SEAL.fullmatch(path.name)
+        # "000000020.json" would be taken for 00000020.json, and a folder cannot be removed like one
+        if name and path.name == _seal_path(path.parent, int(name[1])).name and path.is_file():
+            found.append(int(name[1]))
+    return sorted(found)
+
+
+def restore(directory: _Path, target: Any, step: int | None = None) -> Restored:
+    """The newest checkpoint that is whole, as a state like `target`.
+
+    Every byte is verified first.  Damaged checkpoints are passed over and named in
+    `skipped`; a whole one that does not fit `target` is an error: an older one would not either.
+
+    Args:
+      target: a state (its values are not read) or its `jax.eval_shape`; a leaf's sharding, where it
+        has one, is where the restored leaf is put.
+      step: this step and no other.
+
+    Raises:
+      CheckpointError: no whole checkpoint; a leaf (named) is missing, too many or of another kind.
+    """
+    directory = Path(directory)
+    skipped: list[str] = []
+    for candidate in reversed(steps(directory)) if step is None else [step]:
+        try:
+            seal, arrays = _read(directory, candidate)
+        except Exception as error:  # whatever keeps it from being read
+            skipped.append(f"step {candidate}: {_line(error)}")
+            continue
+        state = leaves.fill(target, seal, arrays, directory)
+        return Restored(candidate, state, seal["extra"], seal["state_sha256"], tuple(skipped))
+    reasons = f" ({'; '.join(skipped)})" if skipped else ""
+    raise CheckpointError(f"no whole checkpoint in {directory}{reasons}: start without resuming")
+
+
+def _store(data: Path, parts: list[Leaf]) -> None:
+    """Writes the arrays with orbax, which refuses empty ones: the seal's shape stands for those."""
+    import orbax.checkpoint as ocp
+
+    data.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {leaf.path: leaf.array for leaf in parts if leaf.array.size}
+    if arrays:
+        with _orbax() as checkpointer, _silenced():
+            checkpointer.save(data.absolute(), args=ocp.args.PyTreeSave(arrays))
+
+
+def _orbax() -> Any:
+    """An orbax checkpointer that waits for no other process: only the first one writes."""
+    import orbax.checkpoint as ocp
+
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=jax.process_index(),
+        active_processes={jax.process_index()},
+        barrier_sync_key_prefix=f"jwgan{jax.process_index()}",
+    )
+    return ocp.Checkpointer(ocp.PyTreeCheckpointHandler(), multiprocessing_options=alone)
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Without orbax's log: it prints a trace for every thread that fails, and we say it once."""
+    logger, drop = logging.getLogger("absl"), lambda record: "orbax" not in record.pathname
+    logger.addFilter(drop)
+    try:
+        yield
+    finally:
+        logger.removeFilter(drop)
+
+
+def _make_seal(step: int, parts: list[Leaf], data: Path, extra: dict[str, Any]) -> dict[str, Any]:
+    records = [leaves.record(leaf) for leaf in parts]
+    files = [path for path in data.rglob("*") if path.is_file()]
+    seal = {
+        "format": FORMAT,
+        "step": step,
+        "state_sha256": leaves.json_sha256(records),
+        "extra": extra,
+        "data": data.name,
+        "files": {str(path.relative_to(data)): _file_sha256(path) for path in sorted(files)},
+        "leaves": records,
+    }
+    return seal | {"seal_sha256": leaves.json_sha256(seal)}
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _publish(path: Path, seal: dict[str, Any]) -> None:
+    """Makes the checkpoint exist: all of the seal or nothing of it."""
+    draft = _draft(path)
+    draft.unlink(missing_ok=True)
+    with draft.open("x", encoding="utf-8") as file:  # not through a link of that name
+        file.write(json.dumps(seal, indent=1))  # json.dump nests less deeply than what was checked
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)
+
+
+def _draft(seal_path: Path) -> Path:
+    return seal_path.with_suffix(".tmp")
+
+
+def _retire(directory: Path, keep: int, score: Callable | None) -> None:
+    """Removes what is neither among the last `keep` nor the best, and what kills left behind."""
+    seals = {}
+    for step in steps(directory):
+        with contextlib.suppress(Exception):
+            seals[step] = _read_seal(directory, step)
+    kept = set(list(seals)[-keep:])
+    if score is not None:
+        kept |= _best(seals, score)
+    for step in set(steps(directory)) - kept:
+        _seal_path(directory, step).unlink()
+    named = {seals[step]["data"] for step in kept}
+    for path in directory.iterdir():
+        ours = _DATA.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name)
+        if path.is_dir() and ours and path.name not in named:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _best(seals: dict[int, dict[str, Any]], score: Callable) -> set[int]:
+    """The step with the highest score; NaN is no score."""
+    try:
+        scores = {step: score(seal["extra"]) for step, seal in seals.items()}
+    except Exception as error:
+        raise CheckpointError(f"score failed ({_line(error)}): give one for every extra") from error
+    scores = {step: value for step, value in scores.items() if value == value}
+    return {max(scores, key=lambda step: scores[step])} if scores else set()
+
+
+def _new_data_folder(directory: Path, step: int) -> Path:
+    """A name that nothing has, so that a step's old arrays stay whole until it is sealed anew."""
+    names = (f"{step:08d}-{number}" for number in itertools.count())
+    return directory / next(name for name in names if not any(directory.glob(f"{name}*")))
+
+
+def _read(directory: Path, step: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A checkpoint's seal and arrays, all verified; raises what it stumbles over."""
+    seal = _read_seal(directory, step)
+    data = directory / seal["data"]
+    for name, digest in seal["files"].items():  # orbax is fed nothing that is damaged
+        _require_file(data / name, directory)
+        _verify(_file_sha256(data / name) == digest, f"{data.name}/{name}")
+    arrays = _load(data, seal["leaves"])
+    for record in seal["leaves"]:
+        array = arrays[record["path"]]
+        same = leaves.array_sha256(array) == record["sha256"]
+        _verify(same and leaves.stored_kind(record, array) == record["kind"], record["path"])
+    _verify(leaves.json_sha256(seal["leaves"]) == seal["state_sha256"], "state_sha256")
+    return seal, arrays
+
+
+def _read_seal(directory: Path, step: int) -> dict[str, Any]:
+    path = _seal_path(directory, step)
+    _require_file(path, directory)
+    seal = json.loads(path.read_text(encoding="utf-8"))
+    signed = isinstance(seal, dict) and seal.pop("seal_sha256", "") == leaves.json_sha256(seal)
+    _verify(signed, path.name)
+    known = (seal.get("format"), seal["step"]) == (FORMAT, step)
+    _verify(known and _DATA.fullmatch(seal["data"]), path.name)
+    return seal
+
+
+def _require_file(path: Path, directory: Path) -> None:
+    """A regular file (a pipe would wait for ever) that no link and no ".." leads out to."""
+    if not path.is_file():
+        raise ValueError(f"{path.name} is missing")
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
+        raise ValueError(f"{path.name} is outside the directory")
+
+
+def _verify(condition: Any, name: str) -> None:
+    if not condition:
+        raise ValueError(f"{name} is not what was saved")
+
+
+def _load(data: Path, records: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    import orbax.checkpoint as ocp
+
+    empty = [r for r in records if 0 in r["shape"]]
+    arrays = {r["path"]: np.zeros(r["shape"], jnp.dtype(r["dtype"])) for r in empty}
+    as_numpy = ocp.RestoreArgs(restore_type=np.ndarray)
+    wanted = {r["path"]: as_numpy for r in records if r["path"] not in arrays}
+    if wanted:
+        with _orbax() as checkpointer:
+            args = ocp.args.PyTreeRestore(restore_args=wanted)
+            arrays |= checkpointer.restore(data.absolute(), args=args)
+    return arrays
+
+
+def _seal_path(directory: Path, step: int) -> Path:
+    return directory / f"{step:08d}.json"
+
+
+def _checked_extra(extra: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return json.loads(json.dumps(dict(extra), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"extra is no JSON ({_line(error)}): give a JSON object") from error
+
+
+def _line(error: Exception) -> str:
+    """An exception in one short line; of a long one the end, where its cause stands, too."""
+    text = " ".join(str(error).split())
+    text = text if len(text) <= 200 else f"{text[:90]} ... {text[-100:]}"
+    return printable(f"{type(error).__name__}: {text}")

@@ -1,0 +1,313 @@
+"""Shell: real images as arrays.
+
+Every loader reads local files, never unpickles, and returns a `Dataset` held in memory, or raises
+`DataError` with one line: the file, what is wrong with it, what to do.
+
+Letters: N images, H height, W width, C channels.
+"""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jwgan.data.readers import (
+    DataError,
+    Part,
+    image_paths,
+    read_idx,
+    read_image,
+    read_tfds,
+    require_memory,
+)
+
+
+class Dataset(NamedTuple):
+    """Images in memory, with their held-out part.
+
+    Attributes:
+      name: What it is called in a run's configuration.
+      images: `[N, H, W, C]` float32 in [-1, 1], the training part.
+      labels: `[N]` int32, or None.
+      test_images: `[N', H, W, C]`, the held-out part, or None.
+      test_labels: `[N']` int32, or None.
+      class_names: Name of each label; `()` without labels.
+      source: Where it was read from.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray | None = None
+    test_images: np.ndarray | None = None
+    test_labels: np.ndarray | None = None
+    class_names: tuple[str, ...] = ()
+    source: str = ""
+
+
+class _Catalogue(NamedTuple):
+    """How a data set of four IDX files is laid out on disks, and how to get it."""
+
+    name: str
+    class_names: tuple[str, ...]
+    folders: tuple[str, ...]  # below data_dir, tried in this order
+    installed: tuple[str, ...]  # absolute, tried when no data_dir is given
+    remedy: str
+
+
+_DIGIT_NAMES = tuple("0123456789")
+_MNIST = _Catalogue(
+    name="mnist",
+    class_names=_DIGIT_NAMES,
+    folders=("mnist", "MNIST/raw", "."),
+    installed=(),
+    remedy="put the four IDX files (train-images-idx3-ubyte.gz, ...) there, or prepare it once "
+    "where TensorFlow is installed (it is found without --data-dir): "
+    "python -c \"import tensorflow_datasets as tfds; tfds.data_source('mnist')\"",
+)
+_FASHION_MNIST = _Catalogue(
+    name="fashion_mnist",
+    class_names=(
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
+    folders=("fashion_mnist", "fashion-mnist", "FashionMNIST/raw", "."),
+    installed=("/usr/share/datasets/fashion-mnist",),
+    remedy="install it (Debian, Ubuntu: apt-get install dataset-fashion-mnist), or put the four "
+    "IDX files of github.com/zalandoresearch/fashion-mnist there and pass --data-dir",
+)
+
+
+def digits() -> Dataset:
+    """scikit-learn's 1,797 handwritten digits, 8 x 8 grey, ten classes; ships with scikit-learn.
+
+    The held-out part is every fifth image of each class (Alpaydin and Kaynak, Optical Recognition
+    of Handwritten Digits, UCI, 1998).
+    """
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = (bunch.images / 8 - 1).astype(np.float32)[..., None]
+    labels = bunch.target.astype(np.int32)
+    held_out = np.zeros(len(labels), bool)
+    for label in range(10):
+        held_out[np.flatnonzero(labels == label)[4::5]] = True
+    return Dataset(
+        name="digits",
+        images=images[~held_out],
+        labels=labels[~held_out],
+        test_images=images[held_out],
+        test_labels=labels[held_out],
+        class_names=_DIGIT_NAMES,
+        source="sklearn.datasets.load_digits",
+    )
+
+
+def mnist(data_dir: str | os.PathLike | None = None) -> Dataset:
+    """MNIST, 60,000 + 10,000 grey images of 28 x 28 (LeCun et al., 1998).
+
+    Args:
+      data_dir: Folder searched (`mnist/`, `MNIST/raw/`, itself) for the four IDX files, gzipped or
+        not, then for a prepared TFDS folder.  Without it: TFDS's own folder.
+    """
+    return _idx_or_tfds(_MNIST, data_dir)
+
+
+def fashion_mnist(data_dir: str | os.PathLike | None = None) -> Dataset:
+    """Fashion-MNIST, 60,000 + 10,000 grey images of 28 x 28 (Xiao et al., 2017).
+
+    Args:
+      data_dir: As for `mnist` (`fashion_mnist/`, `FashionMNIST/raw/`, itself).  Without it:
+        Debian's dataset-fashion-mnist, then TFDS's own folder.
+    """
+    return _idx_or_tfds(_FASHION_MNIST, data_dir)
+
+
+def _idx_or_tfds(catalogue: _Catalogue, data_dir: str | os.PathLike | None) -> Dataset:
+    if data_dir is None:
+        folders, tfds_dir = [Path(f) for f in catalogue.installed], _tfds_home()
+    else:
+        tfds_dir = Path(data_dir)
+        if not tfds_dir.is_dir():
+            raise DataError(f"{tfds_dir}: no such folder; {catalogue.remedy}")
+        folders = [tfds_dir / f for f in catalogue.folders]
+    for folder_path in folders:
+        if (paths := _idx_paths(folder_path)) is not None:
+            return _from_idx(catalogue, folder_path, paths)
+    if _tfds_folder(catalogue.name, tfds_dir) is not None:
+        return _whole(catalogue, from_tfds(catalogue.name, tfds_dir))
+    looked = ", ".join(str(f) for f in (*folders, tfds_dir / catalogue.name))
+    raise DataError(f"{catalogue.name}: not found (looked in {looked}); {catalogue.remedy}")
+
+
+def _whole(catalogue: _Catalogue, read: Dataset) -> Dataset:
+    """What TFDS prepared, if it is all there; label names are ours: theirs lie in a file beside."""
+    if read.labels is None or read.test_labels is None:
+        raise DataError(f"{read.source}: no labels, or no split test; prepare it again")
+    if max(read.labels.max(), read.test_labels.max()) >= len(catalogue.class_names):
+        raise DataError(f"{read.source}: labels are not those of {read.name}; prepare it again")
+    return read._replace(class_names=catalogue.class_names)
+
+
+# IDX files
+
+_PARTS = {"train-images": 3, "train-labels": 1, "t10k-images": 3, "t10k-labels": 1}  # axes
+
+
+def _idx_paths(folder_path: Path) -> dict[str, Path] | None:
+    """The four files of a folder by part; None if it holds none of them."""
+    found: dict[str, Path] = {}
+    for part, rank in _PARTS.items():
+        for name in (f"{part}-idx{rank}-ubyte", f"{part}.idx{rank}-ubyte"):
+            for path in (folder_path / name, folder_path / f"{name}.gz"):
+                if path.is_file():
+                    found.setdefault(part, path)
+    for part, rank in _PARTS.items():
+        if found and part not in found:
+            raise DataError(
+                f"{folder_path}: {part}-idx{rank}-ubyte[.gz] is missing beside "
+                f"{next(iter(found.values())).name}; put all four files in one folder"
+            )
+    return found or None
+
+
+def _from_idx(catalogue: _Catalogue, folder_path: Path, paths: dict[str, Path]) -> Dataset:
+    names = catalogue.class_names
+    train = _idx_part(paths["train-images"], paths["train-labels"], len(names))
+    test = _idx_part(paths["t10k-images"], paths["t10k-labels"], len(names))
+    return Dataset(catalogue.name, *train, *test, names, f"{folder_path} (IDX)")
+
+
+def _idx_part(images_path: Path, labels_path: Path, num_classes: int) -> Part:
+    images = read_idx(images_path, (28, 28))
+    labels = read_idx(labels_path, ())
+    if len(images) != len(labels) or not len(images):
+        counts = f"{len(labels)} labels for the {len(images)} images of {images_path.name}"
+        raise DataError(f"{labels_path}: {counts}; give files that belong together")
+    if (top := labels.max()) >= num_classes:
+        raise DataError(f"{labels_path}: label {top}, expected 0 to {num_classes - 1}; replace it")
+    return _to_unit(images[..., None]), labels.astype(np.int32)
+
+
+def _to_unit(pixels: np.ndarray) -> np.ndarray:  # uint8 -> float32 in [-1, 1]
+    images = pixels.astype(np.float32)
+    images /= 127.5
+    images -= 1.0
+    return images
+
+
+# TensorFlow Datasets folders (array_record), without TensorFlow
+
+
+def _tfds_home() -> Path:
+    return Path(os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets"))
+
+
+def _tfds_folder(name: str, data_dir: Path) -> Path | None:
+    """The newest prepared version below `data_dir/name`."""
+    found = (data_dir / name).glob("**/[0-9]*/dataset_info.json")
+    version = lambda path: [int(n) for n in path.name.split(".") if n.isdecimal()]
+    return max((info.parent for info in found), key=version, default=None)
+
+
+def tfds_folder(name: str, data_dir: str | os.PathLike | None = None) -> Path:
+    """Where TFDS prepared a data set; see `from_tfds`.
+
+    Raises:
+      DataError: no name of TFDS's kind, or nothing is prepared there.
+    """
+    if not re.fullmatch(r"\w+(/\w[\w.-]*)*", name):
+        raise DataError(f"name is {name!r}; give a name as TFDS has it, like 'fashion_mnist'")
+    data_dir = _tfds_home() if data_dir is None else Path(data_dir)
+    prepared = _tfds_folder(name, data_dir)
+    if prepared is None:
+        raise DataError(f"{data_dir / name}: no prepared TFDS data set; give the folder above it")
+    return prepared
+
+
+def from_tfds(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
+    """An image data set prepared by TFDS as array_record; nothing is downloaded.
+
+    Args:
+      name: As TFDS names it.  Its features must have `image` (equal shapes, 8 bits); `label` is
+        used if present.  Splits read: `train`, and `test` if present.
+      data_dir: Folder that holds `name/`; default TFDS_DATA_DIR or ~/tensorflow_datasets.
+
+    Raises:
+      DataError: Not prepared there, not array_record, damaged, or images of unequal shapes.
+    """
+    prepared = tfds_folder(name, data_dir)
+    (images, labels), held_out, names = read_tfds(prepared)
+    train = _to_unit(images), labels
+    source = f"{prepared} (TFDS)"
+    if held_out is None:
+        return Dataset(name, *train, class_names=names, source=source)
+    return Dataset(name, *train, _to_unit(held_out[0]), held_out[1], names, source)
+
+
+# Image folders
+
+
+def folder(path: str | os.PathLike, *, image_size: int, channels: int = 3) -> Dataset:
+    """Every PNG and JPEG below a folder, in path order, centre-cropped and resized to squares.
+
+    Hidden files and folders are passed over; transparency is dropped, 16 bits become 8.  All of it
+    is held in memory: 4 * N * image_size^2 * channels bytes.
+
+    Args:
+      path: The folder.
+      image_size: Side of the squares in pixels.
+      channels: 3 for RGB, 1 for grey.
+
+    Raises:
+      DataError: No such folder, no image in it, an unreadable image, a link that leads out, or
+        more of it than this machine has memory.
+    """
+    if channels not in (1, 3) or image_size < 1:
+        raise DataError(f"{channels=}, {image_size=}: give channels 1 or 3, image_size >= 1")
+    root, paths = Path(path), image_paths(path)
+    _require_memory(len(paths), image_size, channels)
+    pixels = np.empty((len(paths), image_size, image_size, channels), np.uint8)
+    for i, image_path in enumerate(paths):
+        pixels[i] = read_image(image_path, image_size, channels)
+    return Dataset(name=root.resolve().name, images=_to_unit(pixels), source=str(root))
+
+
+# Arrays
+
+
+def _require_memory(num: int, size: int, channels: int) -> None:
+    what = f"image_size={size}: {num} images of {channels} channels"
+    require_memory(5 * num * size * size * channels, what, "give a smaller image_size")
+
+
+def resize(images: np.ndarray, size: int) -> np.ndarray:
+    """Square images [N, H, H, C] with side `size`: padded with -1, or averaged over blocks.
+
+    Raises:
+      DataError: Not square, smaller than H without dividing it, or more than there is memory.
+    """
+    images = np.asarray(images)
+    num, height, width, channels = images.shape
+    if height != width or size < 1 or (size < height and height % size):
+        raise DataError(
+            f"size={size}: images {list(images.shape)} can be padded to a larger square or "
+            "averaged to a side that divides theirs"
+        )
+    if size < height:
+        blocks = images.reshape(num, size, height // size, size, height // size, channels)
+        return blocks.mean(axis=(2, 4), dtype=images.dtype)
+    _require_memory(num, size, channels)
+    before = (size - height) // 2
+    pad = (before, size - height - before)
+    return np.pad(images, ((0, 0), pad, pad, (0, 0)), constant_values=-1.0)
+
+
+def checksum(array: np.ndarray) -> str:
+    """SHA-256 (hex) of an array's dtype, shape and bytes."""
+    array = np.ascontiguousarray(array)
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
+    digest.update(array.data if array.size else b"")
+    return digest.hexdigest()

@@ -1,0 +1,336 @@
+"""Shell: image files as arrays of bytes, read as if a stranger had made them.
+
+No header is believed before it is compared with what is there, nothing but regular files is opened
+(a pipe would wait for ever), no link is followed out of a folder of images (IDX and TFDS files are
+shared by links), no module is imported because a file names it, nothing is unpickled.
+
+Letters: N images, S side in pixels, C channels.
+"""
+
+import gzip
+import io
+import json
+import math
+import os
+import re
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from array_record.python import array_record_module
+
+from jwgan.check import printable
+
+Part = tuple[np.ndarray, np.ndarray | None]  # images, labels
+
+MOST_BYTES = 2**30  # of an IDX file: 1.3 million images of 28 x 28
+MOST_PIXELS = 2**26  # of a picture: 8192 x 8192
+_EXPANSION = 100  # of a gzip file beyond 64 MiB: MNIST's images have 5, a bomb has 1000
+_FEATURE = re.compile(r"tensorflow_datasets\.core\.features(\.\w+)+")
+_AGAIN = "download it again"
+
+
+class DataError(ValueError):
+    """A missing or damaged data file; one line naming the file and the remedy."""
+
+    def __init__(self, message: str):
+        super().__init__(printable(message))
+
+
+def require_memory(num_bytes: int, what: str, remedy: str) -> None:
+    """Raises DataError for an array that this machine cannot hold, before it is asked for."""
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows has no sysconf
+        return
+    if num_bytes > there:
+        sizes = f"{num_bytes / 2**30:.1f} GiB, this machine has {there / 2**30:.1f} GiB"
+        raise DataError(f"{what} take {sizes}; {remedy}")
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return (text or type(error).__name__)[:200]
+
+
+# IDX files
+
+
+def read_idx(path: str | os.PathLike, item_shape: tuple[int, ...]) -> np.ndarray:
+    """An IDX file of unsigned bytes, gzipped or not, as a uint8 array [N, *item_shape].
+
+    Memory grows with the bytes that are really there, up to 1 GiB, and not beyond 64 MiB for a
+    gzip file that grows a hundredfold.
+
+    Raises:
+      DataError: Unreadable, not IDX of that shape, shorter or longer than its header says, or a
+        damaged gzip stream.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file, or no regular one; give an IDX file")
+    try:
+        with open(path, "rb") as raw:
+            gzipped = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            stream: Any = gzip.GzipFile(fileobj=raw) if gzipped else raw
+            shape = _idx_shape(path, stream.read(8 + 4 * len(item_shape)), item_shape)
+            expected = math.prod(shape)
+            stored = os.fstat(raw.fileno()).st_size
+            _refuse_bomb(path, expected, 2**26 + _EXPANSION * stored if gzipped else MOST_BYTES)
+            body = _read_up_to(stream, expected + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: {_one_line(error)}; {_AGAIN}") from error
+    if len(body) != expected:
+        what = "truncated" if len(body) < expected else "too long"
+        got = str(len(body)) if len(body) < expected else "more"
+        expectation = f"expected {expected} bytes of data after the header, got {got}"
+        raise DataError(f"{path}: {what}: {expectation}; {_AGAIN}")
+    return np.frombuffer(body, np.uint8).reshape(shape)
+
+
+def _idx_shape(path: Path, header: bytes, item_shape: tuple[int, ...]) -> tuple[int, ...]:
+    magic = bytes((0, 0, 8, 1 + len(item_shape)))
+    if header[:4] != magic:
+        raise DataError(
+            f"{path}: bad magic number {header[:4].hex() or 'none'}, expected {magic.hex()} "
+            f"(IDX, unsigned bytes, {magic[3]} axes); {_AGAIN}"
+        )
+    if len(header) < 4 + 4 * magic[3]:
+        raise DataError(f"{path}: truncated: the header ends after {len(header)} bytes; {_AGAIN}")
+    shape = tuple(int(n) for n in np.frombuffer(header, ">u4")[1:])
+    if shape[1:] != item_shape:
+        wanted = ", ".join(map(str, ("N", *item_shape)))
+        raise DataError(f"{path}: shape {list(shape)}, expected [{wanted}]; {_AGAIN}")
+    return shape
+
+
+def _refuse_bomb(path: Path, expected: int, limit: int) -> None:
+    if expected > min(limit, MOST_BYTES):
+        raise DataError(
+            f"{path}: the header announces {expected} bytes of data, at most "
+            f"{min(limit, MOST_BYTES)} are read from a file of its size; {_AGAIN}"
+        )
+
+
+def _read_up_to(stream: IO[bytes], limit: int) -> bytes:
+    """At most `limit` bytes, in pieces: a lying header cannot make us allocate."""
+    pieces = io.BytesIO()
+    while pieces.tell() < limit:
+        piece = stream.read(min(1 << 20, limit - pieces.tell()))
+        if not piece:
+            break
+        pieces.write(piece)
+    return pieces.getvalue()
+
+
+# PNG and JPEG files
+
+
+def image_paths(path: str | os.PathLike) -> list[Path]:
+    """The PNG and JPEG files below a folder, in path order; hidden ones are passed over.
+
+    Raises:
+      DataError: no such folder, none in it, a link that leads out of it, a folder in it that
+        cannot be read, or something that is named like an image and is no file.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; give a folder of PNG or JPEG files")
+    paths = sorted(_image_paths(root))
+    if not paths:
+        raise DataError(f"{root}: no .png, .jpg or .jpeg file in it; give a folder of images")
+    return paths
+
+
+def _image_paths(root: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(root, onerror=_unreadable_folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in (*folders, *files):
+            path = Path(parent, name)
+            if path.is_symlink() and not _is_below(path, root):
+                raise DataError(f"{path}: links to a place outside {root}; copy the file instead")
+        for name in files:
+            path = Path(parent, name)
+            if name.startswith(".") or path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+                continue
+            if not path.is_file():
+                raise DataError(f"{path}: unreadable image: no regular file; replace or remove it")
+            yield path
+
+
+def _is_below(path: Path, root: Path) -> bool:
+    # realpath: Path.resolve raises RuntimeError for a link to itself
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+
+
+def _unreadable_folder(error: OSError) -> None:
+    raise DataError(f"{error.filename}: {_one_line(error)}; make it readable") from error
+
+
+def read_image(path: str | os.PathLike, image_size: int, channels: int) -> np.ndarray:
+    """An image file, centre-cropped and resized: uint8 [S, S, C].  Transparency is dropped.
+
+    Raises:
+      DataError: no PNG or JPEG, damaged, or of more than 2**26 pixels.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: unreadable image: no regular file; replace or remove it")
+    try:
+        with open(path, "rb") as file:
+            return square(file, image_size, channels)
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
+        what = _one_line(error)
+        raise DataError(f"{path}: unreadable image: {what}; replace or remove it") from error
+
+
+def square(file: IO[bytes], image_size: int, channels: int) -> np.ndarray:
+    """What `read_image` makes of an open file; raises what Pillow raises."""
+    from PIL import Image, ImageOps
+
+    with _open_image(file) as image:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I"):  # 16 bits, which convert would clip at 255
+            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+        upright = upright.convert("RGB" if channels == 3 else "L")
+        fitted = ImageOps.fit(upright, (image_size, image_size), Image.Resampling.LANCZOS)
+    return np.asarray(fitted).reshape(image_size, image_size, channels)
+
+
+def _open_image(file: IO[bytes]) -> Any:
+    """A Pillow image, its pixels read; none of the formats that run other programs."""
+    from PIL import Image, UnidentifiedImageError
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of sizes we limit ourselves, and of palettes
+        try:
+            image = Image.open(file, formats=("PNG", "JPEG"))
+        except UnidentifiedImageError as error:
+            raise ValueError("no PNG or JPEG, or its header is damaged") from error
+        if image.width * image.height > MOST_PIXELS:
+            raise ValueError(f"{image.width} x {image.height} pixels, more than {MOST_PIXELS}")
+        image.load()
+    return image
+
+
+# TensorFlow Datasets folders (array_record), without TensorFlow
+
+
+def read_tfds(prepared: Path) -> tuple[Part, Part | None, tuple[str, ...]]:
+    """(train, test or None, names of the labels) of a folder that TFDS prepared.
+
+    Raises:
+      DataError: not array_record, damaged, or pictures of unequal shapes.
+    """
+    import tensorflow_datasets as tfds
+
+    try:
+        _check_tfds_folder(prepared)
+        # What tfds.data_source does, whatever version was prepared.
+        builder = tfds.builder_from_directory(str(prepared))
+        features = builder.info.features
+        label = features["label"] if "label" in features else None  # noqa: SIM401  it has no get
+        names = tuple(getattr(label, "names", None) or ())
+        train = _tfds_split(builder, prepared, "train", names)
+        held_out = "test" in builder.info.splits
+        test = _tfds_split(builder, prepared, "test", names) if held_out else None
+    except Exception as error:  # TFDS raises anything from KeyError up on a damaged folder
+        remedy = "prepare it again with file_format='array_record'"
+        raise DataError(f"{prepared}: TFDS cannot read it: {_one_line(error)}; {remedy}") from error
+    return train, test, names if train[1] is not None else ()
+
+
+def open_tfds(prepared: Path, split: str) -> Any:
+    """A random-access source of a split's examples, images left encoded.
+
+    Raises:
+      DataError: not array_record, damaged, or without that split.
+    """
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets import decode
+
+    try:
+        _check_tfds_folder(prepared)
+        builder = tfds.builder_from_directory(str(prepared))
+        source = builder.as_data_source(split, decoders={"image": decode.SkipDecoding()})
+        _check_records(builder.info.splits[split], prepared)
+    except Exception as error:  # TFDS raises anything from KeyError up on a damaged folder
+        remedy = "prepare it again with file_format='array_record'"
+        raise DataError(f"{prepared}: TFDS cannot read it: {_one_line(error)}; {remedy}") from error
+    return source
+
+
+def _check_tfds_folder(prepared: Path) -> None:
+    """Refuses what TFDS would open, wait for or import."""
+    for path in prepared.iterdir():
+        if not path.is_dir() and not path.is_file():
+            raise ValueError(f"{path.name} is no regular file")
+    for name in ("features.json", "dataset_info.json"):
+        if not (prepared / name).is_file():
+            raise ValueError(f"{name} is missing")
+        with open(prepared / name, encoding="utf-8") as file:
+            json.load(file, object_hook=_refuse_foreign_class)
+
+
+def _refuse_foreign_class(entry: dict[str, Any]) -> dict[str, Any]:
+    """TFDS imports the module of every feature's class, whatever its name."""
+    # "type" with "content" is how TFDS before 4.6 wrote it; elsewhere it is an ordinary word
+    keys = ("pythonClassName", "python_class_name", *(("type",) if "content" in entry else ()))
+    for name in (entry[key] for key in keys if key in entry):
+        if isinstance(name, str) and not _FEATURE.fullmatch(name):
+            raise ValueError(f"{name!r} is no feature of TFDS's own")
+    return entry
+
+
+def _tfds_split(builder: Any, prepared: Path, split: str, names: tuple[str, ...]) -> Part:
+    from tensorflow_datasets import decode
+
+    skip = {"image": decode.SkipDecoding()}  # decoding here is three times faster
+    source = builder.as_data_source(split, decoders=skip)
+    _check_records(builder.info.splits[split], prepared)
+    examples = source.__getitems__(list(range(len(source))))
+    if not examples:
+        raise ValueError(f"no example in split {split}")
+    images = _decode_all([example["image"] for example in examples])
+    if "label" not in examples[0]:
+        return images, None
+    labels = np.array([example["label"] for example in examples], np.int32)
+    if names and labels.max() >= len(names):
+        raise ValueError(f"label {labels.max()} in split {split}, expected 0 to {len(names) - 1}")
+    return images, labels
+
+
+def _check_records(split: Any, prepared: Path) -> None:
+    """Every record there is, no more, and in this folder: dataset_info.json may say anything."""
+    for path, length in zip(map(Path, split.filepaths), split.shard_lengths, strict=True):
+        if path.parent != prepared:
+            raise ValueError(f"{path} is not in the folder")
+        reader = array_record_module.ArrayRecordReader(str(path))
+        found = reader.num_records()
+        reader.close()
+        if found != length:
+            raise ValueError(f"{path.name} holds {found} records, dataset_info.json says {length}")
+
+
+def _decode_all(encoded: list[bytes]) -> np.ndarray:
+    """uint8 [N, H, W, C] of PNG or JPEG files in memory, all of one shape."""
+    first = _decode(encoded[0])
+    require_memory(5 * len(encoded) * first.size, f"{len(encoded)} images", "prepare fewer of them")
+    images = np.empty((len(encoded), *first.shape), np.uint8)
+    for i, file in enumerate(encoded):
+        image = _decode(file)
+        if image.shape != first.shape:
+            raise ValueError(f"image {i} is {image.shape}, image 0 is {first.shape}")
+        images[i] = image
+    return images[..., None] if images.ndim == 3 else images
+
+
+def _decode(file: bytes) -> np.ndarray:
+    with _open_image(io.BytesIO(file)) as image:
+        if image.mode not in ("L", "LA", "RGB", "RGBA"):
+            raise ValueError(f"image mode {image.mode}, expected 8 bits a channel")
+        return np.asarray(image)

@@ -1,0 +1,172 @@
+"""Streamed batches: rows read on the host while the device computes, for data that do not fit it.
+
+Grain shuffles, reads ahead in threads and takes this process's share. The position is the step
+counter: batch t is the same whenever it is asked for, so a resumed run needs nothing beside its
+state, and every epoch is a new permutation, as for data held on the device.
+"""
+
+import io
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jwgan.check import require
+from jwgan.data import datasets, readers
+from jwgan.sharding import over_data
+from jwgan.sources import Source
+from jwgan.types import Array, Key
+
+_THREADS = 8
+_READ_AHEAD = 64  # batches
+_ENDLESS = 2**62
+
+
+class Rows(Protocol):
+    """Anything with a length whose item i is a sample [*D]: an array, a data source, a folder."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Any: ...
+
+
+class FolderRows:
+    """The images below a folder as rows float32 [S, S, C] in [-1, 1], each read when asked for.
+
+    Args:
+      path: a folder of PNG and JPEG files; see `data.folder` for what is done to them.
+      image_size: S, in pixels.
+      channels: C, 1 or 3.
+
+    Raises:
+      DataError: no such folder, or no image in it; and when a row is read, an unreadable image.
+    """
+
+    def __init__(self, path: str | Path, image_size: int, channels: int = 3):
+        self.paths = datasets.image_paths(path)
+        self.image_size, self.channels = image_size, channels
+        self[0]  # the first image says now what would be said in the middle of a run
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        pixels = datasets.read_image(self.paths[index], self.image_size, self.channels)
+        return pixels.astype(np.float32) / 127.5 - 1
+
+
+class TFDSRows:
+    """The images of a data set that TFDS prepared as array_record, each decoded when asked for.
+
+    Rows are float32 [S, S, C] in [-1, 1], centre-cropped and resized.
+
+    Args:
+      name: as TFDS names it, for example "celeb_a" or "imagenet_resized/64x64".
+      data_dir: the folder that holds `name/`; default TFDS_DATA_DIR or ~/tensorflow_datasets.
+      image_size: S, in pixels.
+      channels: C, 1 or 3.
+      split: of the data set.
+
+    Raises:
+      DataError: not prepared there, not array_record, or damaged; and when a row is read, a damaged
+        image.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        data_dir: str | Path | None = None,
+        *,
+        image_size: int,
+        channels: int = 3,
+        split: str = "train",
+    ):
+        self.folder = datasets.tfds_folder(name, data_dir)
+        self._source = readers.open_tfds(self.folder, split)
+        self.image_size, self.channels = image_size, channels
+        self[0]
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        encoded = io.BytesIO(self._source[index]["image"])
+        try:
+            pixels = readers.square(encoded, self.image_size, self.channels)
+        except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ...
+            what = " ".join(str(error).split())
+            raise datasets.DataError(
+                f"{self.folder}: image {index} is unreadable: {what}; prepare the data set again"
+            ) from error
+        return pixels.astype(np.float32) / 127.5 - 1
+
+
+def from_rows(
+    rows: Rows, *, n_critic: int, batch_size: int, seed: int = 0, mesh: Mesh | None = None
+) -> Source:
+    """Batches of rows, without replacement within an epoch.
+
+    With a mesh over several processes each process reads its own part of every batch only.
+
+    Args:
+      rows: samples [*D], all of one shape and dtype.
+      n_critic: batches a step.
+      batch_size: samples in a batch, of all processes together.
+      seed: of the order.
+      mesh: devices to divide the batches over.
+
+    Raises:
+      ValueError: there are no rows, n_critic or batch_size is below 1, or the processes do not
+        divide the batch.
+    """
+    import grain
+
+    require(n_critic >= 1, "n_critic", n_critic, "give at least one critic update a step")
+    require(batch_size >= 1, "batch_size", batch_size, "give at least one sample")
+    require(len(rows) >= 1, "number of rows", len(rows), "give at least one sample")
+    part, parts = (0, 1) if mesh is None else (jax.process_index(), jax.process_count())
+    remedy = f"give a multiple of the {parts} processes"
+    require(batch_size % parts == 0, "batch_size", batch_size, remedy)
+    draws = grain.MapDataset.source(rows).seed(seed).shuffle().repeat(None)
+    mine = grain.MapDataset.source(_Part(draws, batch_size, part, parts))
+    options = grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=_READ_AHEAD)
+    steps = mine.batch(n_critic * batch_size // parts)
+    iterator = iter(steps.to_iter_dataset(options))
+    first = np.asarray(rows[0])
+    batch = jax.ShapeDtypeStruct((n_critic, batch_size, *first.shape), first.dtype)
+
+    def fetch(first_step: int, length: int) -> Array:
+        if iterator.get_state()["next_index"] != first_step:
+            iterator.set_state({"next_index": first_step})
+        chunk = np.stack([next(iterator) for _ in range(length)])
+        chunk = chunk.reshape(length, n_critic, batch_size // parts, *first.shape)
+        if mesh is None:
+            return jnp.asarray(chunk)
+        sharding = NamedSharding(mesh, P(None, None, "data"))
+        return jax.make_array_from_process_local_data(sharding, chunk)
+
+    def batches(operand: Array, key: Key, length: int) -> tuple[Any, Any]:
+        del key, length
+        return operand, lambda x: over_data(x, 1)
+
+    return Source(batch, fetch, batches)
+
+
+class _Part:
+    """The draws that belong to one process's part of every batch, in order."""
+
+    def __init__(self, draws: Any, batch_size: int, part: int, parts: int):
+        self._draws, self._batch_size = draws, batch_size
+        self._rows = batch_size // parts
+        self._first = part * self._rows
+
+    def __len__(self) -> int:
+        return _ENDLESS
+
+    def __getitem__(self, index: int) -> Any:
+        batch, row = divmod(index, self._rows)
+        return self._draws[batch * self._batch_size + self._first + row]

@@ -1,0 +1,117 @@
+"""A page of text, figures and tables: one HTML file without scripts, links or requests.
+
+    article.render("Two lines", "jwgan · example 1", [article.Paragraph("Real data ...")])
+
+`page` is the report of a run; this is for all that is told rather than logged.
+"""
+
+import base64
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from jwgan.check import require
+from jwgan.report import html
+
+STYLE = """
+.article p,.article>pre{max-width:46em}
+.article .wide{overflow-x:auto;margin:18px 0}
+.article .wide th,.article .wide td{width:auto;padding:5px 16px 5px 0;overflow-wrap:normal;
+vertical-align:baseline}
+.article caption,.article figcaption{caption-side:bottom;text-align:left;color:var(--soft);
+font-size:12.5px;margin-top:8px;max-width:60em}
+.article figure{margin:26px 0}
+.article img{display:block;max-width:100%;height:auto;border-radius:3px;background:#fff}
+.article h2{margin-top:44px}
+@media(max-width:720px){.article .wide img{max-width:none;width:720px}}
+"""
+
+
+class Heading(NamedTuple):
+    """The title of what follows."""
+
+    text: str
+
+
+class Paragraph(NamedTuple):
+    """Plain text."""
+
+    text: str
+
+
+class Code(NamedTuple):
+    """A command or a few lines of a program."""
+
+    text: str
+
+
+class Figure(NamedTuple):
+    """A picture, a whole PNG file, with words for those who see it and for those who do not."""
+
+    png: bytes
+    caption: str
+    alt: str = ""
+
+
+class Table(NamedTuple):
+    """Rows of cells under a head; a cell is shown as `str` has it, the first one names its row."""
+
+    head: Sequence[Any]
+    rows: Sequence[Sequence[Any]]
+    caption: str = ""
+
+
+Block = Heading | Paragraph | Code | Figure | Table
+
+
+def render(title: str, over: str, blocks: Sequence[Block], footer: str = "Made by jwgan.") -> str:
+    """The page as HTML text.
+
+    Args:
+      title: of the page.
+      over: a line in small print above it.
+      blocks: what the page shows, in order; all text is plain and is escaped here.
+      footer: a line below.
+
+    Raises:
+      ValueError: a figure is no whole PNG file, or a row is longer or shorter than its head.
+    """
+    body = "\n".join(_block(block) for block in blocks)
+    header = f'<header><p class="over">{html.text(over)}</p><h1>{html.text(title)}</h1></header>'
+    inside = f'<style>{STYLE}</style>{header}\n<section class="article">\n{body}\n</section>'
+    return html.document(title, inside, footer)
+
+
+def _block(block: Block) -> str:
+    if isinstance(block, Heading):
+        return f"<h2>{html.text(block.text)}</h2>"
+    if isinstance(block, Paragraph):
+        return f"<p>{html.text(block.text)}</p>"
+    if isinstance(block, Code):
+        return f"<pre>{html.text(block.text)}</pre>"
+    return _figure(block) if isinstance(block, Figure) else _table(block)
+
+
+def _figure(figure: Figure) -> str:
+    size = html.png_size(figure.png)
+    if size is None:
+        raise ValueError(f"png is {figure.png[:8]!r}...: give a whole PNG file")
+    data = base64.b64encode(figure.png).decode()
+    alt = html.text(figure.alt or figure.caption)
+    return (
+        f'<figure><div class="wide"><img width="{size[0]}" height="{size[1]}" alt="{alt}" '
+        f'src="data:image/png;base64,{data}"></div>'
+        f"<figcaption>{html.text(figure.caption)}</figcaption></figure>"
+    )
+
+
+def _table(table: Table) -> str:
+    head = "".join(f'<th scope="col">{html.text(cell)}</th>' for cell in table.head)
+    lines = []
+    for row in table.rows:
+        require(len(row) == len(table.head), "row", row, f"give {len(table.head)} cells")
+        first, *rest = (html.text(cell) for cell in row)
+        cells = "".join(f"<td>{cell}</td>" for cell in rest)
+        lines.append(f'<tr><th scope="row">{first}</th>{cells}</tr>')
+    caption = f"<caption>{html.text(table.caption)}</caption>" if table.caption else ""
+    body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    return f'<div class="wide"><table>{caption}{body}</table></div>'

@@ -1,0 +1,137 @@
+"""What a page shows of K runs side by side: bands over the seeds, a line for each setting.
+
+A trial is `{"label": "seed 3, weight 10", "setting": "weight 10", ...}`; trials of one setting
+differ in their seed.  Figures are [rows, K].
+"""
+
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jwgan.report import chart
+from jwgan.report.chart import show
+
+STYLE = """<style>
+:root{--m0:#1d5fbf;--m1:#b4530a;--m2:#2c7a43;--m3:#8d3fa8;--m4:#a8324a;--m5:#4f6b78;--m6:#8a7400;
+--m7:#147f86}
+@media(prefers-color-scheme:dark){:root{--m0:#7db0ff;--m1:#f0a45c;--m2:#7fce9a;--m3:#d79bee;
+--m4:#f58fa3;--m5:#a9c0cb;--m6:#dcc95a;--m7:#6fd3d8}}
+.wide{overflow-x:auto}.wide table{min-width:34em}.wide th,.wide td{padding-right:18px;width:auto}
+.wide thead th{color:var(--soft);font-size:12.5px;vertical-align:bottom;overflow-wrap:normal}
+.wide td{white-space:nowrap}.wide tbody th{min-width:10em}
+.wide td.said{white-space:normal;min-width:16em}
+</style>"""
+
+NOTICES = 4
+Trials = Sequence[Mapping[str, Any]]
+
+
+def groups(trials: Trials) -> dict[str, list[int]]:
+    """{setting: its trials' numbers}, in order."""
+    found: dict[str, list[int]] = {}
+    for i, trial in enumerate(trials):
+        found.setdefault(str(trial.get("setting") or "all"), []).append(i)
+    return found
+
+
+def typical(metrics: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """[rows, K] as the median over trials, [rows]."""
+    middle = lambda x: chart.quartiles(x)[1] if x.ndim == 2 else x
+    return {name: middle(values) for name, values in metrics.items()}
+
+
+def curves(
+    charts: Sequence[tuple[str, str, str]], metrics: Mapping[str, np.ndarray], trials: Trials
+) -> str:
+    """A section with a chart for each (title, hint, name of the metric)."""
+    found, drawn = groups(trials), []
+    for title, hint, name in charts:
+        values = metrics.get(name)
+        if values is None or values.ndim != 2 or values.shape[1] != len(trials):
+            continue
+        columns = {setting: values[:, own] for setting, own in found.items()}
+        drawn.append(chart.draw_bands(title, hint, metrics["step"], columns))
+    seeds = max(map(len, found.values()), default=0)
+    what = f"Median of {seeds} seeds and the band of their quartiles. " if seeds > 1 else ""
+    body = "".join(drawn)
+    if not body:
+        return "<section><h2>Curves</h2><p>No figures yet.</p></section>"
+    note = f'<p class="hint">{what}A trial counts until a figure of it is not finite.</p>'
+    return f'<section>{STYLE}<h2>Curves</h2>{note}<div class="charts">{body}</div></section>'
+
+
+def quality(result: Mapping[str, Any], trials: Trials) -> str:
+    """A section with each setting's final figures, and each trial's."""
+    per_trial = result.get("per_trial")
+    if not isinstance(per_trial, list) or len(per_trial) != len(trials):
+        return ""
+    inner = lambda i: per_trial[i] if isinstance(per_trial[i], dict) else {}
+    own = [
+        _numbers({n: x for n, x in inner(i).items() if n not in trial})
+        | _numbers(inner(i).get("quality"))
+        for i, trial in enumerate(trials)
+    ]
+    names = list({name: None for row in own for name in row})
+    head = ["setting", "runs", "not finite", *map(_words, names)]
+    rows = []
+    for setting, mine in groups(trials).items():
+        died = sum(bool(inner(i).get("died")) for i in mine)
+        cells = [_spread([own[i][name] for i in mine if name in own[i]]) for name in names]
+        rows.append([setting, show(len(mine)), show(died), *cells])
+    each = [
+        [str(trials[i].get("label")), *[show(own[i].get(name)) for name in names], _said(inner(i))]
+        for i in range(len(trials))
+    ]
+    return (
+        f"<section><h2>Settings</h2>"
+        '<p class="hint">Median (lower quartile, upper quartile) over the seeds.</p>'
+        f"{_table(head, rows)}<details><summary>Every trial</summary>"
+        f"{_table(['trial', *map(_words, names), 'what happened'], each)}</details></section>"
+    )
+
+
+def _numbers(value: Any) -> dict[str, float]:
+    """The figures among a table's values."""
+    table = value if isinstance(value, Mapping) else {}
+    is_figure = lambda x: isinstance(x, int | float) and not isinstance(x, bool)
+    return {str(name): x for name, x in table.items() if is_figure(x)}
+
+
+def notices(lines: Sequence[str]) -> list[str]:
+    """As many of the trials' warnings as fit above a page."""
+    rest = len(lines) - NOTICES
+    return list(lines) if rest < 2 else [*lines[:NOTICES], f"{rest} more, see Every trial."]
+
+
+def _spread(values: list[float]) -> str:
+    """median (lower quartile, upper quartile), or a single value."""
+    if not values:
+        return show(None)
+    low, middle, high = (float(x) for x in chart.quartiles(np.array([values], float))[:, 0])
+    return show(middle) if len(values) == 1 else f"{show(middle)} ({show(low)}, {show(high)})"
+
+
+def _said(trial: Mapping[str, Any]) -> str:
+    warnings = trial.get("warnings")
+    lines = [str(line) for line in warnings] if isinstance(warnings, list) else []
+    return "; ".join([*([str(trial["died"])] if trial.get("died") else []), *lines])
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def cells(row: Sequence[str]) -> Iterator[str]:
+        yield f'<th scope="row">{html.escape(row[0])}</th>'
+        for i, cell in enumerate(row[1:], 1):
+            said = ' class="said"' if head[i] == "what happened" else ""
+            yield f"<td{said}>{html.escape(cell)}</td>"
+
+    top = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in head)
+    body = "".join(f"<tr>{''.join(cells(row))}</tr>" for row in rows)
+    return (
+        f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,104 @@
+"""The parts that every page shares: the document, its style, escaped text."""
+
+import html
+import struct
+from typing import Any
+
+STYLE = """
+:root{color-scheme:light dark;--bg:#fcfbf9;--ink:#1d1c1a;--soft:#6c6860;--rule:#e4e0d8;
+--pale:#f3f0ea;--c0:#1d5fbf;--c1:#b4530a;--c2:#2f7d4f;--c3:#8a4fa8}
+@media(prefers-color-scheme:dark){:root{--bg:#151514;--ink:#e9e6e0;--soft:#9b968c;--rule:#302e2b;
+--pale:#1f1e1c;--c0:#7db0ff;--c1:#f0a45c;--c2:#7fce9e;--c3:#cf9be8}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.55 system-ui,-apple-system,
+"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;font-variant-numeric:tabular-nums}
+main{max-width:1060px;margin:0 auto;padding:56px 28px 40px}
+h1,h2{font-family:"Iowan Old Style","Palatino Linotype",Palatino,Georgia,"DejaVu Serif",serif;
+font-weight:600;text-wrap:pretty}
+h1{font-size:clamp(26px,4vw,38px);line-height:1.18;margin:0 0 20px;max-width:26em}
+h2{font-size:21px;margin:0 0 16px}
+section{margin-top:52px}
+.over{margin:0 0 6px;color:var(--soft);font-size:13px;letter-spacing:.03em}
+.notice{border-left:3px solid var(--c1);padding:2px 0 2px 12px;margin:8px 0}
+.figures{display:flex;flex-wrap:wrap;margin:26px 0 0;padding:16px 0;gap:14px 44px;
+border:solid var(--rule);border-width:1px 0}
+.figures dt,.hint,figcaption,footer,.film label,.ticks{color:var(--soft);font-size:12.5px}
+.figures dd{margin:0;font-size:23px;line-height:1.3}
+.film{display:grid;grid-template:repeat(4,auto) 1fr/minmax(0,600px) repeat(3,minmax(0,1fr));
+gap:14px 16px;align-items:start}
+.film input{position:absolute;opacity:0;pointer-events:none}
+.film label{cursor:pointer;text-align:center}
+.film label .p{display:block;margin-bottom:4px;opacity:.72}
+.film label:hover .p,.film input:checked+label .p{opacity:1}
+.film input:checked+label{color:var(--ink);font-weight:600}
+.film input:checked+label .p{outline:2px solid var(--c0);outline-offset:2px}
+.film input:focus-visible+label{outline:2px solid var(--c0);outline-offset:4px}
+.film figure{display:none;margin:0 12px 0 0;grid-area:1/1/span 5}
+.film input:checked+label+figure{display:block}
+.p{background:center/contain no-repeat;width:100%;border-radius:3px}
+figcaption{margin-top:6px}
+.charts{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:38px 44px}
+.chart:first-child{grid-column:1/-1}
+.chart h3{font-size:15px;font-weight:600;margin:0}
+.key{margin:2px 0 10px;font-size:13px;display:flex;flex-wrap:wrap;gap:0 16px}
+.key i{display:inline-block;width:14px;height:3px;border-radius:2px;margin:0 6px 3px 0}
+.plot{position:relative;height:190px;margin:0 0 24px 46px}
+.chart:first-child .plot{height:250px}
+.plot svg{position:absolute;inset:0;width:100%;height:100%;overflow:hidden}
+.plot path,.plot line{vector-effect:non-scaling-stroke;fill:none;stroke-linejoin:round}
+.ticks span{position:absolute;white-space:nowrap;line-height:1}
+.y span{right:100%;transform:translateY(50%);margin-right:8px}
+.x span{top:100%;transform:translateX(-50%);margin-top:8px}
+table{border-collapse:collapse;width:100%;font-size:14px}
+th,td{border-bottom:1px solid var(--rule);padding:6px 0;text-align:left;vertical-align:top;
+overflow-wrap:anywhere}
+th{font-weight:400;color:var(--soft);padding-right:18px;width:42%}
+td table tr:last-child>*{border:0}
+.facts{columns:2;column-gap:44px}
+.facts>div{break-inside:avoid;padding-bottom:40px}
+.bars{display:grid;grid-template-columns:max-content 1fr max-content;gap:3px 10px;
+align-items:center}
+.bars i{background:var(--pale)}.bars b{display:block;height:9px;background:var(--c0);opacity:.8}
+pre{background:var(--pale);padding:14px 16px;border-radius:4px;overflow-x:auto;margin:0 0 10px}
+code{overflow-wrap:anywhere}code,pre{font:13px/1.6 ui-monospace,Menlo,Consolas,monospace}
+footer{margin-top:56px;border-top:1px solid var(--rule);padding-top:14px}
+@media(max-width:720px){main{padding:32px 18px}.charts{display:block}
+.facts{columns:1}.film{grid-template:auto/repeat(4,minmax(0,1fr))}
+.film figure{order:-1;grid-area:auto/1/auto/-1;margin:0 0 8px}
+.chart{margin-bottom:48px}.figures{gap:12px 30px}.figures dd{font-size:20px}}
+"""
+
+
+def document(title: str, body: str, footer: str) -> str:
+    """A whole page around the HTML of its body; `title` and `footer` are plain text."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "img-src data:; style-src 'unsafe-inline'\">\n"
+        f"<title>{text(title)}</title>\n<style>{STYLE}</style></head>\n<body><main>\n"
+        f"{body}\n<footer>{text(footer)}</footer>\n</main></body></html>\n"
+    )
+
+
+# --- pictures
+
+
+def png_size(png: bytes) -> tuple[int, int] | None:
+    """Width and height of a whole PNG file, None for anything else."""
+    if len(png) < 45 or png[:8] != b"\x89PNG\r\n\x1a\n" or png[-8:-4] != b"IEND":
+        return None
+    width, height = struct.unpack(">II", png[16:24])
+    return (width, height) if width and height else None
+
+
+# --- words
+
+
+def words(name: Any) -> str:
+    text = str(name).replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
+def text(value: Any) -> str:
+    return html.escape(str(value))

@@ -1,0 +1,297 @@
+"""The report page: one HTML file without scripts, links or requests, from plain values."""
+
+import base64
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jwgan.report import bands, chart, html
+from jwgan.report.chart import Chart, show
+
+PICTURE_BYTES = 2_000_000  # of PNG in a page; a third more as text
+PICTURES = 12
+
+Pictures = Sequence[tuple[int, bytes]]
+
+CRITIC = {"critic_estimate": "critic", "critic_estimate_per_slope": "critic over slope"}
+BESIDE = (
+    "Beside them the critic’s mean score difference on the same samples, and that over its mean "
+    "slope between them: estimates of W1 for Wasserstein critics only"
+)
+CHARTS = (
+    Chart(
+        "Wasserstein estimate",
+        "E D(real) − E D(fake), positive while the critic tells them apart",
+        {"wasserstein_estimate": "estimate"},
+    ),
+    Chart(
+        "Exact W1 and the critic’s estimate of it",
+        "exact W1 of samples to held-out points, and of as many real points, which a perfect "
+        f"generator would show. {BESIDE}",
+        {"exact_w1": "exact", "exact_w1_of_real": "exact, of real points", **CRITIC},
+        needs="exact_w1",
+    ),
+    Chart(
+        "W1 between samples, by pixels, and the critic’s estimate",
+        "exact between finite samples: of generated to held-out images, and of as many training "
+        "images, which a perfect generator would show. Neither is the W1 of the laws: in so many "
+        f"dimensions both exceed it by far. {BESIDE}",
+        {"sample_w1": "between samples", "sample_w1_of_real": "of real images", **CRITIC},
+        needs="sample_w1",
+    ),
+    Chart(
+        "Critic’s slope",
+        "mean input-gradient norm between held-out data and samples",
+        {"critic_slope": "slope"},
+    ),
+    Chart(
+        "Critic’s gap on held-out data",
+        "mean score on training data minus that on held-out data: what it has learnt by heart; "
+        "only noise where all data are new",
+        {"critic_held_out_gap": "gap"},
+    ),
+    Chart("Penalty", "with its weight", {"penalty": "penalty"}),
+    Chart(
+        "Losses",
+        "the critic’s without its penalty",
+        {"critic_loss": "critic", "generator_loss": "generator"},
+    ),
+    Chart(
+        "Gradient norms",
+        "over all parameters of a player",
+        {"critic_gradient_norm": "critic", "generator_gradient_norm": "generator"},
+    ),
+    Chart("Critic’s scores", "mean of a batch", {"real_score": "real", "fake_score": "fake"}),
+)
+
+
+def render(
+    config: Mapping[str, Any],
+    result: Mapping[str, Any],
+    metrics: Mapping[str, np.ndarray],
+    pictures: Pictures,
+) -> str:
+    """The page of a run as HTML text.
+
+    Args:
+      config: {"experiment", "title", "command", "config": {...}, "data": {...},
+        "environment": {...}}; any may be missing, more are shown as they are.
+      result: final figures; {} while the run goes on.  "quality" {name: figure, list or table} and
+        "warnings" [text] have a place of their own.
+      metrics: {"step": [rows], name: [rows]}; of K runs side by side, which `config` has a list
+        "trials" of (see `bands`), [rows, K].
+      pictures: (steps, PNG file) in the order they were made.
+    """
+    title = str(config.get("title") or config.get("experiment") or "A run of jwgan")
+    trials, typical = _trials(config), bands.typical(metrics)
+    parts = [
+        _header(title, config, result, typical),
+        _samples(pictures),
+        bands.quality(result, trials) if trials else _quality(result.get("quality")),
+        bands.curves(_single(metrics), metrics, trials) if trials else _curves(typical),
+        _facts(config, result),
+        _repeat(config, result),
+    ]
+    body = "\n".join(part for part in parts if part)
+    return html.document(title, body, "Made by jwgan from the files in the run’s directory.")
+
+
+# --- sections
+
+
+def _header(title: str, config: Mapping, result: Mapping, metrics: Mapping) -> str:
+    figures = "".join(
+        f"<div><dt>{html.text(name)}</dt><dd>{html.text(value)}</dd></div>"
+        for name, value in _headline(result, metrics)
+    )
+    notices = "".join(
+        f'<p class="notice">{html.text(line)}</p>' for line in _notices(result, metrics)
+    )
+    kind = " · ".join(
+        str(part)
+        for part in ("jwgan", config.get("experiment"), _inner(config, "data").get("name"))
+        if part
+    )
+    return (
+        f'<header><p class="over">{html.text(kind)}</p><h1>{html.text(title)}</h1>{notices}'
+        f'<dl class="figures">{figures}</dl></header>'
+    )
+
+
+def _headline(result: Mapping, metrics: Mapping) -> Iterator[tuple[str, str]]:
+    rows = metrics.get("step", ())
+    steps = result.get("steps", int(rows[-1]) + 1 if len(rows) else None)
+    if steps is not None:
+        yield "Steps", show(steps)
+    if isinstance(result.get("seconds"), int | float):
+        yield "Time", chart.show_seconds(result["seconds"])
+    if "steps_per_second" in result:
+        yield "Steps a second", show(result["steps_per_second"])
+    estimate = metrics.get("wasserstein_estimate", np.zeros(0))
+    estimate = estimate[np.isfinite(estimate)]
+    if len(estimate):
+        yield "Wasserstein estimate", show(chart.running_mean(estimate)[-1])
+    quality = _inner(result, "quality")
+    for name, value in [q for q in quality.items() if isinstance(q[1], int | float)][:3]:
+        yield html.words(name), show(value)
+
+
+def _notices(result: Mapping, metrics: Mapping) -> Iterator[str]:
+    if not result:
+        yield "No final figures: the run is going on, or ended early."
+    elif result.get("stopped_by"):
+        yield f"Stopped by {result['stopped_by']} before its last step."
+    warnings = result.get("warnings")
+    warnings = [str(line) for line in warnings] if isinstance(warnings, list) else []
+    yield from bands.notices(warnings) if "per_trial" in result else warnings
+    bad = {name: np.flatnonzero(~np.isfinite(values)) for name, values in metrics.items()}
+    # what begins later is measured at some steps only: there, no figure is none missing
+    rare = {name for name, rows in bad.items() if 0 in rows and len(rows) < len(metrics[name])}
+    bad = {name: rows for name, rows in bad.items() if len(rows) and name not in rare}
+    if bad:
+        first = metrics["step"][min(rows[0] for rows in bad.values())]
+        counts = ", ".join(f"{len(rows)} of {name}" for name, rows in bad.items())
+        yield f"Figures that are not finite, from step {first} on: {counts}."
+
+
+def _samples(pictures: Pictures) -> str:
+    chosen = choose_pictures([p for p in pictures if html.png_size(p[1])])
+    if not chosen:
+        return ""
+    rules, film = [], []
+    for i, (step, png) in enumerate(chosen):
+        width, height = html.png_size(png) or (1, 1)
+        data = base64.b64encode(png).decode()
+        rules.append(f".p{i}{{background-image:url(data:image/png;base64,{data})}}")
+        shape = f"aspect-ratio:{width}/{height}"
+        label = f"Samples after {show(step)} steps"
+        checked = " checked" if i == len(chosen) - 1 else ""
+        film.append(
+            f'<input type="radio" name="film" id="f{i}"{checked}>'
+            f'<label for="f{i}"><span class="p p{i}" style="{shape}"></span>{show(step)}</label>'
+            f'<figure><div class="p p{i}" role="img" aria-label="{label}" '
+            f'style="{shape};max-width:{max(width, 320)}px"></div>'
+            f"<figcaption>{label}</figcaption></figure>"
+        )
+    return (
+        f"<section><h2>Samples</h2><style>{''.join(rules)}</style>"
+        f'<div class="film">{"".join(film)}</div></section>'
+    )
+
+
+def _quality(quality: Any) -> str:
+    if not isinstance(quality, Mapping) or not quality:
+        return ""
+    return f"<section><h2>Quality</h2>{_table(quality, html.words)}</section>"
+
+
+def _curves(metrics: Mapping[str, np.ndarray]) -> str:
+    known = {name for each in CHARTS for name in each.names}
+    others = [
+        Chart(html.words(name), "", {name: html.words(name).lower()})
+        for name in metrics
+        if name not in known and name != "step"
+    ]
+    drawn = [chart.draw(each, metrics) for each in (*CHARTS, *others)]
+    body = "".join(drawn)
+    if not body:
+        return "<section><h2>Curves</h2><p>No figures yet.</p></section>"
+    return f'<section><h2>Curves</h2><div class="charts">{body}</div></section>'
+
+
+def _single(metrics: Mapping[str, np.ndarray]) -> list[tuple[str, str, str]]:
+    """(title, hint, metric) of a chart for each metric."""
+    found = []
+    for each in CHARTS:
+        title = f"{each.title}: {{}}" if len(each.names) > 1 else each.title
+        found += [(title.format(legend), each.hint, name) for name, legend in each.names.items()]
+    known = {name for _, _, name in found}
+    others = [name for name in metrics if name not in known and name != "step"]
+    return found + [(html.words(name), "", name) for name in others]
+
+
+def _trials(config: Mapping) -> list[Mapping]:
+    """Of several runs side by side; [] for a single one."""
+    trials = config.get("trials", config.get("members"))  # "members" until 0.1.0
+    good = isinstance(trials, list) and all(isinstance(each, Mapping) for each in trials)
+    return trials if good and trials else []
+
+
+def _facts(config: Mapping, result: Mapping) -> str:
+    named = ("experiment", "title", "command", "config", "data", "environment", "trials", "members")
+    more = {name: value for name, value in config.items() if name not in named}
+    shown = ("quality", "warnings", "per_trial", "per_member")
+    tables = (
+        ("Configuration", {**_inner(config, "config"), **more}),
+        ("Data", _inner(config, "data")),
+        ("Result", {name: value for name, value in result.items() if name not in shown}),
+        ("Environment", _inner(config, "environment")),
+    )
+    body = "".join(f"<div><h2>{name}</h2>{_table(table)}</div>" for name, table in tables if table)
+    return f'<section class="facts">{body}</section>' if body else ""
+
+
+def _repeat(config: Mapping, result: Mapping) -> str:
+    if not config.get("command"):
+        return ""
+    revision = str(_inner(config, "environment").get("git_revision") or "")
+    checkout = f"git checkout {revision.split('+')[0][:12]}\n" if revision else ""
+    changed = " The source had changes that were not committed." if "+" in revision else ""
+    sha = result.get("state_sha256")
+    same = (
+        f" It ends, on the same machine, at the state <code>{html.text(sha)}</code>." if sha else ""
+    )
+    return (
+        "<section><h2>To repeat this run</h2>"
+        f"<pre>{html.text(checkout + str(config['command']))}</pre>"
+        f"<p>With the versions listed under Environment.{changed}{same}</p></section>"
+    )
+
+
+def _table(table: Mapping, words: Callable[[Any], str] = str) -> str:
+    """Names and values, names as options or in `words`; shares become bars."""
+    rows = []
+    for name, value in table.items():
+        if isinstance(value, list | tuple) and len(value) > 4:
+            value = dict(enumerate(value))
+        if isinstance(value, Mapping):
+            body = _bars(value) if _are_shares(value) else _table(value, words)
+        else:
+            body = html.text(show(value))
+        title = html.text(words(name)).replace("_", "_<wbr>")
+        rows.append(f'<tr><th scope="row">{title}</th><td>{body}</td></tr>')
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _are_shares(value: Mapping) -> bool:
+    numbers = [x for x in value.values() if isinstance(x, int | float) and x >= 0]
+    return len(numbers) == len(value) > 2 and max(numbers) <= 1
+
+
+def _bars(value: Mapping) -> str:
+    top = max(value.values()) or 1
+    return (
+        '<div class="bars">'
+        + "".join(
+            f"<span>{html.text(name)}</span><i><b style='width:{100 * x / top:.1f}%'></b></i>"
+            f"<span>{html.text(show(x))}</span>"
+            for name, x in value.items()
+        )
+        + "</div>"
+    )
+
+
+def choose_pictures(pictures: Pictures) -> list[tuple[int, bytes]]:
+    """As many as a page holds, evenly over the run, first and last among them."""
+    for count in range(min(PICTURES, len(pictures)), 0, -1):
+        places = np.linspace(len(pictures) - 1, 0, count).round().astype(int)
+        chosen = [pictures[i] for i in sorted(places)]
+        if sum(len(png) for _, png in chosen) <= PICTURE_BYTES or count == 1:
+            return chosen
+    return []
+
+
+def _inner(table: Mapping, name: str) -> Mapping:
+    value = table.get(name)
+    return value if isinstance(value, Mapping) else {}

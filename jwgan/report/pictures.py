@@ -1,0 +1,145 @@
+"""Pictures of samples: a grid of images, a scatter plot of points, a PNG file."""
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jwgan import files
+from jwgan.check import require
+
+_SEPARATOR = 128  # grey level between the pictures of a grid
+
+
+# --- pictures
+
+
+def image_grid(x: Any, columns: int | None = None, scale: int | None = None) -> np.ndarray:
+    """Images side by side, row by row, with a thin line between.
+
+    Args:
+      x: [N, H, W, C] in [-1, 1], C 1 or 3; what is outside is clipped, NaN is mid-grey.
+      columns: images in a row; as square as can be if left out.
+      scale: pixels a pixel becomes; if left out, the grid is made about 600 pixels wide.
+
+    Returns:
+      uint8 [rows (H scale + 1) + 1, columns (W scale + 1) + 1, C]
+
+    Raises:
+      ValueError: x has another shape, columns or scale is below 1.
+    """
+    x = np.asarray(x, np.float32)
+    good = x.ndim == 4 and x.shape[-1] in (1, 3) and x.size > 0
+    require(good, "x", x.shape, "give images [N, H, W, 1 or 3]")
+    num, height, width, channels = x.shape
+    columns = math.ceil(math.sqrt(num)) if columns is None else columns
+    require(columns >= 1, "columns", columns, "give at least 1")
+    scale = max(1, round(600 / (columns * width))) if scale is None else scale
+    require(scale >= 1, "scale", scale, "give at least 1")
+    pixels = np.rint(np.nan_to_num(np.clip(x, -1, 1), nan=0.0) * 127.5 + 127.5).astype(np.uint8)
+    pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
+    rows, height, width = math.ceil(num / columns), height * scale + 1, width * scale + 1
+    grid = np.full((rows * height + 1, columns * width + 1, channels), _SEPARATOR, np.uint8)
+    for i, picture in enumerate(pixels):
+        top, left = i // columns * height + 1, i % columns * width + 1
+        grid[top : top + height - 1, left : left + width - 1] = picture
+    return grid
+
+
+def labelled(images: Sequence[np.ndarray], labels: Sequence[str], columns: int) -> np.ndarray:
+    """Pictures of one size, each under its label, side by side in so many columns.
+
+    Args:
+      images: uint8 [H, W, 1 or 3], one for each label.
+
+    Returns:
+      uint8 [rows (H + 24), columns W, C]
+    """
+    import PIL.Image
+    import PIL.ImageDraw
+    import PIL.ImageFont
+
+    require(len(images) == len(labels) > 0, "labels", len(labels), "give one for each picture")
+    font, tiles = PIL.ImageFont.load_default(size=18), []
+    for image, label in zip(images, labels, strict=True):
+        _, width, channels = image.shape
+        strip = PIL.Image.new("L", (width, 24), 255)
+        PIL.ImageDraw.Draw(strip).text((3, 1), label, fill=0, font=font)
+        text = np.asarray(strip)[..., None].repeat(channels, axis=2)
+        tiles.append(np.concatenate([text, image]))
+    blank = np.full_like(tiles[0], 255)
+    tiles += [blank] * (-len(tiles) % columns)
+    rows_of = [
+        np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)
+    ]
+    return np.concatenate(rows_of)
+
+
+def save_png(path: files.AnyPath, image: np.ndarray) -> None:
+    """Writes a picture uint8 [H, W, 1 or 3], whole or not at all; makes the folder."""
+    import PIL.Image
+
+    file = io.BytesIO()
+    pixels = image[..., 0] if image.shape[-1] == 1 else image
+    PIL.Image.fromarray(pixels).save(file, format="PNG", optimize=True)
+    files.replace(Path(path), file.getvalue())
+
+
+def scatter(
+    real: Any,
+    fake: Any,
+    score: Callable[[np.ndarray], Any] | None = None,
+    pixels: int = 600,
+) -> np.ndarray:
+    """Real and fake points of the plane, over the critic's level lines if `score` is given.
+
+    Args:
+      real: [N, 2], small and dark; they also set the frame.
+      fake: [M, 2], orange; those outside the frame are counted in the corner.
+      score: points [P, 2] -> critic's scores [P].
+      pixels: width and height.
+
+    Returns:
+      uint8 [pixels, pixels, 3]
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)
+    for name, x in (("real", real), ("fake", fake)):
+        good = x.ndim == 2 and x.shape[1] == 2
+        require(good, name, x.shape, "give points [N, 2]")
+    low, high = _frame(real)
+    figure = Figure(figsize=(pixels / 100, pixels / 100), dpi=100, facecolor="white")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
+    axes.set_axis_off()
+    if score is not None:
+        _draw_levels(axes, score, low, high)
+    axes.scatter(fake[:, 0], fake[:, 1], s=12, color="#dd5a1c", alpha=0.55, linewidths=0)
+    axes.scatter(real[:, 0], real[:, 1], s=3, color="#1f2937", alpha=0.6, linewidths=0)
+    outside = int((~((fake >= low) & (fake <= high)).all(axis=1)).sum())
+    if outside:
+        axes.text(0.02, 0.02, f"{outside} of {len(fake)} outside", transform=axes.transAxes)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3]
+
+
+def _frame(real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A square around the real points, a fifth wider than they are."""
+    low, high = real.min(axis=0), real.max(axis=0)
+    half = 0.6 * max(float((high - low).max()), 1e-6)
+    return (low + high) / 2 - half, (low + high) / 2 + half
+
+
+def _draw_levels(axes: Any, score: Callable, low: np.ndarray, high: np.ndarray) -> None:
+    xs, ys = np.linspace(low[0], high[0], 120), np.linspace(low[1], high[1], 120)
+    points = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2).astype(np.float32)
+    values = np.asarray(score(points), np.float64).reshape(120, 120)
+    if np.isfinite(values).all() and np.ptp(values) > 0:  # a flat critic has no level lines
+        axes.contourf(xs, ys, values, levels=14, cmap="Blues", alpha=0.35)
+        axes.contour(xs, ys, values, levels=14, colors="#1d4ed8", linewidths=0.5, alpha=0.5)

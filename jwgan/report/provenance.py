@@ -1,0 +1,57 @@
+"""What a run depends on: versions, device, source revision. No path and no host name."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jax
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jwgan")
+
+
+def environment() -> dict[str, Any]:
+    """What the run depends on: versions, device, source revision.  No paths, no host name."""
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    return {
+        "python": platform.python_version(),
+        **{name: version for name in PACKAGES if (version := _version(name))},
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpu_cores": os.cpu_count(),
+        "backend": jax.default_backend(),
+        "device": jax.devices()[0].device_kind,
+        "device_count": jax.device_count(),
+        "x64": bool(jax.config.jax_enable_x64),  # type: ignore[attr-defined]
+        "xla_flags": " ".join(flag for flag in flags if "/" not in flag),
+        "git_revision": _git_revision(),
+    }
+
+
+# --- environment
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """The commit of the checkout this file is in, `+changes` if it is not quite that."""
+    here = Path(__file__).resolve().parent
+
+    def git(*args: str) -> str:
+        command = ["git", "-C", str(here), *args]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
+    try:
+        if git("ls-files", "--error-unmatch", Path(__file__).name) == "":
+            return None
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,185 @@
+"""What a run leaves behind: figures, pictures, and one page that shows them.
+
+::
+
+    runs/NAME/config.json         what was asked for, and where it ran
+    runs/NAME/metrics.jsonl       one JSON object a line: {"step": 0, "penalty": 0.12, ...}
+    runs/NAME/samples/*.png       named by the number of steps behind them
+    runs/NAME/tensorboard/        the same figures and pictures for TensorBoard
+    runs/NAME/result.json         final figures
+    runs/NAME/report.html         all of it in one file that needs no network
+
+Row `step` of the metrics belongs to update number `step`, counted from 0: a state of S steps has
+the rows 0 ... S - 1 behind it.  Files are replaced whole or appended to line by line, so a killed
+run leaves nothing that cannot be read.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jwgan import files
+from jwgan.check import require
+from jwgan.report import page, rows
+
+_PICTURE = re.compile(r"[0-9]{8,18}\.png")  # as a run names them; others are the user's
+read_metrics = rows.read_metrics
+
+
+# --- the run directory
+
+
+class Writer:
+    """Appends a run's figures to metrics.jsonl and TensorBoard.  A context manager.
+
+    Opened at step S > 0 it continues a run: rows of S and later, a torn last line, and pictures of
+    more than S steps are removed first, so that what follows repeats nothing.
+
+    Args:
+      folder: the run directory, created if needed.
+      step: S, the number of steps the state to be trained has behind it.
+      stride: every how many steps a row is written.
+      trials: names of K runs side by side, whose figures are columns [length, K].
+
+    Raises:
+      ValueError: stride is below 1, or metrics.jsonl is no regular file (`read_metrics`: so, too).
+    """
+
+    def __init__(
+        self, folder: files.AnyPath, step: int = 0, stride: int = 1, trials: Sequence[str] = ()
+    ):
+        import tensorboardX
+
+        require(stride >= 1, "stride", stride, "write every step (1) or every k-th (k)")
+        self._folder, self._stride, self._trials = Path(folder), stride, trials
+        self._folder.mkdir(parents=True, exist_ok=True)
+        _truncate(self._folder, step)
+        self._metrics = (self._folder / "metrics.jsonl").open("a", encoding="utf-8")
+        self._board = tensorboardX.SummaryWriter(
+            str(self._folder / "tensorboard"),
+            purge_step=step or None,
+            filename_suffix=f".{step}",  # two sessions within a second must not share a file
+            write_to_disk=True,
+        )
+
+    def scalars(
+        self, first: int, scalars: Mapping[str, Any], rare: Mapping[str, float] | None = None
+    ) -> None:
+        """Writes a chunk of figures and flushes them to the file.
+
+        metrics.jsonl gets every stride-th step as it is (a mean would hide what matters most, the
+        spikes), TensorBoard the chunk's last one.
+
+        Args:
+          first: the first row's step.
+          scalars: {name: values [length]} for the steps first ... first + length - 1.
+          rare: figures of the first step alone; other rows do not have them.
+
+        With trials, values are [length, K] and rare figures [K]; a row holds lists [K].
+        """
+        columns = {name: np.asarray(values) for name, values in scalars.items()}
+        shapes = {name: column.shape for name, column in columns.items()}
+        axes = (len(self._trials),) if self._trials else ()
+        same = len(set(shapes.values())) == 1 and next(iter(shapes.values()))[1:] == axes
+        require(
+            same and all(shapes.values()), "scalars", shapes, "give arrays of one shape [length]"
+        )
+        length = len(next(iter(columns.values())))
+        chosen = [i for i in range(length) if (first + i) % self._stride == 0]
+        lines = [rows.line(first + i, columns, i, {} if i else rare or {}) for i in chosen]
+        self._metrics.write("".join(lines))
+        self._metrics.flush()
+        for name, column in columns.items() if length else ():
+            self._show(name, column[-1], first + length - 1)
+        for name, value in (rare or {}).items():
+            self._show(name, value, first)
+
+    def _show(self, name: str, value: Any, step: int) -> None:
+        """A figure in TensorBoard; of trials a curve each, all in the figure's group."""
+        tags = [f"{name}/{trial}" for trial in self._trials] or [name]
+        for tag, number in zip(tags, np.ravel(value), strict=True):
+            self._board.add_scalar(tag, float(number), step)
+
+    def image(self, name: str, step: int, image: np.ndarray) -> None:
+        """Gives TensorBoard a picture uint8 [H, W, 1 or 3]; `save_png` keeps one as a file."""
+        self._board.add_image(name, image, step, dataformats="HWC")
+        self._board.flush()
+
+    def close(self) -> None:
+        """Flushes to the disk and closes."""
+        try:
+            self._metrics.flush()
+            os.fsync(self._metrics.fileno())
+        finally:  # a full disk must not keep them open
+            self._metrics.close()
+            self._board.close()
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def write_json(path: files.AnyPath, value: Any) -> None:
+    """Replaces a JSON file in one rename; NaN and infinities become strings, arrays lists."""
+    text = json.dumps(rows.plain(value), indent=2, allow_nan=False)
+    files.replace(Path(path), (text + "\n").encode())
+
+
+def write_report(folder: files.AnyPath) -> Path:
+    """Makes report.html from what is in the run directory; returns its path.
+
+    Any of the files may be missing or damaged: the page shows what there is, but no linked picture.
+    """
+    folder = Path(folder)
+    pictures = (folder / "samples").glob("*.png")
+    found = sorted((p for p in pictures if p.is_file() and not p.is_symlink()), key=_steps_behind)
+    text = page.render(
+        config=_read_json(folder / "config.json"),
+        result=_read_json(folder / "result.json"),
+        metrics=rows.read_metrics(folder),
+        pictures=[(_steps_behind(path), path.read_bytes()) for path in found],
+    )
+    files.replace(folder / "report.html", text.encode(errors="backslashreplace"))  # lone surrogates
+    return folder / "report.html"
+
+
+def _truncate(folder: Path, step: int) -> None:
+    path = folder / "metrics.jsonl"
+    if os.path.lexists(path):
+        lines = [line for line in rows.whole(path) if json.loads(line)["step"] < step]
+        files.replace(path, "".join(lines).encode())
+    for picture in (folder / "samples").glob("*.png"):
+        if _PICTURE.fullmatch(picture.name) and _steps_behind(picture) > step:
+            picture.unlink()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return _showable(value) if isinstance(value, dict) else {}
+
+
+def _showable(value: Any, levels: int = 12) -> Any:
+    """A JSON value without what a page cannot show: endless nesting, endless numbers."""
+    if isinstance(value, dict | list) and not levels:
+        return "…"
+    if isinstance(value, dict):
+        return {name: _showable(inner, levels - 1) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_showable(inner, levels - 1) for inner in value]
+    return str(value) if type(value) is int and abs(value) >= 2**63 else value
+
+
+def _steps_behind(path: Path) -> int:
+    """The number in a picture's name, 0 if there is none."""
+    number = re.search(r"\d{1,18}", path.stem)
+    return int(number[0]) if number else 0

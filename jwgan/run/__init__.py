@@ -1,0 +1,88 @@
+"""The runner: an experiment of yours becomes a command with a run directory, resume and sweeps.
+
+An experiment is a file with a docstring, a frozen dataclass of options, and `build`::
+
+    import dataclasses
+    import jwgan
+    from jwgan import run
+    from jwgan.run import option
+
+    @dataclasses.dataclass(frozen=True)
+    class Config(run.ImageConfig):
+        learning_rate: float = option(1e-3, "of both players' Adam")
+        weight: float = option(10.0, "of the gradient penalty")
+
+    def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
+        critic, generator = run.image_players(shape, config)
+        return jwgan.wgan_gp(
+            critic, generator, prior=jwgan.priors.normal(config.latent),
+            learning_rate=config.learning_rate, weight=config.weight,
+        )
+
+    EXPERIMENT = run.Experiment(Config, build, __doc__)
+    if __name__ == "__main__":
+        run.main(EXPERIMENT)
+
+Saved as mine.py, in any folder, it is these commands::
+
+    python mine.py                                   # trains on real handwritten digits
+    python mine.py --dataset folder --data-dir IMAGES --image-size 32
+    python mine.py --run-dir runs/mine               # Ctrl-C, SIGTERM, SIGKILL, a full disk ...
+    python mine.py --run-dir runs/mine --resume      # ... ends with the same bits
+    python mine.py --seeds 8 --sweep weight=1,10     # 16 trials in one program
+    python mine.py sample runs/mine --num 100 --out grid.png
+    python mine.py measure runs/mine
+    python mine.py export runs/mine --out generator.bin
+
+**What a run leaves behind**: config.json, metrics.jsonl, TensorBoard's files, samples/,
+checkpoints/, result.json and report.html, one self-contained page (`jwgan.report`).
+
+**Exact resume.** Parameters, model state, optimizers, averages, key, step, data position, best
+checkpoint and alarm sums are in every checkpoint; every byte is checked before it is used, and a
+damaged checkpoint is passed over aloud. `state_sha256` in the result says whether two runs are
+equal. Killed at any moment, also in the middle of a save, the newest whole checkpoint restores, and
+metrics.jsonl has no torn or repeated line. Ctrl-C and SIGTERM end the chunk, save, write the report
+and exit with 128 + n.
+
+**Not finite.** A run stops at the chunk in which a metric became NaN or infinite, names the metric
+and the step, and leaves the state just before it in nonfinite/. `--on-nonfinite restore` goes back
+to the last checkpoint instead and on with another key.
+
+**Same command, same bits** on one machine, one version of jax and one number of devices. Other
+numbers of devices or processes add in another order: parameters differ by at most 1e-5 after 100
+steps. Other machines, jax versions or XLA flags may differ more.
+
+**Larger data.** `--stream` reads images while training (Grain); every process reads its own part of
+every batch, the order is a function of `--seed` and the step.
+
+**Many devices, many hosts.** One program, divided by the compiler over the batch; on GPU and TPU
+all devices of the machine are used (`--devices N` for fewer). Several hosts share one --run-dir::
+
+    srun python mine.py --distributed --run-dir /shared/run      # Slurm, one task a GPU or node
+    python mine.py --run-dir run --coordinator HOST:1234 --num-processes 2 --process-id 0
+
+When a process is lost the others stop with a message within a minute; `--resume` goes on, also with
+another number of processes.
+
+Data of your own: give `Experiment(..., load=load)`, where `load(config)` returns a `Task`. Members
+of the family need no file at all: `python -m jwgan.run wgan_gp --help`.
+"""
+
+from jwgan.run.experiment import Experiment
+from jwgan.run.launch import main
+from jwgan.run.options import Config, ImageConfig, one_of, option
+from jwgan.run.players import image_players, player
+from jwgan.run.tasks import Task, load_world
+
+__all__ = [
+    "Config",
+    "Experiment",
+    "ImageConfig",
+    "Task",
+    "image_players",
+    "load_world",
+    "main",
+    "one_of",
+    "option",
+    "player",
+]

@@ -1,0 +1,41 @@
+"""Trains any member of the family on any data, and reads its runs.
+
+    python -m jwgan.run wgan_gp                                 # real handwritten digits
+    python -m jwgan.run sngan --dataset folder --data-dir IMAGES --n-critic 5
+    python -m jwgan.run wgan_gp --help                          # all options of a member
+    python -m jwgan.run sample RUN_DIR --num 100 --out grid.png
+    python -m jwgan.run measure RUN_DIR
+    python -m jwgan.run export RUN_DIR --out generator.bin
+    python -m jwgan.run convert folder IMAGES --name faces --out tfds_data
+
+The command `jwgan` is the same. Members: {members}.
+"""
+
+import sys
+
+from jwgan.run import convert, launch, members, options
+
+DOC = (__doc__ or "").format(members=", ".join(members.NAMES))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command `jwgan`."""
+    argv = sys.argv[1:] if argv is None else argv
+    word = argv[0] if argv else "--help"
+    if word in ("--help", "-h"):
+        print(DOC)
+    elif word in launch.COMMANDS:
+        launch.COMMANDS[word](members.find, argv[1:])
+    elif word == "convert":
+        convert.main(argv[1:])
+    else:
+        try:
+            choices = (*members.NAMES, *launch.COMMANDS, "convert")
+            options.one_of("command", word, choices)
+        except ValueError as error:
+            options.fail(error)
+        launch.main(members.experiment_of(word), argv[1:])
+
+
+if __name__ == "__main__":
+    main()

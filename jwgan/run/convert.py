@@ -1,0 +1,48 @@
+"""Makes a data set that TFDS can read of IDX files or a folder of images.
+
+    python -m jwgan.run convert folder IMAGES --name faces --out tfds_data --image-size 64
+    python -m jwgan.run convert fashion_mnist IDX_FOLDER --out tfds_data
+    python -m jwgan.run wgan_gp --dataset tfds/faces --data-dir tfds_data --stream
+
+What is written, array_record with PNG images, is what TFDS itself prepares and `tfds.data_source`
+reads, without TensorFlow. A converted mnist or fashion_mnist carries TFDS's own name and version.
+"""
+
+import argparse
+import json
+import pathlib
+import time
+
+from jwgan.data import convert as tfds
+from jwgan.run import options
+
+
+def main(argv: list[str] | None = None, doc: str | None = __doc__) -> None:
+    """The command `convert KIND SOURCE`."""
+    parser = options.Parser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=("folder", "mnist", "fashion_mnist"))
+    parser.add_argument("source", help="folder of PNG or JPEG images, or of IDX files")
+    parser.add_argument("--name", help="of the data set (default: that of the IDX files)")
+    parser.add_argument("--out", required=True, help="folder to write NAME/ into")
+    parser.add_argument("--image-size", type=int, default=64, help="of a folder's images (64)")
+    parser.add_argument("--channels", type=int, default=3, help="of a folder's images, 1 or 3 (3)")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON at the end")
+    chosen = parser.parse_args(argv)
+    name = chosen.name or chosen.kind
+    began = time.perf_counter()
+    try:
+        if not name.isidentifier() or not name.islower() or name == "folder":
+            raise ValueError(f"name is {name!r}: give one like my_faces, in small letters")
+        if (pathlib.Path(chosen.out) / name).exists():
+            raise ValueError(f"out has a {name} already: give another --name or --out")
+        splits, classes = tfds.read(chosen.kind, chosen.source, chosen.image_size, chosen.channels)
+        folder = tfds.prepare(name, splits, classes, chosen.out)
+    except (ValueError, OSError) as error:
+        options.fail(error)
+    result = {
+        "name": name,
+        "examples": {split: len(images) for split, (images, _) in splits.items()},
+        "seconds": round(time.perf_counter() - began, 1),
+        "megabytes": round(sum(f.stat().st_size for f in folder.iterdir()) / 1e6, 1),
+    }
+    print(json.dumps(result) if chosen.json else json.dumps(result, indent=1))

@@ -1,0 +1,141 @@
+"""Pictures of samples, and their quality against data that training never saw.
+
+The Frechet distance here uses the features of a small classifier trained on the data set's own
+labels, named in the result; it is not comparable with published FID figures, which use Inception.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jwgan import report, transport
+from jwgan.metrics import classifier, coverage, frechet, sliced
+
+PICTURES = 100  # samples in a grid of images
+HEALTH_POINTS = 500  # samples in the figures of the alarm, at most
+POINTS = 2000  # samples in a 2-D picture and in an exact W1
+
+
+def picture(task: Any, algorithm: Any, state: Any) -> Any:
+    """A uint8 image [H, W, 3 or 1] of samples; always from the same latents, to compare by eye."""
+    key = jax.random.key(12)
+    if task.problem is None:
+        x = jax.jit(algorithm.sample, static_argnums=2)(key, state, PICTURES)
+        return report.image_grid(np.asarray(x), columns=10)
+    fake = np.asarray(algorithm.sample(key, state, POINTS))
+    return report.scatter(
+        task.held_out[:POINTS], fake, score=lambda x: np.asarray(algorithm.score(state, x))
+    )
+
+
+def quality(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
+    """Figures of the final samples; which ones depends on the kind of data."""
+    key = jax.random.key(13)
+    if task.problem is not None:
+        return world_quality(task, np.asarray(algorithm.sample(key, state, POINTS)))
+    if task.dataset.labels is None:
+        return {}
+    num = 1000 if task.name == "digits" else 10000
+    sample = jax.jit(algorithm.sample, static_argnums=2)
+    keys = jax.random.split(key, num // 500)
+    return image_quality(task, np.concatenate([sample(k, state, 500) for k in keys]))
+
+
+def make_probe(task: Any, algorithm: Any) -> Callable[[Any], dict[str, float]]:
+    """`state -> figures` of samples beside held-out data, in milliseconds, for the alarm."""
+    held_out, other = health_points(task)
+    figures = jax.jit(lambda state: health(task, algorithm, state))
+    of_real = round(float(coverage.neighbour_coverage(held_out, other)), 5)
+
+    def probe(state: Any) -> dict[str, float]:
+        found = jax.device_get(figures(state))
+        finite = {k: round(float(v), 6) for k, v in found.items() if np.isfinite(v)}
+        return {**finite, "coverage_of_real": of_real}
+
+    return probe
+
+
+def health_points(task: Any) -> tuple[Any, Any]:
+    """Held-out points for the alarm's figures, and as many others of them."""
+    half = min(HEALTH_POINTS, len(task.held_out) // 2)
+    return task.held_out[:half], task.held_out[half : 2 * half]
+
+
+def health(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
+    """The probe's figures of one state, traced."""
+    # behind a barrier: of a constant XLA would sort the distances while it compiles, for seconds
+    held_out = jax.lax.optimization_barrier(jnp.asarray(health_points(task)[0]))
+    flat = lambda x: x.reshape(len(x), -1)
+    fake = algorithm.sample(jax.random.key(14), state, len(held_out))
+    found = {
+        "coverage": coverage.neighbour_coverage(held_out, fake),
+        "sliced_distance": sliced.sliced_w1(jax.random.key(15), flat(held_out), flat(fake)),
+    }
+    if task.dataset is not None:
+        seen = task.dataset.images[: len(held_out)]
+        of_seen, *others = (algorithm.score(state, x) for x in (seen, fake, held_out))
+        # positive where the critic tells data from the others, energies included
+        gap, learnt = (algorithm.separation(of_seen, other) for other in others)
+        found["held_out_gap"] = jnp.where(gap > 0, learnt / gap, 0.0)
+    return found
+
+
+def world_quality(task: Any, fake: Any) -> dict[str, Any]:
+    """Exact W1 to held-out points beside the same figure for real points, and mode coverage."""
+    real, other = task.held_out[:POINTS], task.held_out[POINTS : 2 * POINTS]
+    figures = {
+        "exact_w1": round(transport.exact_w1(real, fake), 5),
+        "exact_w1_of_real": round(transport.exact_w1(real, other), 5),
+    }
+    if task.problem.modes is not None:
+        found = coverage.mode_coverage(fake, task.problem.modes, task.problem.mode_std)
+        figures["modes_covered"] = int(found.modes_covered)
+        figures["modes"] = len(task.problem.modes)
+        figures["high_quality_share"] = round(float(found.high_quality_share), 4)
+    return figures
+
+
+def image_quality(task: Any, fake: Any, judge: Any = None) -> dict[str, Any]:
+    """What a classifier of the real data makes of the samples, beside real held-out data.
+
+    `judge` is that of `fit_judge`, fitted here if it is not given.
+    """
+    data = task.dataset
+    judge = judge or fit_judge(data)
+    probabilities = jax.jit(judge.probabilities)
+    real_seen, fake_seen = (probabilities(judge.params, x) for x in (data.test_images, fake))
+    real_features, fake_features, train_features = (
+        np.asarray(jax.jit(judge.features)(judge.params, x))
+        for x in (data.test_images, fake, data.images[: len(fake)])
+    )
+    of_fake, of_real = classifier.label_report(fake_seen), classifier.label_report(real_seen)
+    return {
+        "samples": len(fake),
+        "classifier_held_out_accuracy": round(
+            float(classifier.accuracy(real_seen, data.test_labels)), 4
+        ),
+        "classes_present": int(of_fake.classes_present),
+        "smallest_class_share": round(float(of_fake.shares.min()), 4),
+        "confident_share": round(float(of_fake.confident_share), 4),
+        "confident_share_of_real": round(float(of_real.confident_share), 4),
+        "frechet_features": f"{task.name}-CNN",
+        "frechet_distance": round(frechet.frechet_distance(real_features, fake_features), 4),
+        "frechet_distance_of_real": round(
+            frechet.frechet_distance(real_features, train_features), 4
+        ),
+    }
+
+
+def fit_judge(dataset: Any) -> Any:
+    """The classifier of a labelled data set; the same one for every run on that data."""
+    epochs = 40 if len(dataset.images) < 10_000 else 3
+    return classifier.fit(
+        jax.random.key(0),
+        dataset.images,
+        dataset.labels,
+        num_classes=len(dataset.class_names),
+        steps=epochs * len(dataset.images) // 128,
+    )

@@ -1,0 +1,54 @@
+"""What an experiment is: options, how they become an algorithm, and where its data come from."""
+
+import pathlib
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jwgan.run import tasks
+
+
+class Experiment(NamedTuple):
+    """A document's three parts, handed to `run.main` and to the commands that read its runs.
+
+    Attributes:
+      config: frozen dataclass of options, a subclass of `run.Config`.
+      build: `(config, shape) -> jwgan.Algorithm`; `shape` is D, of one sample.
+      doc: the document's docstring: --help shows it, its first line is the page's title.
+      load: `(config) -> run.Task`; by default the image data set that --dataset names.
+      name: of its runs; by default that of the file that `build` stands in.
+      program: how it is started; by default as it was this time.
+    """
+
+    config: type
+    build: Callable[[Any, tuple[int, ...]], Any]
+    doc: str | None
+    load: Callable[[Any], tasks.Task] = tasks.from_config
+    name: str = ""
+    program: str = ""
+
+    def named(self) -> "Experiment":
+        """The experiment with its name and program filled in.
+
+        Raises:
+          ValueError: it was defined in no file (in a notebook) and has no name.
+        """
+        found, program = _origin(self.build)
+        if not (self.name or found):
+            raise ValueError(
+                "name is '': this experiment was defined outside of any file; "
+                "give Experiment(..., name='mine')"
+            )
+        return self._replace(name=self.name or found, program=self.program or program)
+
+
+def _origin(build: Callable) -> tuple[str, str]:
+    """(name, how to start it) of the file that a function stands in; empty outside of any file."""
+    module = sys.modules.get(build.__module__)
+    spec, file = getattr(module, "__spec__", None), getattr(module, "__file__", None)
+    if spec is not None:
+        full = spec.name.removesuffix(".__main__")
+        return full.rpartition(".")[2], f"python -m {full}"
+    if file is not None:
+        return pathlib.Path(file).stem, f"python {pathlib.Path(file).name}"
+    return "", ""

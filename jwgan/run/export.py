@@ -1,0 +1,70 @@
+"""Writes a trained run's generator, with its weights, as one file for cpu, cuda and tpu.
+
+Whoever has jax, numpy and flatbuffers, and nothing of this package, draws from it:
+
+    import jax.export
+    import numpy as np
+
+    with open("generator.bin", "rb") as file:
+        generator = jax.export.deserialize(bytearray(file.read()))
+    size = generator.in_avals[0].shape[1:]  # of one latent
+    z = np.random.default_rng(0).standard_normal((16, *size), np.float32)
+    x = np.asarray(generator.call(z))  # 16 samples, images in [-1, 1]
+
+(BEGAN's latents are uniform: `.uniform(-1, 1, (16, *size)).astype(np.float32)`.)
+"""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import jax
+import jax.export
+
+from jwgan import files
+from jwgan.run import options, reading, xla
+from jwgan.run.options import option
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Options of `export`."""
+
+    run_dir: str = option("", "the run's directory")
+    out: str = option("generator.bin", "file to write")
+    trial: int = option(0, "which one of a run with --seeds or --sweep, counted from 0")
+
+
+def export_generator(algorithm: Any, state: Any) -> Any:
+    """z [b, *Z] -> x [b, *D] with the state's weights inside, a `jax.export.Exported`."""
+    latent = jax.eval_shape(lambda: algorithm.prior(jax.random.key(0), 1))
+    (num,) = jax.export.symbolic_shape("b")
+    shape = jax.ShapeDtypeStruct((num, *latent.shape[1:]), latent.dtype)
+    generate = jax.jit(lambda z: algorithm.generate(state, z))
+    return jax.export.export(generate, platforms=PLATFORMS)(shape)
+
+
+def save(run_dir: str, find: reading.Find, out: str, trial: int = 0) -> None:
+    """Writes a run's generator; of a sweep, that of one trial.
+
+    Raises:
+      ValueError: there is no run to read.
+    """
+    xla.use_compilation_cache()
+    _, algorithm, state = reading.read_run(pathlib.Path(run_dir), find, trial)
+    exported = export_generator(algorithm, state)
+    artifact = exported.serialize()
+    files.replace(pathlib.Path(out), artifact)
+    shapes = f"z {exported.in_avals[0]} -> {exported.out_avals[0]}"
+    print(f"{out}: {len(artifact)} bytes, {shapes}, step {int(state.step)}, {', '.join(PLATFORMS)}")
+
+
+def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __doc__) -> None:
+    """The command `export RUN_DIR`; arguments as those of `sample.main`."""
+    config = options.parse(Config, argv, doc or "", positional="run_dir")
+    try:
+        save(config.run_dir, find, config.out, config.trial)
+    except (ValueError, OSError) as error:
+        options.fail(error)

@@ -1,0 +1,139 @@
+"""One run on several devices and processes: who they are, where arrays lie, when all of them stop.
+
+Every process runs the same program on the same global arrays. Only the first writes; the run's
+directory must be one that all of them see.
+"""
+
+import contextlib
+import os
+import sys
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from jwgan import parallel
+
+HEARTBEAT = 20  # seconds without a sign of life until a process counts as lost
+
+
+def start(config: Any) -> None:
+    """Joins the run's processes, if the options say that there are several.
+
+    Raises:
+      ValueError: if an option is missing, or the launcher cannot be recognised.
+    """
+    given = (config.coordinator, config.num_processes, config.process_id)
+    if not config.distributed and given == (None, None, None):
+        return
+    if None in given and given != (None, None, None):
+        raise ValueError(
+            f"coordinator, num_processes, process_id are {given}: give all three, or only "
+            "--distributed under Slurm, Open MPI, GKE or on a Cloud TPU"
+        )
+    if not config.run_dir:
+        raise ValueError("run_dir is None: give --run-dir, a directory that all processes see")
+    try:
+        jax.distributed.initialize(
+            coordinator_address=config.coordinator,
+            num_processes=config.num_processes,
+            process_id=config.process_id,
+            heartbeat_timeout_seconds=HEARTBEAT,
+            shutdown_timeout_seconds=HEARTBEAT,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"the processes cannot be joined: {_line(error)}") from error
+    sys.excepthook = _leave
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _leave(kind: type, error: BaseException, trace: Any) -> None:
+    """Ends a process at once: an orderly end would wait minutes for those that are gone."""
+    print(
+        f"error: process {jax.process_index()} stops: {kind.__name__}: {_line(error)}; "
+        "if another process was lost, start all of them again with --resume",
+        file=sys.stderr,
+        flush=True,
+    )
+    os._exit(1)
+
+
+def make_mesh(config: Any) -> Any:
+    """The mesh of the run's devices; None for a single one.
+
+    Raises:
+      ValueError: if there are fewer devices than asked for, or they do not divide the batch.
+    """
+    there = jax.devices()
+    several = jax.process_count() > 1
+    # CPU devices beside the first are made by a flag for trying things out: only on request
+    everything = len(there) if several or jax.default_backend() != "cpu" else 1
+    num = everything if config.devices is None else config.devices
+    if not 1 <= num <= len(there) or (several and num != len(there)):
+        raise ValueError(f"devices is {num}: there are {len(there)}; give at most so many")
+    if config.batch_size % num:
+        raise ValueError(f"batch_size is {config.batch_size}: give a multiple of the {num} devices")
+    return parallel.data_mesh(there[:num]) if num > 1 else None
+
+
+def around(mesh: Any) -> Any:
+    """The context in which programs are divided over the mesh."""
+    return contextlib.nullcontext() if mesh is None else jax.set_mesh(mesh)
+
+
+def placed(state: Any, mesh: Any) -> Any:
+    """A state, equal in every process, whole on every device of the mesh."""
+    if mesh is None:
+        return state
+    whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    host = jax.device_get(jax.tree.map(_data, state))
+
+    def rebuild(tree: Any) -> Any:
+        return jax.tree.map(_like, tree, state)
+
+    return jax.jit(rebuild, out_shardings=whole)(host)
+
+
+def _data(leaf: Any) -> Any:
+    """The numbers of an array or a typed key."""
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _like(data: Any, leaf: Any) -> Any:
+    """Undoes `_data`."""
+    impl = jax.random.key_impl(leaf) if _is_key(leaf) else None
+    return jax.random.wrap_key_data(data, impl=impl) if impl else data
+
+
+def _is_key(leaf: Any) -> bool:
+    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def local(state: Any, mesh: Any) -> Any:
+    """This process's copy of a replicated state, for programs it runs alone."""
+    if mesh is None:
+        return state
+
+    return jax.tree.map(lambda leaf: _like(_data(leaf).addressable_data(0), leaf), state)
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes."""
+    return jax.process_index() == 0
+
+
+def largest(number: int) -> int:
+    """The largest of the processes' numbers; all of them must ask."""
+    if jax.process_count() == 1:
+        return number
+    return int(np.max(multihost_utils.process_allgather(np.array(number))))
+
+
+def wait_for_all(name: str) -> None:
+    """Returns when every process has come here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)

@@ -1,0 +1,279 @@
+"""One run from its options to its page: prepare, train, retry, conclude.
+
+The callbacks between two chunks are in `session`, those of a sweep in `sweep_session`; this module
+stands above both and picks one.
+"""
+
+import contextlib
+import json
+import math
+import pathlib
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from jwgan import checkpoint, data, loop, report
+from jwgan.data import readers
+from jwgan.run import (
+    console,
+    directory,
+    evaluate,
+    exact_w1,
+    hosts,
+    session,
+    sweep,
+    sweep_build,
+    sweep_session,
+)
+from jwgan.run.experiment import Experiment
+from jwgan.run.options import check
+
+
+def require_memory(state: Any, batch: Any) -> None:
+    """Raises ValueError if a state, its gradients and a batch cannot fit in this machine."""
+    size = lambda leaf: math.prod(leaf.shape) * 4
+    needed = 2 * sum(map(size, jax.tree.leaves(state))) + size(batch)
+    readers.require_memory(needed, "the state and a batch", "make networks or batch smaller")
+
+
+def prepare(experiment: Experiment, config: Any) -> session.Run:
+    """Loads, builds, checks, and only then writes into the run's directory."""
+    check(config)
+    name, build = experiment.name, experiment.build
+    if sweep.several(config):
+        sweep.check(config)
+    hosts.start(config)
+    first = hosts.is_first()
+    reads = first or config.resume
+    folder = directory.choose_folder(config, name) if reads else pathlib.Path(config.run_dir)
+    task = experiment.load(config)
+    mesh = None if sweep.several(config) else hosts.make_mesh(config)
+    together = sweep_build.assemble(config, build, task) if sweep.several(config) else None
+    if together:
+        algorithm, source = together.algorithm, together.source
+    else:
+        algorithm = build(config, task.shape)
+        source = task.source(config.n_critic, config.batch_size, mesh)
+    run = session.Run(config, name, folder, task, algorithm, source, None, 0, {}, mesh, together)
+    # shape errors show here, before anything is written
+    require_memory(jax.eval_shape(lambda: init(run)), source.batch)
+    description = directory.describe(experiment, config, task)
+    if together:
+        description["trials"] = [one.described(together.swept) for one in together.trials]
+    if config.resume:
+        directory.compare(directory.read_description(folder), description)
+        run, skipped = newest(run)
+        for line in skipped if first else ():
+            print(f"passed over: {line}", file=sys.stderr)
+        return run
+    if first:
+        run = run._replace(folder=directory.claim(folder, config, name))
+        report.write_json(run.folder / "config.json", description)
+    return run._replace(state=first_state(run))
+
+
+def finish(run: session.Run) -> None:
+    """Trains, measures, reports."""
+    try:
+        state, result = train(run)
+    except session.NonFiniteError as error:
+        if hosts.is_first():
+            report.write_json(run.folder / "result.json", {"stopped_by": str(error)})
+            report.write_report(run.folder)
+        raise
+    if hosts.is_first():
+        conclude(run, state, result)
+    hosts.wait_for_all("concluded")
+    if result["stopped_by"]:
+        raise SystemExit(128 + signal.Signals[result["stopped_by"]])
+
+
+def conclude(run: session.Run, state: Any, result: dict[str, Any]) -> None:
+    """Measures the samples' quality and writes result.json and the page."""
+    config = run.config
+    stopped = result["stopped_by"]
+    if config.quality and not stopped:
+        if run.many:
+            sweep_session.add_quality(run.many, state, result)
+        else:
+            result["quality"] = evaluate.quality(run.task, run.algorithm, state)
+    report.write_json(run.folder / "result.json", result)
+    page = report.write_report(run.folder)
+    for figure, value in result.get("quality", {}).items():
+        print(f"{figure}: {value}", file=sys.stderr)
+    print(f"report: {page}", file=sys.stderr)
+    if config.json:
+        print(json.dumps(result))
+
+
+def is_expected(error: Exception) -> bool:
+    """Whether it is about the machine, the data or the numbers, and not a defect of the program."""
+    kinds = (session.NonFiniteError, checkpoint.CheckpointError, data.DataError, OSError)
+    return isinstance(error, kinds)
+
+
+MAX_RETRIES = 10
+
+
+def init(run: session.Run) -> Any:
+    """The state before the first step, a function of the seed; traced."""
+    key = run.many.keys if run.many else jax.random.key(run.config.seed)
+    return run.algorithm.init(key, run.source.batch)
+
+
+def first_state(run: session.Run) -> Any:
+    """The state before the first step."""
+    if run.many:  # keys are an argument: XLA would take minutes to draw so much at compile time
+        return jax.jit(lambda keys: run.algorithm.init(keys, run.source.batch))(run.many.keys)
+    return hosts.placed(jax.jit(lambda: init(run))(), run.mesh)
+
+
+def newest(run: session.Run) -> tuple[session.Run, tuple[str, ...]]:
+    """The run as its newest whole checkpoint has it, or as it began, and what was passed over.
+
+    Raises:
+      CheckpointError: there are checkpoints, and none of them is whole or fits.
+    """
+    folder = run.folder / "checkpoints"
+    if not checkpoint.steps(folder):
+        return run._replace(state=first_state(run), step=0, extra={}), ()
+    found = checkpoint.restore(folder, jax.eval_shape(lambda: init(run)))
+    place = sweep_build.placed if run.many else hosts.placed
+    state = place(found.state, run.many.mesh if run.many else run.mesh)
+    return run._replace(state=state, step=found.step, extra=found.extra), found.skipped
+
+
+def step_of(state: Any) -> int:
+    """The step counter, which several runs have in common."""
+    return int(np.ravel(np.asarray(state.step))[0])
+
+
+def _only_first(make: Callable[[], Any]) -> Any:
+    """The context manager, in the process that writes."""
+    return make() if hosts.is_first() else contextlib.nullcontext()
+
+
+def _make_probe(run: session.Run) -> Callable:
+    if run.many:
+        return sweep_session.make_probe(run.many)
+    return evaluate.make_probe(run.task, run.algorithm)
+
+
+def _with_measure(run: session.Run) -> session.Run:
+    """The run with what --w1-every looks at."""
+    if not run.config.w1_every or not hosts.is_first():
+        return run
+    return run._replace(measure=exact_w1.make(run.task, run.algorithm))
+
+
+def _measured(run: session.Run, session: session.Session) -> dict[str, Any]:
+    """The last exact W1, what it is, and the time all of them took; {} without --w1-every."""
+    if not session.measured:
+        return {}
+    seconds = round(session.measuring, 3)
+    return {"transport": {**session.measured, "seconds": seconds, "what": run.measure.words}}
+
+
+def _stretch(
+    run: session.Run, journal: session.Journal, probe: Callable
+) -> tuple[Any, session.Session]:
+    """Trains until the last step, a signal, the time limit or a non-finite figure."""
+    config, labels = run.config, []
+    kind: type[session.Session] = session.Session
+    if run.many:
+        kind, labels = sweep_session.SweepSession, [one.label for one in run.many.trials]
+    best = lambda extra: -(extra.get("sliced_distance") or float("inf"))
+    with (
+        console.stop_signals() as caught,
+        checkpoint.Checkpoints(run.folder / "checkpoints", config.keep, best) as checkpoints,
+        _only_first(lambda: report.Writer(run.folder, run.step, trials=labels)) as writer,
+        _only_first(lambda: console.progress_bar(run.name, config.steps, run.step)) as show,
+    ):
+        callbacks = kind(run, journal, probe, writer, checkpoints)
+        callbacks.caught, callbacks.show = caught, show or callbacks.show
+        state = loop.train(
+            run.algorithm,
+            run.state,
+            run.source,
+            steps=config.steps,
+            chunk_steps=config.chunk_steps,
+            record=callbacks.record,
+            due=callbacks.due,
+            observe=callbacks.observe,
+            stop=callbacks.stop,
+            rescue=lambda step, state: callbacks.save(step, callbacks.local(state)),
+            mesh=run.mesh,
+        )
+        callbacks.finish(step_of(state), state)
+    return state, callbacks
+
+
+def _retry(
+    run: session.Run, trouble: session.NonFinite, retries: list[dict[str, Any]]
+) -> tuple[session.Run, session.Journal]:
+    """Back to the last finite checkpoint: on with another key, or the end with an explanation."""
+    hosts.wait_for_all("saved")  # before the others read what the first one writes
+    run, _ = newest(run)
+    if run.config.on_nonfinite == "stop" or len(retries) >= MAX_RETRIES:
+        start = run.step
+        keep_for_inspection(run, trouble)
+        raise session.NonFiniteError(
+            f"{trouble}; the state before that step is in {run.folder / 'nonfinite'}, the last "
+            f"finite checkpoint is of step {start}: lower the learning rate, or go on from there "
+            "with --resume --on-nonfinite restore"
+        )
+    journal = session.Journal.from_extra(run.extra)
+    journal.retries = [*retries, {"trouble": str(trouble), "restored_step": run.step}]
+    print(f"warning: {trouble}; back to step {run.step} with another key", file=sys.stderr)
+    return run._replace(state=loop.with_fresh_key(run.state, len(retries))), journal
+
+
+def keep_for_inspection(run: session.Run, trouble: session.NonFinite) -> None:
+    """Repeats the run up to the bad step and saves the state before it, which is still finite."""
+    state = loop.train(
+        run.algorithm,
+        run.state,
+        run.source,
+        steps=trouble.step,
+        chunk_steps=run.config.chunk_steps,
+        mesh=run.mesh,
+    )
+    with checkpoint.Checkpoints(run.folder / "nonfinite", keep=1) as checkpoints:
+        checkpoints.save(trouble.step, hosts.local(state, run.mesh), {"trouble": str(trouble)})
+
+
+def train(run: session.Run) -> tuple[Any, dict[str, Any]]:
+    """Trains and writes everything; returns the final state and the figures of the run.
+
+    Raises:
+      NonFiniteError: a figure is not finite, and --on-nonfinite is stop or of no help.
+    """
+    began, start, journal = time.perf_counter(), run.step, session.Journal.from_extra(run.extra)
+    probe, run = _make_probe(run), _with_measure(run)
+    state, callbacks = _stretch(run, journal, probe)
+    while callbacks.trouble:
+        run, journal = _retry(run, callbacks.trouble, journal.retries)
+        state, callbacks = _stretch(run, journal, probe)
+    step, seconds = step_of(state), time.perf_counter() - began
+    state = hosts.local(state, run.mesh)
+    return state, {
+        "run_dir": str(run.folder),
+        "steps": step,
+        "seconds": round(seconds, 2),
+        "seconds_to_first_picture": round(callbacks.first_picture or 0.0, 2),
+        "seconds_saving": round(callbacks.saving, 3),
+        "steps_per_second": round((step - start) / seconds, 3),
+        "wasserstein_estimate": callbacks.estimate,
+        "state_sha256": checkpoint.state_sha256(state),
+        "stopped_by": signal.Signals(callbacks.caught[0]).name if callbacks.caught else None,
+        "best": journal.best,
+        "retries": journal.retries,
+        "warnings": list(journal.warnings.values()),
+        **callbacks.more(),
+        **_measured(run, callbacks),
+    }

@@ -1,0 +1,41 @@
+"""Measures a finished or running run: quality of its samples, exact W1, the critic's estimate.
+
+Metrics are those that a run measures itself: quality as at its end, W1 as with --w1-every. They are
+of the newest whole checkpoint, and printed as one JSON object.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+from jwgan.run import evaluate, exact_w1, options, reading, xla
+from jwgan.run.options import option
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Options of `measure`."""
+
+    run_dir: str = option("", "the run's directory")
+    trial: int = option(0, "which one of a run with --seeds or --sweep, counted from 0")
+    json: bool = option(False, "print one line of JSON")
+
+
+def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __doc__) -> None:
+    """The command `measure RUN_DIR`; arguments as those of `sample.main`."""
+    config = options.parse(Config, argv, doc or "", positional="run_dir")
+    xla.use_compilation_cache()
+    xla.use_eigen()
+    try:
+        folder = pathlib.Path(config.run_dir)
+        task, algorithm, state = reading.read_run(folder, find, config.trial)
+        probe = exact_w1.make(task, algorithm)
+        found = {
+            "step": int(state.step),
+            "trial": config.trial,
+            "quality": evaluate.quality(task, algorithm, state),
+            "transport": {**probe.figures(state), "what": probe.words},
+        }
+    except (ValueError, OSError) as error:
+        options.fail(error)
+    print(json.dumps(found) if config.json else json.dumps(found, indent=1))

@@ -1,0 +1,79 @@
+"""What reads a finished or running run: found, rebuilt, and handed to sample, measure, export.
+
+A run's config.json is untrusted: it names an experiment, and whoever reads the run says which
+experiments there are (`Find`). So nothing that a file names is ever imported.
+"""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from jwgan import checkpoint, many
+from jwgan.run import directory, options, sweep, sweep_build
+from jwgan.run.experiment import Experiment
+
+# From a run's description to its experiment; ValueError if it is none of the finder's.
+Find = Callable[[dict[str, Any]], Experiment]
+
+
+def only(experiment: Experiment) -> Find:
+    """Finds runs of this experiment alone."""
+
+    def find(described: dict[str, Any]) -> Experiment:
+        if described["experiment"] != experiment.name:
+            raise ValueError(
+                f"experiment is {described['experiment']!r}, not {experiment.name!r}"
+                f"{_made_by(described)}"
+            )
+        return experiment
+
+    return find
+
+
+def _made_by(described: dict[str, Any]) -> str:
+    program = described.get("program")
+    return f"; it was made by {program}" if isinstance(program, str) and program else ""
+
+
+def read_run(folder: pathlib.Path, find: Find, trial: int = 0) -> tuple[Any, Any, Any]:
+    """The (task, algorithm, state) of a run, rebuilt from what is in its directory.
+
+    Args:
+      folder: the run directory.
+      find: from its description to its experiment.
+      trial: which one of a run with --seeds or --sweep, counted from 0.
+
+    Raises:
+      ValueError: it is no run, or has no such trial.
+    """
+    described = directory.read_description(folder)
+    try:
+        experiment = find(described)
+        config = options.from_description(experiment.config, described["config"])
+    except ValueError as error:
+        raise ValueError(f"{folder / 'config.json'}: {error}: give another run") from error
+    options.check(config)
+    task = experiment.load(config)
+    return task, *restore(folder, config, experiment.build, task, trial)
+
+
+def restore(folder: pathlib.Path, config: Any, build: Any, task: Any, trial: int) -> Any:
+    """(algorithm, state) of the newest whole checkpoint; of a sweep, those of one trial."""
+    together = sweep_build.assemble(config, build, task) if sweep.several(config) else None
+    count = len(together.trials) if together else 1
+    if not 0 <= trial < count:
+        labels = [one.label for one in together.trials] if together else ["the only one"]
+        raise ValueError(
+            f"trial is {trial}: give 0 to {count - 1}, from {labels[0]} to {labels[-1]}"
+        )
+    if together:
+        init = lambda: together.algorithm.init(together.keys, together.source.batch)
+        states = checkpoint.restore(folder / "checkpoints", jax.eval_shape(init)).state
+        own = together.trials[trial].config
+        return build(own, task.shape), many.trial(states, trial)
+    algorithm = build(config, task.shape)
+    batch = task.source(config.n_critic, config.batch_size).batch
+    target = jax.eval_shape(lambda: algorithm.init(jax.random.key(config.seed), batch))
+    return algorithm, checkpoint.restore(folder / "checkpoints", target).state

@@ -1,0 +1,87 @@
+"""Draws samples from a finished or running run.
+
+`.npy` holds float32 [num, *D], images in [-1, 1]; `.png` is a grid of images, or a scatter plot of
+points. With --interpolate K each of the num rows is a path of K samples from one latent to another:
+along a great circle for normal latents (every point of it is as likely as its ends), along a
+straight line for bounded ones. The samples come from the newest whole checkpoint.
+"""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jwgan import report
+from jwgan.run import options, reading, xla
+from jwgan.run.options import option
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Options of `sample`."""
+
+    run_dir: str = option("", "the run's directory")
+    num: int = option(100, "how many samples, or paths with --interpolate")
+    out: str = option("samples.png", "file to write, .npy or .png")
+    seed: int = option(0, "of the latents")
+    interpolate: int = option(0, "samples on each path between two latents; 0: no paths")
+    trial: int = option(0, "which one of a run with --seeds or --sweep, counted from 0")
+
+
+def paths(start: Any, end: Any, num: int) -> Any:
+    """Latents [P, num, *Z] from start [P, *Z] to end [P, *Z]."""
+    t = np.linspace(0.0, 1.0, num).reshape(1, num, *[1] * (start.ndim - 1))
+    start, end = np.asarray(start)[:, None], np.asarray(end)[:, None]
+    if max(abs(start).max(), abs(end).max()) <= 1:  # a bounded prior: stay in its box
+        return (1 - t) * start + t * end
+    return np.cos(t * np.pi / 2) * start + np.sin(t * np.pi / 2) * end
+
+
+def draw(algorithm: Any, state: Any, config: Config) -> Any:
+    """Samples [num, *D], or [num * interpolate, *D] path after path."""
+    key = jax.random.key(config.seed)
+    z = algorithm.prior(key, config.num)
+    if config.interpolate:
+        end = algorithm.prior(jax.random.fold_in(key, 1), config.num)
+        z = jnp.asarray(paths(z, end, config.interpolate), z.dtype).reshape(-1, *z.shape[1:])
+    generate = jax.jit(algorithm.generate)
+    return np.concatenate([generate(state, z[i : i + 500]) for i in range(0, len(z), 500)])
+
+
+def write(x: Any, out: pathlib.Path, task: Any, columns: int | None) -> None:
+    """Samples as an array file or a picture."""
+    if out.suffix == ".npy":
+        np.save(out, x)
+    elif task.problem is None:
+        report.save_png(out, report.image_grid(x, columns=columns))
+    else:
+        report.save_png(out, report.scatter(task.held_out[:2000], x))
+
+
+def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __doc__) -> None:
+    """The command `sample RUN_DIR`.
+
+    Args:
+      find: from a run's description to its experiment.
+      argv: command line, `sys.argv[1:]` by default.
+      doc: what --help says.
+    """
+    config = options.parse(Config, argv, doc or "", positional="run_dir")
+    xla.use_compilation_cache()
+    out = pathlib.Path(config.out)
+    try:
+        if out.suffix not in (".npy", ".png"):
+            raise ValueError(f"out is {config.out!r}: give a name ending in .npy or .png")
+        if config.num < 1 or config.interpolate < 0:
+            raise ValueError(
+                f"num is {config.num}, interpolate {config.interpolate}: give num >= 1"
+            )
+        task, algorithm, state = reading.read_run(pathlib.Path(config.run_dir), find, config.trial)
+        x = draw(algorithm, state, config)
+        write(x, out, task, config.interpolate or None)
+    except (ValueError, OSError) as error:
+        options.fail(error)
+    print(f"{len(x)} samples of shape {x.shape[1:]} from step {int(state.step)} in {out}")

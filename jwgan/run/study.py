@@ -1,0 +1,117 @@
+"""The shell of the experiments that end in a picture and a page rather than in a trained run.
+
+Such a module has a docstring, a Config, `measure(config) -> figures`, and
+`page(result) -> Report`; `run` does the rest: checks, a folder, files, the table on the terminal.
+"""
+
+import dataclasses
+import json
+import math
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from jwgan import report
+from jwgan.report import article
+from jwgan.run import directory, options, xla
+
+
+class Report(NamedTuple):
+    """What a page shows.
+
+    Attributes:
+      title: of the page.
+      blocks: of `jwgan.article`.
+      pictures: {name: PNG file}, also written beside the page.
+      table: (head, rows) for the terminal.
+    """
+
+    title: str
+    blocks: list[Any]
+    pictures: dict[str, bytes]
+    table: tuple[Sequence[str], Sequence[Sequence[str]]]
+
+
+def run(
+    config: Any,
+    name: str,
+    doc: str,
+    measure: Callable[[Any], dict[str, Any]],
+    page: Callable[[dict[str, Any]], Report],
+) -> None:
+    """Measures, writes result.json, the pictures and report.html, prints the table or JSON."""
+    try:
+        options.check_numbers(config)
+        folder = _folder(config.out, name)
+    except ValueError as error:
+        options.fail(error)
+    xla.use_compilation_cache()
+    began, began_cpu = time.perf_counter(), time.process_time()
+    figures = measure(config)
+    spent = {
+        "seconds": round(time.perf_counter() - began, 2),
+        "cpu_seconds": round(time.process_time() - began_cpu, 2),
+    }
+    chosen = dataclasses.asdict(config)
+    del chosen["out"], chosen["json"]
+    result = {**chosen, **spent, **figures}
+    _write(folder, name, doc, result, page(result), config.json)
+
+
+def _folder(out: str | None, name: str) -> pathlib.Path:
+    """Where to write: `out`, which must be new or empty, or the next runs/NAME-K."""
+    root = pathlib.Path("runs")
+    numbers = directory.numbered(root, name)
+    folder = pathlib.Path(out) if out else root / f"{name}-{max(numbers, default=0) + 1}"
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"out is {folder}: something is there already; give another --out")
+    return folder
+
+
+def _write(
+    folder: pathlib.Path, name: str, doc: str, result: dict, told: Report, as_json: bool
+) -> None:
+    report.write_json(folder / "result.json", result)
+    for picture, png_file in told.pictures.items():
+        (folder / f"{picture}.png").write_bytes(png_file)
+    blocks = [
+        *told.blocks,
+        article.Heading("To repeat it"),
+        article.Code(f"python -m experiments.{name}"),
+        article.Paragraph(f"It took {result['cpu_seconds']} s of one processor core here."),
+    ]
+    over = f"jwgan · {doc.strip().splitlines()[0].split(':')[0]}"
+    page = folder / "report.html"
+    page.write_text(article.render(told.title, over, blocks), encoding="utf-8")
+    if as_json:
+        print(json.dumps(result))
+        return
+    print(text_table(*told.table))
+    print(f"report: {page}")
+
+
+def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns under one another, for a terminal."""
+    lines = [list(map(str, line)) for line in (head, *rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        for line in lines
+    )
+
+
+def shown(value: float, digits: int = 3) -> str:
+    """A figure in a table; nothing where there is none."""
+    return "" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def verdicts(holds: dict[str, bool]) -> tuple[tuple[str, str], list[list[str]]]:
+    """Head and rows of a criterion's parts."""
+    words = [[name.replace("_", " "), "holds" if good else "fails"] for name, good in holds.items()]
+    return ("part", "measured"), words
+
+
+def criterion(doc: str) -> str:
+    """The docstring's last paragraph, which was written before the run."""
+    return " ".join(doc.strip().split("\n\n")[-1].split())

@@ -1,0 +1,122 @@
+"""Several runs in one program: --seeds K, --sweep NAME=A,B,C, and the grid of both.
+
+A trial is one run: a seed and one value of each number that is swept. Trials train side by side
+(`jwgan.many`); each is the run that its own options would be alone.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from jwgan import many
+from jwgan.run import options
+
+MOST = 4096  # trials of one run
+
+
+class Trial(NamedTuple):
+    """One of the runs."""
+
+    label: str  # "seed 3, weight 10"
+    setting: str  # "weight 10"; "" without a sweep
+    config: Any  # its own options, as if it were run alone
+
+    def described(self, swept: Sequence[str]) -> dict[str, Any]:
+        """As config.json keeps it."""
+        numbers = {name: getattr(self.config, name) for name in swept}
+        return {"label": self.label, "setting": self.setting, "seed": self.config.seed, **numbers}
+
+
+def several(config: Any) -> bool:
+    """Whether the options ask for more than one run, or for one in a sweep."""
+    return config.seeds > 1 or bool(config.sweep)
+
+
+def candidates(config: Any) -> list[str]:
+    """Names of the options that a sweep may name: real numbers, and n_critic."""
+    names = [
+        field.name
+        for field in dataclasses.fields(config)
+        if options.value_type(field.type) is float and field.name not in options.FREE
+    ]
+    return ["n_critic", *names]
+
+
+def parse_sweep(config: Any) -> dict[str, list[Any]]:
+    """{option: values} of "weight=1,10 n_critic=1,5".
+
+    Raises:
+      ValueError: an option cannot be swept, occurs twice, or a value is no number.
+    """
+    found: dict[str, list[Any]] = {}
+    for part in config.sweep.split():
+        name, equals, text = part.partition("=")
+        name = name.lstrip("-").replace("-", "_")
+        if not equals or not text:
+            raise ValueError(f"sweep is {part!r}: give NAME=VALUE,VALUE,..., as in weight=1,10")
+        if name not in candidates(config):
+            raise ValueError(f"sweep names {name!r}: {can_be_swept(candidates(config))}")
+        if name in found:
+            raise ValueError(f"sweep names {name!r} twice: give all its values at once")
+        kind = int if name == "n_critic" else float
+        try:
+            found[name] = [kind(value) for value in text.split(",")]
+        except ValueError as error:
+            raise ValueError(f"sweep is {part!r}: give numbers, as in {name}=1,10") from error
+        if len(set(found[name])) < len(found[name]):
+            raise ValueError(f"sweep is {part!r}: give each value once")
+    return found
+
+
+def count(config: Any) -> int:
+    """How many trials the options make."""
+    return config.seeds * math.prod(map(len, parse_sweep(config).values()))
+
+
+def devices(config: Any) -> int | None:
+    """How many are asked for. Trials in turn have one: on a CPU each fills it (measured)."""
+    return 1 if config.devices is None and config.at_once else config.devices
+
+
+def can_be_swept(names: Sequence[str]) -> str:
+    return f"what can be swept here is {', '.join(names)}; other options give shapes or files"
+
+
+def of(config: Any) -> list[Trial]:
+    """The trials, the seeds of a setting one after another.
+
+    Raises:
+      ValueError: the sweep is none, or a trial's options are.
+    """
+    swept = parse_sweep(config)
+    found = []
+    if count(config) > MOST:
+        raise ValueError(f"seeds and sweep make {count(config)} trials: give at most {MOST}")
+    axes = many.grid(seed=range(config.seed, config.seed + config.seeds), **swept)
+    for row in zip(*axes.values(), strict=True):
+        numbers = dict(zip(axes, row, strict=True))
+        own = dataclasses.replace(config, seeds=1, sweep="", **numbers)
+        options.check(own)
+        words = [f"{name} {value:g}" for name, value in numbers.items() if name != "seed"]
+        seed = [f"seed {own.seed}"] if config.seeds > 1 or not words else []
+        found.append(Trial(", ".join(seed + words), ", ".join(words), own))
+    return found
+
+
+def check(config: Any) -> None:
+    """Raises ValueError for options that several runs in one program do not have."""
+    alone = "or run them one by one"
+    refused = {
+        "stream": (config.stream, f"a stream's order is one seed's; hold the data, {alone}"),
+        "distributed": (config.distributed or config.coordinator, f"use one machine, {alone}"),
+        "w1_every": (config.w1_every, f"it looks at a single run; leave it out, {alone}"),
+        "on_nonfinite": (
+            config.on_nonfinite != "stop",
+            f"a trial whose figures are not finite is marked and the others go on; {alone}",
+        ),
+    }
+    for name, (given, remedy) in refused.items():
+        if given:
+            value = getattr(config, name)
+            raise ValueError(f"{name} is {value!r} with --seeds or --sweep: {remedy}")

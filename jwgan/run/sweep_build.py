@@ -1,0 +1,107 @@
+"""A sweep as one algorithm, with one source, on one mesh."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jwgan import many, wrappers
+from jwgan.run import sweep, xla
+
+
+def make_mesh(trials: int, num: int | None) -> Any:
+    """`num` devices that so many trials are divided among; None for a single one.
+
+    By default as many as divide the trials: of the accelerators, or of the CPU's devices, which
+    `launch.use_cores` makes.
+
+    Raises:
+      ValueError: if there are fewer devices than asked for, or they do not divide the trials.
+    """
+    there = jax.devices()
+    at_most = len(there) if jax.default_backend() != "cpu" else min(len(there), xla.cores())
+    if num is None:
+        num = xla.largest_divisor(trials, at_most)
+    if not 1 <= num <= len(there):
+        raise ValueError(f"devices is {num}: there are {len(there)}; give at most so many")
+    if trials % num:
+        raise ValueError(f"devices is {num}: give a divisor of the {trials} trials")
+    return jax.sharding.Mesh(there[:num], ("trial",)) if num > 1 else None
+
+
+class Many(NamedTuple):
+    """All trials as one; what their run has beside what a single one has."""
+
+    task: Any
+    trials: list[sweep.Trial]
+    swept: list[str]  # names of the options
+    algorithm: Any  # `many.over`
+    each: Callable[..., Any]  # `many.each`
+    source: Any
+    keys: Any  # [K]
+    mesh: Any = None  # of the devices among which they are divided
+
+
+def assemble(config: Any, build: Callable, task: Any) -> Many:
+    """Builds the trials as one algorithm, with one source.
+
+    Raises:
+      ValueError: a number cannot be swept in this experiment, or a trial's build refuses it.
+    """
+    trials, swept = sweep.of(config), list(sweep.parse_sweep(config))
+    settings = {name: [getattr(m.config, name) for m in trials] for name in swept}
+    base = trials[0].config
+
+    def make(**numbers: Any) -> Any:
+        algorithm = build(dataclasses.replace(base, **numbers), task.shape)
+        if "n_critic" not in numbers:
+            return algorithm
+        return wrappers.with_n_critic(algorithm, numbers["n_critic"])
+
+    mesh = make_mesh(len(trials), sweep.devices(config))
+    mapped = many.in_turn(config.at_once) if config.at_once else jax.vmap
+    if mesh:
+        mapped = many.divided(mesh, mapped)
+    algorithm = many.over(make, settings, mapped)
+    source = many.drawn(
+        lambda n: task.source(n, base.batch_size), [m.config.n_critic for m in trials], mapped
+    )
+    keys = many.keys(m.config.seed for m in trials)
+    if not _can_be_traced(make, swept, source.batch):
+        good = [n for n in sweep.candidates(config) if _can_be_traced(make, [n], source.batch)]
+        bad = ", ".join(name for name in swept if name not in good)
+        raise ValueError(f"sweep names {bad!r}: {sweep.can_be_swept(good)}")
+    each = many.each(make, settings, mapped)
+    return Many(task, trials, swept, algorithm, each, source, keys, mesh)
+
+
+def placed(state: Any, mesh: Any) -> Any:
+    """A state of all trials, as a checkpoint gives it, each part on its device."""
+    if mesh is None:
+        return state
+    spec = jax.sharding.PartitionSpec(*mesh.axis_names)
+    return jax.device_put(state, jax.sharding.NamedSharding(mesh, spec))
+
+
+def _can_be_traced(make: Callable, names: Sequence[str], batch: Any) -> bool:
+    """Whether a run can be built with these numbers unknown."""
+
+    def step(numbers: dict[str, Any]) -> Any:
+        one, x = make(**numbers), jnp.zeros(batch.shape, batch.dtype)
+        return one.step(one.init(jax.random.key(0), x), x)
+
+    kinds = {name: jnp.int32 if name == "n_critic" else jnp.float32 for name in names}
+    try:
+        jax.eval_shape(step, {name: jax.ShapeDtypeStruct((), kind) for name, kind in kinds.items()})
+    except (jax.errors.JAXTypeError, TypeError, ValueError):
+        return False
+    return True
+
+
+def summary(values: Sequence[float]) -> dict[str, float]:
+    """Median and quartiles."""
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75]).round(4).tolist()
+    return {"median": middle, "lower_quartile": low, "upper_quartile": high}

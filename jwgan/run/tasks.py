@@ -1,0 +1,162 @@
+"""What an experiment trains on: the names of the command line, and the data behind them.
+
+Importing this file is cheap; loading a task is not.
+"""
+
+import functools
+import hashlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jwgan import data, sources
+from jwgan.data import streams
+from jwgan.problems import gaussians, rolls
+from jwgan.run.options import Config, one_of
+
+
+class Task(NamedTuple):
+    """Data to train on and the truth to compare with.
+
+    Attributes:
+      name: the name on the command line.
+      shape: D, of one sample.
+      source: `(n_critic, batch_size, mesh=None) -> jwgan.sources.Source`.
+      held_out: real samples [N, *D] that training never sees.
+      dataset: `jwgan.data.Dataset` of an image task, else None.
+      problem: `jwgan.problems.Problem` of a synthetic world, else None.
+      checksum: sha256 of the training data, "" for a synthetic world.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    source: Callable[..., Any]
+    held_out: Any
+    dataset: Any = None
+    problem: Any = None
+    checksum: str = ""
+
+
+TFDS = "tfds/"  # and a name as TFDS has it
+IMAGES = ("digits", "mnist", "fashion_mnist", "folder")
+WORLDS = ("eight_gaussians", "twenty_five_gaussians", "ring", "swiss_roll")
+
+
+def load_images(
+    name: str, data_dir: str | None = None, image_size: int | None = None, channels: int = 1
+) -> Task:
+    """An image task by name; `image_size` pads or resizes, and is needed for a folder."""
+    loaders: dict[str, Callable[[], Any]] = {
+        "digits": lambda: data.digits(),
+        "mnist": lambda: data.mnist(data_dir),
+        "fashion_mnist": lambda: data.fashion_mnist(data_dir),
+        "folder": lambda: _folder(data_dir, image_size, channels),
+    }
+    if name.startswith(TFDS):
+        dataset = data.from_tfds(name.removeprefix(TFDS), data_dir)
+    else:
+        dataset = loaders[one_of("dataset", name, [*loaders, f"{TFDS}NAME"])]()
+    if image_size and dataset.images.shape[1] != image_size:
+        test = dataset.test_images
+        dataset = dataset._replace(
+            images=data.resize(dataset.images, image_size),
+            test_images=None if test is None else data.resize(test, image_size),
+        )
+    images = dataset.images
+    return Task(
+        name=name,
+        shape=images.shape[1:],
+        source=lambda n_critic, batch_size, mesh=None: sources.from_array(
+            images, n_critic=n_critic, batch_size=batch_size, mesh=mesh
+        ),
+        held_out=images if dataset.test_images is None else dataset.test_images,
+        dataset=dataset,
+        checksum=data.checksum(images),
+    )
+
+
+def stream_images(
+    name: str, data_dir: str | None, image_size: int | None, channels: int, seed: int
+) -> Task:
+    """An image task whose batches are read on the host while the device trains.
+
+    A folder's images are decoded when they are needed; the first thousand of them stand for the
+    data in figures. Other data sets are read once and kept on the host.
+    """
+    size = image_size or 32
+    if name.startswith(TFDS):
+        tfds_rows = streams.TFDSRows(
+            name.removeprefix(TFDS), data_dir, image_size=size, channels=channels
+        )
+        files = sorted(tfds_rows.folder.iterdir())
+        rows: Any = tfds_rows
+        task = _streamed_task(name, rows, files, str(tfds_rows.folder))
+    elif name == "folder":
+        rows = streams.FolderRows(_path(data_dir), size, channels)
+        task = _streamed_task(name, rows, rows.paths, str(data_dir))
+    else:
+        task = load_images(name, data_dir, image_size, channels)
+        rows = task.dataset.images
+    return task._replace(
+        source=lambda n_critic, batch_size, mesh=None: streams.from_rows(
+            rows, n_critic=n_critic, batch_size=batch_size, seed=seed, mesh=mesh
+        )
+    )
+
+
+def _streamed_task(name: str, rows: Any, files: list[Any], path: str) -> Task:
+    """A task but for its source; the checksum is of the files' names and sizes."""
+    shown = np.stack([rows[i] for i in range(min(len(rows), 1000))])
+    listing = "".join(f"{file.name} {file.stat().st_size}\n" for file in files)
+    return Task(
+        name=name,
+        shape=shown.shape[1:],
+        source=functools.partial(sources.from_array, shown),
+        held_out=shown,
+        dataset=data.Dataset(name=name, images=shown, source=path),
+        checksum=hashlib.sha256(listing.encode()).hexdigest(),
+    )
+
+
+def _path(data_dir: str | None) -> str:
+    if not data_dir:
+        raise ValueError("data_dir is None: give --data-dir, the folder of images")
+    return data_dir
+
+
+def _folder(data_dir: str | None, image_size: int | None, channels: int) -> Any:
+    return data.folder(_path(data_dir), image_size=image_size or 32, channels=channels)
+
+
+def load_world(name: str) -> Task:
+    """A 2-D world by name, drawn fresh for every batch."""
+    worlds = {
+        "eight_gaussians": gaussians.eight_gaussians,
+        "twenty_five_gaussians": gaussians.twenty_five_gaussians,
+        "ring": gaussians.ring,
+        "swiss_roll": rolls.swiss_roll,
+    }
+    problem = worlds[one_of("world", name, worlds)]()
+    return Task(
+        name=name,
+        shape=(2,),
+        source=lambda n_critic, batch_size, mesh=None: sources.from_sampler(
+            problem.sample, n_critic=n_critic, batch_size=batch_size
+        ),
+        # a key no run is given: the truth is the same for every run
+        held_out=np.asarray(problem.sample(jax.random.key(2**31 - 1), 4000)),
+        problem=problem,
+    )
+
+
+# --- the run --------------------------------------------------------------------------------------
+
+
+def from_config(config: Config) -> Any:
+    """The image task that the options name."""
+    size = config.image_size
+    if config.stream:
+        return stream_images(config.dataset, config.data_dir, size, config.channels, config.seed)
+    return load_images(config.dataset, config.data_dir, size, config.channels)

@@ -1,0 +1,86 @@
+"""XLA's settings: the compilation cache, the CPU's libraries, CPU cores as devices.
+
+XLA reads its flags when the first array is made, not when jax is imported: whoever calls these
+functions first is in time.
+"""
+
+import contextlib
+import importlib.metadata
+import os
+import pathlib
+
+import jax
+
+CACHE_NOTE = """
+Compiled programs are kept in ~/.cache/jwgan/jax, at most 1 GB of them (the oldest go first), or in
+the folder that JAX_COMPILATION_CACHE_DIR names; JAX_ENABLE_COMPILATION_CACHE=false keeps none.
+"""
+CACHE_BYTES = 2**30
+
+
+def use_compilation_cache() -> None:
+    """Keeps compiled programs as `CACHE_NOTE` says; only the user can read or write them."""
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    folder = pathlib.Path.home() / ".cache" / "jwgan" / "jax"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        trim(folder, CACHE_BYTES)
+    except OSError:
+        return  # no home to write to: the run compiles, as it would at a first start
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+def trim(folder: pathlib.Path, limit: int) -> None:
+    """Removes the oldest files until the rest have at most `limit` bytes."""
+    files = [(path.stat(), path) for path in folder.iterdir() if path.is_file()]
+    total = 0
+    for stat, path in sorted(files, key=lambda pair: -pair[0].st_mtime):
+        total += stat.st_size
+        if total > limit:
+            path.unlink(missing_ok=True)
+
+
+FUSION = "xla_cpu_experimental_ynn_fusion_type"
+
+
+def is_measured_jaxlib() -> bool:
+    """Whether XLA has the experimental option in the form that was measured."""
+    return importlib.metadata.version("jaxlib").startswith(("0.10.", "0.11.", "0.12."))
+
+
+def use_eigen() -> None:
+    """Has XLA:CPU run convolutions and matrix products in Eigen instead of YNNPACK.
+
+    YNNPACK, the default from jaxlib 0.10 to 0.12, runs convolutions of up to 64 channels on one
+    core, and small products slowly. XLA ends the process at flags that it does not know: this one
+    is set for known versions only, and never against the user's own choice.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if is_measured_jaxlib() and FUSION not in flags:
+        ours = f"--{FUSION}=-individual_convolution,-individual_dot"
+        os.environ["XLA_FLAGS"] = f"{flags} {ours}".strip()
+
+
+def use_cores(count: int, num: int | None) -> None:
+    """Has XLA make `num` devices of a CPU for so many trials, by default of the cores it has.
+
+    Small programs keep one core busy, and those of different trials need not talk. Never against
+    the user's own choice, and without effect once an array was made.
+    """
+    num = largest_divisor(count, cores()) if num is None else num
+    own = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    own = own or "JAX_NUM_CPU_DEVICES" in os.environ
+    if num > 1 and not own:
+        with contextlib.suppress(RuntimeError):  # too late: the devices are made
+            jax.config.update("jax_num_cpu_devices", num)
+
+
+def largest_divisor(number: int, at_most: int) -> int:
+    """The largest divisor of a number that is at most so much."""
+    return next(n for n in range(max(at_most, 1), 0, -1) if number % n == 0)
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

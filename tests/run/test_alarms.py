@@ -1,0 +1,99 @@
+"""The alarm: its sums add up, and each kind of trouble is warned of, and only that one."""
+
+import math
+
+import numpy as np
+import pytest
+
+from jwgan.run import alarms
+
+RNG = np.random.default_rng(0)
+
+
+def info(length=50, estimate=1.0, critic=1.0, generator=1.0, **more):
+    """Figures of a healthy stretch, scattered by 10 %."""
+    scatter = lambda x: x * (1 + 0.1 * RNG.standard_normal(length))
+    return {
+        "wasserstein_estimate": scatter(estimate),
+        "critic_gradient_norm": scatter(critic),
+        "generator_gradient_norm": scatter(generator),
+        **{name: np.asarray(values) for name, values in more.items()},
+    }
+
+
+def sums(**kwargs):
+    return alarms.add(alarms.EMPTY, info(**kwargs))
+
+
+HEALTHY = {"coverage": 0.9, "coverage_of_real": 0.97, "held_out_gap": 0.05}
+
+
+def judged(health=HEALTHY, **recent):
+    return alarms.judge(sums(), sums(**recent), health)
+
+
+def test_nothing_is_said_of_a_healthy_run():
+    assert judged() == {}
+    assert judged(estimate=0.01) == {}  # the estimate tends to 0 in a good run
+    assert judged(k=np.linspace(0.3, 0.4, 50)) == {}
+    assert judged(k=np.linspace(0.3, 0.4, 50), estimate=-1.0) == {}  # BEGAN's balance
+
+
+@pytest.mark.parametrize(
+    ("kind", "recent"),
+    [
+        ("critic_gradient_norm_explodes", {"critic": 1e4}),
+        ("generator_gradient_norm_explodes", {"generator": 1e4}),
+        ("generator_gradient_norm_vanishes", {"generator": 1e-6}),
+        ("estimate_explodes", {"estimate": 1e4}),
+        ("estimate_negative", {"estimate": -1.0}),
+        ("k_at_bound", {"k": np.zeros(50)}),
+        ("k_at_bound", {"k": np.ones(50)}),
+    ],
+)
+def test_each_trouble_by_its_name(kind, recent):
+    assert set(judged(**recent)) == {kind}
+
+
+def test_samples():
+    assert set(judged(HEALTHY | {"coverage": 0.1})) == {"collapse"}
+    assert set(judged(HEALTHY | {"held_out_gap": 0.8})) == {"memorised"}
+    assert "cover 10% of what real data do" in judged(HEALTHY | {"coverage": 0.097})["collapse"]
+
+
+def test_before_the_first_stretch_only_samples_speak():
+    assert alarms.judge({}, {}, HEALTHY) == {}
+    assert set(alarms.judge({}, sums(critic=1e9), HEALTHY | {"coverage": 0.0})) == {"collapse"}
+
+
+def test_a_critic_whose_gradient_vanishes_is_no_alarm():
+    """A critic at its optimum has a small one."""
+    assert judged(critic=1e-6) == {}
+
+
+def test_one_spike_is_not_a_trend():
+    recent = info()
+    recent["critic_gradient_norm"][3] = 1e9
+    assert alarms.judge(sums(), alarms.add(alarms.EMPTY, recent), HEALTHY) == {}
+
+
+def test_sums_of_pieces_are_the_sums_of_the_whole():
+    whole = info(k=RNG.uniform(0, 1, 50))
+    pieces = alarms.EMPTY
+    for i in range(0, 50, 10):
+        pieces = alarms.add(pieces, {name: x[i : i + 10] for name, x in whole.items()})
+    expected = alarms.add(alarms.EMPTY, whole)
+    assert pieces == pytest.approx(expected)
+    assert expected["count"] == 50
+    assert expected["estimate"] == pytest.approx(whole["wasserstein_estimate"].sum())
+    assert expected["k_low"] == whole["k"].min()
+    assert expected["k_high"] == whole["k"].max()
+    mean = expected["critic_gradient_norm"] / 50
+    assert math.exp(mean) == pytest.approx(np.exp(np.log(whole["critic_gradient_norm"]).mean()))
+
+
+def test_the_thresholds_count():
+    recent = sums(critic=5.0)
+    assert alarms.judge(sums(), recent, HEALTHY) == {}
+    strict = alarms.Thresholds(growth=2.0)
+    assert set(alarms.judge(sums(), recent, HEALTHY, strict)) == {"critic_gradient_norm_explodes"}
