@@ -56,7 +56,6 @@ from jwgan.run.options import option
 
 MEMBERS = ("wgan_gp", "began")
 PRECISIONS = ("float32", "bfloat16")
-STEPS = 100_000
 NO_LIBTPU = (
     'libtpu is not installed; pip install "jax[tpu]", of the version of jax that is here, into a '
     "separate environment"
