@@ -15,8 +15,8 @@ from experiments.readme import training
 from jwgan.run import launch, options
 from jwgan.run import sample as run_sample
 
-HERE = pathlib.Path(launch.__file__).parent
-RUNS = {path.stem for path in HERE.glob("*.py") if "\n    launch.main(" in path.read_text()}
+HERE = pathlib.Path(toy2d.__file__).parent
+RUNS = {path.stem for path in HERE.glob("*.py") if "\nEXPERIMENT = " in path.read_text()}
 IMAGES = sorted(RUNS - {"toy2d"})
 
 
@@ -71,7 +71,7 @@ def run(tmp_path_factory):
 
 
 def draw(*argv):
-    sample.main([str(word) for word in argv])
+    run_sample.main(sample.find, [str(word) for word in argv])
 
 
 def test_samples_of_a_run(run, tmp_path, capsys):

@@ -10,7 +10,6 @@ import re
 import resource
 import subprocess
 import sys
-from html.parser import HTMLParser
 
 import hypothesis
 import jax
@@ -19,6 +18,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from hypothesis import strategies as st
+from outline import Outline
 
 from jwgan import report
 from jwgan.report import chart, page, pictures
@@ -398,33 +398,6 @@ def test_import_is_light():
 # --- the page
 
 
-class Outline(HTMLParser):
-    """Fails on tags that do not nest; collects text, tags and attributes."""
-
-    VOID = frozenset({"meta", "wbr", "input", "line", "path", "br", "img"})
-
-    def __init__(self, text):
-        super().__init__(convert_charrefs=True)
-        self.open, self.tags, self.attributes, self.text = [], [], [], ""
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
 
 
 EVIL = "<script>alert('x')</script>\"'&amp;"

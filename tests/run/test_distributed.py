@@ -17,8 +17,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import toy2d
-from jwgan.run import launch, sample
+from experiments import sample, toy2d
+from jwgan.run import launch, reading
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TOLERANCE = 1e-4
@@ -66,7 +66,7 @@ def finish(processes):
 
 
 def parameters(folder):
-    _, _, state = sample.read_run(folder)
+    _, _, state = reading.read_run(folder, sample.find)
     return jax.tree.leaves(jax.device_get((state.critic.params, state.generator.params)))
 
 

@@ -14,18 +14,24 @@ import jax
 import numpy as np
 import pytest
 from fuzz import CASES, ROOT, attempt, both_counts, damaged_json, pick, tree, tried
+from made_data import write_idx
 from PIL import Image
-from test_data import write_idx
 
+from experiments import sample
 from jwgan import data, report
 from jwgan.data import datasets
-from jwgan.run import lifecycle, options, sample, tasks
+from jwgan.run import lifecycle, options, reading
 
-SOURCES = {p.stem: p.read_text() for p in (ROOT / "experiments").glob("*.py")}
+FOLDER = ROOT / "experiments"
+SOURCES = {
+    **{path.stem: path.read_text() for path in FOLDER.glob("*.py")},
+    **{f"{path.parent.name}.__main__": path.read_text() for path in FOLDER.glob("*/__main__.py")},
+    **{f"run.{path.stem}": path.read_text() for path in (ROOT / "jwgan" / "run").glob("*.py")},
+}
 MODULES = {
-    name: importlib.import_module(f"experiments.{name}")
+    name: importlib.import_module(f"{'jwgan' if name.startswith('run.') else 'experiments'}.{name}")
     for name, source in sorted(SOURCES.items())
-    if "\nclass Config" in source and name != "options"
+    if "\nclass Config" in source and name != "run.options"
 }
 POSITIONAL = {n: (re.findall(r'positional="(\w+)"', SOURCES[n]) or [""])[0] for n in MODULES}
 RUNS = [
@@ -111,9 +117,7 @@ def sandbox(tmp_path, monkeypatch):
 
 
 def prepare(name, config):
-    module = MODULES[name]
-    load = getattr(module, "load", tasks.from_config)
-    return lifecycle.prepare(config, module.build, name, module.__doc__, load)
+    return lifecycle.prepare(MODULES[name].EXPERIMENT.named(), config)
 
 
 @both_counts("configurations")
@@ -277,7 +281,7 @@ def test_resume_from_a_damaged_description(kind, count, sandbox):
         path.write_bytes(content)
         with contextlib.redirect_stderr(io.StringIO()):
             _, outcome = attempt(prepare, "toy2d", config)
-            _, drawn = attempt(sample.read_run, path.parent)
+            _, drawn = attempt(reading.read_run, path.parent, sample.find)
         assert drawn != "works", "there is no checkpoint"
         assert tree(path.parent) == {path: content}
         return outcome
@@ -306,7 +310,7 @@ def test_a_damaged_description_is_refused(use, content, sandbox):
         if use == "resume":
             assert attempt(prepare, "toy2d", config)[1] == "refused"
         else:
-            assert attempt(sample.read_run, sandbox / "run")[1] == "refused"
+            assert attempt(reading.read_run, sandbox / "run", sample.find)[1] == "refused"
 
 
 # --- the suite and the package

@@ -27,9 +27,9 @@ from fuzz import (
     tree,
     tried,
 )
+from made_data import idx_bytes, write_idx, write_tfds
+from outline import Outline
 from PIL import Image
-from test_data import idx_bytes, write_idx, write_tfds
-from test_report import Outline
 
 from jwgan import checkpoint, data, report
 from jwgan.checkpoint import leaves

@@ -4,8 +4,10 @@ import gzip
 import json
 import os
 import stat
+import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
@@ -177,32 +179,53 @@ def test_pictures_come_early_and_rarer_later():
 def test_the_compilation_cache_is_private_and_bounded(monkeypatch, tmp_path):
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
     monkeypatch.setenv("HOME", str(tmp_path))
+    before = jax.config.jax_compilation_cache_dir
     xla.use_compilation_cache()
     folder = tmp_path / ".cache" / "jwgan" / "jax"
-    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(folder)
+    assert jax.config.jax_compilation_cache_dir == str(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     for age, size in enumerate([50, 40, 30, 1]):  # from the newest to the oldest
         path = folder / f"{age}"
         path.write_bytes(b"x" * size)
         os.utime(path, (1e9 - age, 1e9 - age))
+    jax.config.update("jax_compilation_cache_dir", before)
     xla.trim(folder, 100)
     assert sorted(path.name for path in folder.iterdir()) == ["0", "1"]
 
 
 @pytest.mark.parametrize(
-    ("flags", "imported", "expected"),
+    ("flags", "expected"),
     [
-        ("", False, "--{}=-individual_convolution,-individual_dot"),
-        ("--xla_a=1", False, "--xla_a=1 --{}=-individual_convolution,-individual_dot"),
-        ("", True, ""),  # XLA has read its flags by then
-        ("--{}=individual_dot", False, "--{}=individual_dot"),
+        ("", "--{}=-individual_convolution,-individual_dot"),
+        ("--xla_a=1", "--xla_a=1 --{}=-individual_convolution,-individual_dot"),
+        ("--{}=individual_dot", "--{}=individual_dot"),
     ],
 )
-def test_eigen_is_chosen_before_jax_only(monkeypatch, flags, imported, expected):
-    name = "xla_cpu_experimental_ynn_fusion_type"
-    monkeypatch.setenv("XLA_FLAGS", flags.format(name))
+def test_eigen_is_chosen_unless_the_user_chose(monkeypatch, flags, expected):
+    monkeypatch.setenv("XLA_FLAGS", flags.format(xla.FUSION))
     monkeypatch.setattr(xla, "is_measured_jaxlib", lambda: True)
-    if not imported:
-        monkeypatch.delitem(sys.modules, "jax")
     xla.use_eigen()
-    assert os.environ["XLA_FLAGS"] == expected.format(name)
+    assert os.environ["XLA_FLAGS"] == expected.format(xla.FUSION)
+    monkeypatch.setattr(xla, "is_measured_jaxlib", lambda: False)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_a=1")
+    xla.use_eigen()
+    assert os.environ["XLA_FLAGS"] == "--xla_a=1"
+
+
+def in_a_new_process(*lines):
+    """What a program prints whose environment has no setting of XLA or jax."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("XLA", "JAX"))}
+    code = "\n".join(("import jax", "from jwgan.run import xla", *lines))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
+    )
+    return done.stdout.split()
+
+
+def test_flags_set_after_the_import_of_jax_are_xlas():
+    """A CPU's devices and XLA's flags are read when the first array is made, not at the import."""
+    lines = ["xla.use_eigen()", "xla.use_cores(8, 4)", "print(len(jax.devices()))"]
+    lines += ["print(xla.FUSION in __import__('os').environ['XLA_FLAGS'])"]
+    assert in_a_new_process(*lines) == ["4", "True"]
+    late = ["print(len(jax.devices()))", "xla.use_cores(8, 4)", "print(len(jax.devices()))"]
+    assert in_a_new_process(*late) == ["1", "1"]

@@ -1,0 +1,72 @@
+"""Small data files of the true formats, which tests write."""
+
+import gzip
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (30, 28, 28), dtype=np.uint8)
+LABELS = (np.arange(30) % 10).astype(np.uint8)
+
+
+def idx_bytes(array):
+    header = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes()
+    return header + array.tobytes()
+
+
+def write_idx(folder, *, separator="-", gz=True, **changed):
+    """The four files; `changed` maps train_images, ... to other arrays or to raw bytes."""
+    parts = {
+        "train_images": IMAGES,
+        "train_labels": LABELS,
+        "t10k_images": IMAGES[:10],
+        "t10k_labels": LABELS[:10],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, value in {**parts, **changed}.items():
+        rank = 3 if part.endswith("images") else 1
+        path = folder / f"{part.replace('_', '-')}{separator}idx{rank}-ubyte{'.gz' * gz}"
+        if isinstance(value, np.ndarray):
+            value = gzip.compress(idx_bytes(value)) if gz else idx_bytes(value)
+        path.write_bytes(value)
+    return folder
+
+
+def write_tfds(dataset, data_dir):
+    """A data set as TFDS prepares it: array_record, PNG images, no TensorFlow."""
+    import tensorflow_datasets as tfds
+
+    def examples(images, labels):
+        for i, image in enumerate(np.rint((images + 1) * 127.5).astype(np.uint8)):
+            png = io.BytesIO()
+            Image.fromarray(image[..., 0]).save(png, "PNG")
+            yield i, {"image": png.getvalue(), "label": int(labels[i])}
+
+    class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        name = dataset.name
+        VERSION = tfds.core.Version("3.0.1")
+
+        def _info(self):
+            features = {
+                "image": tfds.features.Image(shape=dataset.images.shape[1:]),
+                "label": tfds.features.ClassLabel(names=list(dataset.class_names)),
+            }
+            features = tfds.features.FeaturesDict(features)
+            # TFDS's shuffler needs TensorFlow.
+            return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+
+        def _split_generators(self, dl_manager):
+            return {
+                "train": examples(dataset.images, dataset.labels),
+                "test": examples(dataset.test_images, dataset.test_labels),
+            }
+
+        def _generate_examples(self):
+            raise NotImplementedError  # abstract in TFDS; the splits above are used
+
+    builder = Builder(data_dir=str(data_dir), file_format="array_record")
+    builder.download_and_prepare()
+    return Path(builder.data_dir)

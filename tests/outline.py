@@ -1,0 +1,32 @@
+"""What a page consists of, as a parser sees it."""
+
+from html.parser import HTMLParser
+
+
+class Outline(HTMLParser):
+    """Fails on tags that do not nest; collects text, tags and attributes."""
+
+    VOID = frozenset({"meta", "wbr", "input", "line", "path", "br", "img"})
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.tags, self.attributes, self.text = [], [], [], ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
