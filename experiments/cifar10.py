@@ -18,7 +18,7 @@ from typing import Any
 
 import optax
 
-from jwgan import adversarial, objectives, penalties, priors, run
+from jwgan import adversarial, networks, objectives, penalties, priors, run
 from jwgan.models import resnet
 from jwgan.run import option
 
@@ -42,12 +42,11 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
         rate = optax.linear_schedule(config.learning_rate, 0.0, updates)
         return optax.adam(rate, b1=0.0, b2=0.9)
 
-    modes: Any = {"train": {"train": True}, "evaluate": {"train": False}}
     critic = resnet.ResNetCritic(shape, config.width)
     generator = resnet.ResNetGenerator(shape, config.width)
     return adversarial.build(
-        critic=run.player(critic, config, **modes),
-        generator=run.player(generator, config, **modes),
+        critic=run.player(critic, config, **networks.TRAIN_ARGUMENT),
+        generator=run.player(generator, config, **networks.TRAIN_ARGUMENT),
         critic_tx=adam(config.decay_steps * config.n_critic),
         generator_tx=adam(config.decay_steps),
         objective=objectives.wasserstein(),

@@ -12,7 +12,7 @@ import dataclasses
 from typing import Any
 
 import jwgan
-from jwgan import priors, run
+from jwgan import networks, priors, run
 from jwgan.models import dcgan, norms
 from jwgan.run import option
 
@@ -31,10 +31,9 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
         "norm": norms.batch_norm,
         "kernel_init": dcgan.PAPER_INIT,
     }
-    modes = {"train": {"train": True}, "evaluate": {"train": False}}
     algorithm = jwgan.dcgan(
-        run.player(dcgan.DCGANCritic(shape, **common), config, **modes),
-        run.player(dcgan.DCGANGenerator(shape, **common), config, **modes),
+        run.player(dcgan.DCGANCritic(shape, **common), config, **networks.TRAIN_ARGUMENT),
+        run.player(dcgan.DCGANGenerator(shape, **common), config, **networks.TRAIN_ARGUMENT),
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
     )

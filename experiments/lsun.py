@@ -14,7 +14,7 @@ import dataclasses
 from typing import Any
 
 import jwgan
-from jwgan import priors, run
+from jwgan import networks, priors, run
 from jwgan.models import dcgan, norms
 from jwgan.run import option
 
@@ -40,10 +40,9 @@ def build(config: Config, shape: tuple[int, ...]) -> Any:
         "norm": norms.batch_norm,
         "kernel_init": dcgan.PAPER_INIT,
     }
-    modes: Any = {"train": {"train": True}, "evaluate": {"train": False}}
     return jwgan.wgan(
-        run.player(dcgan.DCGANCritic(shape, **common), config, **modes),
-        run.player(dcgan.DCGANGenerator(shape, **common), config, **modes),
+        run.player(dcgan.DCGANCritic(shape, **common), config, **networks.TRAIN_ARGUMENT),
+        run.player(dcgan.DCGANGenerator(shape, **common), config, **networks.TRAIN_ARGUMENT),
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
         c=config.c,

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from jwgan.types import (
+    INIT_FOLD,
     Algorithm,
     Array,
     Batch,
@@ -63,6 +64,23 @@ class AdversarialInfo(NamedTuple):
     critic_gradient_norm: Array  # [], global norm over the parameters
     generator_gradient_norm: Array  # []
     objective: Info  # whatever the objective reports, {} for most
+
+
+def scalars(info: AdversarialInfo) -> Info:
+    """A step's info as one flat dict {name: value}, the objective's own scalars among the rest.
+
+    Args:
+      info: from `step`; its leaves may have leading axes, as a chunk of `loop.train` gives them.
+
+    >>> zero = jnp.zeros(())
+    >>> info = AdversarialInfo(*[zero] * 8, objective={"k": jnp.array(0.25)})
+    >>> flat = scalars(info)
+    >>> flat["k"].item(), "critic_loss" in flat, "objective" in flat
+    (0.25, True, False)
+    """
+    values = info._asdict()
+    own = values.pop("objective")
+    return {**values, **own}
 
 
 def _checked(output: Output, num: int) -> Output:
@@ -119,8 +137,8 @@ def init(
         generator's output is not of the data's shape, or it cannot be evaluated.
     """
     _check_batch(batch)
-    # Keys of the two initialisations must differ from every step's fold_in(key, step).
-    key_critic, key_generator, key_prior = jax.random.split(jax.random.fold_in(key, 2**32 - 1), 3)
+    key_init = jax.random.fold_in(key, INIT_FOLD)
+    key_critic, key_generator, key_prior = jax.random.split(key_init, 3)
     num = batch.shape[1]
     real = jnp.zeros(batch.shape[1:], batch.dtype)
     z = prior(key_prior, num)

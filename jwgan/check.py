@@ -39,8 +39,10 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-# --- exports --------------------------------------------------------------------------------------
-
-
 def one_line(error: BaseException) -> str:
+    """An exception in one line for a message or a log: its class and the start of its text.
+
+    >>> one_line(OSError("disk\nfull"))
+    'OSError: disk full'
+    """
     return f"{type(error).__name__}: " + " ".join(str(error).split())[:300]

@@ -10,10 +10,7 @@ from jax.sharding import Mesh
 from jwgan import sharding
 from jwgan.check import require
 from jwgan.sources import Source
-from jwgan.types import Algorithm
-
-# Steps fold their number, below 2**31, into the key; data and init fold 2**32 - 2 and - 1.
-_RETRY = 2**32 - 3
+from jwgan.types import RETRY_FOLD, Algorithm
 
 
 def _nothing(*args: Any) -> None:
@@ -66,7 +63,7 @@ def with_fresh_key(state: Any, number: int) -> Any:
     def renew(path: Any, leaf: Any) -> Any:
         if jax.tree_util.keystr(path[-1:]) != ".key":
             return leaf
-        fold = lambda key: jax.random.fold_in(jax.random.fold_in(key, _RETRY), number)
+        fold = lambda key: jax.random.fold_in(jax.random.fold_in(key, RETRY_FOLD), number)
         return jax.vmap(fold)(leaf) if leaf.ndim else fold(leaf)
 
     return jax.tree_util.tree_map_with_path(renew, state)

@@ -20,7 +20,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jwgan.check import require
-from jwgan.types import Algorithm, Array, Key, ModelState, Network, Params, Prior
+from jwgan.types import Algorithm, Array, ModelState, Network, Params
 
 Step = Callable[[Any, Array], tuple[Any, Any]]
 AXIS = "data"
@@ -48,15 +48,6 @@ def seeds_mesh(seed_groups: int, devices: Any = None) -> Mesh:
     require(good, "seed_groups", seed_groups, remedy)
     grid = devices.reshape(seed_groups, -1)
     return Mesh(grid, ("seed", AXIS), axis_types=(AxisType.Auto,) * 2)
-
-
-def sharded_prior(prior: Prior, mesh: Mesh) -> Prior:
-    """The same latents, each device making its own rows, where no mesh is ambient."""
-
-    def sample(key: Key, num: int) -> Array:
-        return jax.lax.with_sharding_constraint(prior(key, num), NamedSharding(mesh, P(AXIS)))
-
-    return sample
 
 
 def _check_rows(num: int, devices: int) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jwgan import numerics
 from jwgan.check import require
 from jwgan.types import Array, CriticFn, Key, Penalty
 
@@ -27,15 +28,9 @@ def gradient_square(critic_fn: CriticFn, x: Array) -> Array:  # [B, *D] -> [B]
     return jnp.sum(gradient**2, axis=tuple(range(1, gradient.ndim)))
 
 
-def safe_sqrt(square: Array) -> Array:
-    """sqrt with derivative 0 instead of infinity at 0."""
-    positive = square > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)
-
-
 def gradient_norm(critic_fn: CriticFn, x: Array) -> Array:  # [B, *D] -> [B]
     """Norm of each sample's input gradient, $\\|\\nabla_x D(x_i)\\|_2$; NaN-safe at zero."""
-    return safe_sqrt(gradient_square(critic_fn, x))
+    return numerics.safe_sqrt(gradient_square(critic_fn, x))
 
 
 def interpolate(key: Key, real: Array, fake: Array) -> Array:  # [B, *D] -> [B, *D]
@@ -90,7 +85,7 @@ def gradient_penalty(weight: float | Array = 10.0, target: float | Array = 1.0) 
 
     Reference: Gulrajani et al., 2017, Improved Training of Wasserstein GANs, equation 3.
     """
-    return _penalty(weight, lambda square: (safe_sqrt(square) - target) ** 2)
+    return _penalty(weight, lambda square: (numerics.safe_sqrt(square) - target) ** 2)
 
 
 def squared_hinge_penalty(
@@ -106,7 +101,7 @@ def squared_hinge_penalty(
     Reference: Petzka, Fischer and Lukovnicov, 2018, On the Regularization of Wasserstein GANs,
     equation 8 (WGAN-LP); also Gulrajani et al., 2017, appendix C.
     """
-    hinge = lambda square: jax.nn.relu(safe_sqrt(square) - target) ** 2
+    hinge = lambda square: jax.nn.relu(numerics.safe_sqrt(square) - target) ** 2
     return _penalty(weight, hinge, points)
 
 
@@ -115,7 +110,7 @@ def linear_hinge_penalty(weight: float | Array = 10.0, target: float | Array = 1
 
     The form in which course slides state the constraint before squaring it; kept for comparison.
     """
-    return _penalty(weight, lambda square: jax.nn.relu(safe_sqrt(square) - target))
+    return _penalty(weight, lambda square: jax.nn.relu(numerics.safe_sqrt(square) - target))
 
 
 def divergence_penalty(weight: float | Array = 2.0, power: float | Array = 6.0) -> Penalty:
@@ -167,7 +162,7 @@ def dragan(weight: float | Array = 10.0, target: float | Array = 1.0) -> Penalty
         noise = jax.random.uniform(key_noise, real.shape, real.dtype)
         return interpolate(key_mix, real + 0.5 * real.std() * noise, real)
 
-    return _penalty(weight, lambda square: (safe_sqrt(square) - target) ** 2, points)
+    return _penalty(weight, lambda square: (numerics.safe_sqrt(square) - target) ** 2, points)
 
 
 def total(*penalties: Penalty) -> Penalty:

@@ -17,10 +17,7 @@ from jax.sharding import PartitionSpec as P
 
 from jwgan.check import require
 from jwgan.sharding import over_data
-from jwgan.types import Array, Key
-
-# The step's keys are fold_in(key, step) with step < 2**31; data draw from a key outside them.
-_DATA = 2**32 - 2
+from jwgan.types import DATA_FOLD, Array, Key
 
 
 class Source(NamedTuple):
@@ -87,7 +84,7 @@ def from_array(array: Any, *, n_critic: int, batch_size: int, mesh: Mesh | None 
 
     def batches(operand: Any, key: Key, length: int) -> tuple[Any, Callable[[Any], Array]]:
         rows, epoch, offset = operand
-        data_key = jax.random.fold_in(key, _DATA)
+        data_key = jax.random.fold_in(key, DATA_FOLD)
         index = epoch_positions(data_key, epoch, offset, length * per_step, size)
         return index.reshape(length, n_critic, batch_size), lambda i: over_data(rows[i], 1)
 
@@ -105,7 +102,7 @@ def from_sampler(sample: Callable[[Key, int], Array], *, n_critic: int, batch_si
         return np.int32(first_step)
 
     def batches(operand: Array, key: Key, length: int) -> tuple[Any, Callable[[Any], Array]]:
-        data_key = jax.random.fold_in(key, _DATA)
+        data_key = jax.random.fold_in(key, DATA_FOLD)
 
         def take(step: Array) -> Array:
             x = sample(jax.random.fold_in(data_key, step), num)

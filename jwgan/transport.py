@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy import special
 
+from jwgan import numerics
 from jwgan.check import require
 from jwgan.types import Array, CriticFn, Key
 
@@ -120,8 +121,7 @@ def cones(points: Any, heights: Any) -> CriticFn:
 
 
 def _lengths(vectors: Array) -> Array:  # [..., D] -> [...], gradient 0 at 0
-    square = (vectors**2).sum(axis=-1)
-    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+    return numerics.safe_sqrt((vectors**2).sum(axis=-1))
 
 
 def _distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:  # [N, D], [M, D] -> [N, M]

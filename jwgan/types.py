@@ -22,6 +22,13 @@ CriticFn = Callable[[Array], Array]  # x [B, *D] -> score [B]
 Penalty = Callable[[Key, CriticFn, Array, Array], Array]  # (key, critic_fn, real, fake) -> []
 
 
+# A run has one base key, which never changes. Step t draws from fold_in(key, t), with t < 2**31.
+# Whatever else needs randomness folds in one of these numbers, which no step reaches:
+INIT_FOLD = 2**32 - 1  # adversarial.init: the first parameters of both networks
+DATA_FOLD = 2**32 - 2  # sources: which samples each step is given
+RETRY_FOLD = 2**32 - 3  # loop.with_fresh_key: the base key of a second attempt
+
+
 class Scored(NamedTuple):
     """Output of a critic that says more than its score (EBGAN's pulling-away term needs codes)."""
 

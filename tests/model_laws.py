@@ -13,7 +13,7 @@ BATCH, LATENT = 3, 5
 def network(module, train_argument):
     if not train_argument:
         return networks.from_linen(module)
-    return networks.from_linen(module, train={"train": True}, evaluate={"train": False})
+    return networks.from_linen(module, **networks.TRAIN_ARGUMENT)
 
 
 def shapes(module, x):

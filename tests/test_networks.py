@@ -46,7 +46,7 @@ class NNXNormed(nnx.Module):
 def normed(library):
     if library == "nnx":
         return networks.from_nnx(lambda rngs: NNXNormed(rngs))
-    return networks.from_linen(Normed(), train={"train": True}, evaluate={"train": False})
+    return networks.from_linen(Normed(), **networks.TRAIN_ARGUMENT)
 
 
 def statistics(state):

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jwgan
-from jwgan import loop, many, priors, sources
+from jwgan import loop, many, networks, priors, sources
 from jwgan.metrics import frechet
 from jwgan.models import mlp, norms, robustness
 from jwgan.run import evaluate
@@ -115,7 +115,7 @@ def build(member: str, players: Any) -> Any:
     def network(module: Any) -> Any:
         if isinstance(module, mlp.MLPCritic | mlp.MLPGenerator):
             return jwgan.from_linen(module)
-        return jwgan.from_linen(module, train={"train": True}, evaluate={"train": False})
+        return jwgan.from_linen(module, **networks.TRAIN_ARGUMENT)
 
     settings = MEMBERS[member]
     numbers = {

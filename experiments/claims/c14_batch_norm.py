@@ -10,7 +10,7 @@ import jwgan
 from experiments.claims import ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
 from experiments.claims.worlds import WIDTH
-from jwgan import priors
+from jwgan import networks, priors
 
 CLAIM = Claim(
     title="Batch norm does not belong in a penalised critic, layer norm does",
@@ -57,7 +57,7 @@ def cross_derivative(critic: Any) -> float:
 def measure(seeds: int, quick: bool) -> Measured:
     final, derivative, curves = {}, {}, {}
     for name, module in critics().items():
-        critic = jwgan.from_linen(module, train={"train": True}, evaluate={"train": False})
+        critic = jwgan.from_linen(module, **networks.TRAIN_ARGUMENT)
         _, generator = worlds.players()
         member = jwgan.wgan_gp(
             critic, generator, prior=priors.normal(worlds.LATENT), b1=0.5, weight=0.1

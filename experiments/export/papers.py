@@ -47,7 +47,7 @@ class Setting(NamedTuple):
 
 def _network(module: Any) -> Network:
     """Of a module that takes `train`."""
-    return networks.from_linen(module, train={"train": True}, evaluate={"train": False})
+    return networks.from_linen(module, **networks.TRAIN_ARGUMENT)
 
 
 def _dcgan(

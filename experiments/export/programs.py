@@ -18,18 +18,16 @@ import numpy as np
 from jax.extend import core
 from jax.interpreters import partial_eval
 
+from jwgan import numerics
+
 # --- flat programs --------------------------------------------------------------------------------
-
-
-def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def plain_leaves(tree: Any) -> list[Any]:
     """The leaves of arrays or shapes, typed keys as their uint32 data."""
 
     def plain(leaf: Any) -> Any:
-        if not _is_key(leaf):
+        if not numerics.is_key(leaf):
             return leaf
         shape = isinstance(leaf, jax.ShapeDtypeStruct)
         return jax.eval_shape(jax.random.key_data, leaf) if shape else jax.random.key_data(leaf)
@@ -48,7 +46,7 @@ def flat(function: Callable[..., Any], *examples: Any) -> tuple[Callable[..., li
         arguments = [
             structure.unflatten(
                 [
-                    jax.random.wrap_key_data(x) if _is_key(leaf) else x
+                    jax.random.wrap_key_data(x) if numerics.is_key(leaf) else x
                     for x, leaf in zip(values, leaves, strict=True)
                 ]
             )

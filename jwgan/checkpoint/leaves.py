@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jwgan.check import printable
+from jwgan.numerics import is_key
 
 _SCALARS = (bool, int, float, complex)
 
@@ -47,8 +48,8 @@ def host(state: Any) -> list[Leaf]:
     """The leaves on the host, copied: the state may be donated while they are being written."""
     leaves = _flat(state)
     kinds = [_kind(path, leaf) for path, leaf in leaves.items()]
-    impls = [str(jax.random.key_impl(leaf)) if _is_key(leaf) else None for leaf in leaves.values()]
-    data = [jax.random.key_data(leaf) if _is_key(leaf) else leaf for leaf in leaves.values()]
+    impls = [str(jax.random.key_impl(leaf)) if is_key(leaf) else None for leaf in leaves.values()]
+    data = [jax.random.key_data(leaf) if is_key(leaf) else leaf for leaf in leaves.values()]
     arrays = [np.array(array, order="C") for array in jax.device_get(data)]
     return [Leaf(*fields) for fields in zip(leaves, kinds, impls, arrays, strict=True)]
 
@@ -62,16 +63,12 @@ def _kind(path: str, leaf: Any) -> str:
     """A leaf's type in words, concrete or abstract; raises if it is nothing that can be kept."""
     if type(leaf) in _SCALARS and not (type(leaf) is int and not -(2**63) <= leaf < 2**64):
         return type(leaf).__name__
-    if _is_key(leaf) or (hasattr(leaf, "dtype") and jnp.isdtype(leaf.dtype, ("bool", "numeric"))):
+    if is_key(leaf) or (hasattr(leaf, "dtype") and jnp.isdtype(leaf.dtype, ("bool", "numeric"))):
         return f"{leaf.dtype}{list(leaf.shape)}"
     raise CheckpointError(
         f"leaf {path} is {leaf!r}: a state holds arrays, keys and numbers of 64 bits; "
         "put the rest in extra"
     )
-
-
-def _is_key(leaf: Any) -> bool:
-    return hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def record(leaf: Leaf) -> dict[str, Any]:

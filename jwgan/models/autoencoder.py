@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jwgan import numerics
 from jwgan.check import require
 from jwgan.models.conv import Conv, ConvTranspose
 from jwgan.models.scaling import UpsampleConv, check_images, scales, upsample
@@ -36,9 +37,7 @@ def euclidean(error: Array) -> Array:
 
     Its derivative is 0 where the error is exactly 0.
     """
-    squared = (error**2).reshape(error.shape[0], -1).sum(1)
-    positive = squared > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squared, 1.0)), 0.0)
+    return numerics.safe_sqrt((error**2).reshape(error.shape[0], -1).sum(1))
 
 
 def elu(x: Array) -> Array:

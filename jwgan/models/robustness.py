@@ -6,7 +6,7 @@ function to (critic, generator), two Linen modules that differ from the baseline
 
 A critic's norm is layer norm unless given: the paper's, under a gradient penalty. For the members
 that it was compared with (DCGAN, LSGAN, clipping) give `norms.batch_norm`. Call the modules with
-`train`: `networks.from_linen(module, train={"train": True}, evaluate={"train": False})`.
+`train`: `networks.from_linen(module, **networks.TRAIN_ARGUMENT)`.
 """
 
 import functools

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jwgan import numerics
 from jwgan.check import require
 from jwgan.problems import Pair
 from jwgan.types import Array, Key
@@ -149,8 +150,7 @@ def potential(funnels: Funnels, x: Array) -> Array:
     """
     with jax.default_matmul_precision("highest"):
         tip, height = _own(jnp, Funnels(*map(jnp.asarray, funnels)), x)[1:]
-    square = ((x - tip) ** 2).sum(axis=1)
-    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0) + height
+    return numerics.safe_sqrt(((x - tip) ** 2).sum(axis=1)) + height
 
 
 def pair(funnels: Funnels, w1: float | None = None, w1_se: float = 0.0) -> Pair:

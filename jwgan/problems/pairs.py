@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jwgan import numerics
 from jwgan.check import require
 from jwgan.problems import Pair
 from jwgan.types import Array, CriticFn, Key
@@ -221,8 +222,7 @@ def _direction(key: Key, num: int, dim: int) -> Array:  # uniform on the unit sp
 
 
 def _length(x: Array) -> Array:  # [B, D] -> [B], gradient 0 at 0
-    square = (x**2).sum(axis=1)
-    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+    return numerics.safe_sqrt((x**2).sum(axis=1))
 
 
 def _vector(value: Any, name: str) -> np.ndarray:

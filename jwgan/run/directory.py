@@ -7,7 +7,7 @@ import shlex
 import sys
 from typing import Any
 
-from jwgan import report
+from jwgan import check, report
 from jwgan.run.experiment import Experiment
 from jwgan.run.options import FREE, Config
 
@@ -82,8 +82,8 @@ def read_description(folder: pathlib.Path) -> dict[str, Any]:
         if not isinstance(found["experiment"], str) or {type(p) for p in parts} != {dict}:
             raise ValueError("experiment, config or data is of another kind")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        what = " ".join(str(error).split())[:100]
-        raise ValueError(f"{path} is no run's description ({what}): give another run") from error
+        what = f"{path} is no run's description ({check.one_line(error)})"
+        raise ValueError(f"{what}: give another run") from error
     return found
 
 

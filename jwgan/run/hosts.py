@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jwgan import parallel
+from jwgan import check, numerics, parallel
 
 HEARTBEAT = 20  # seconds without a sign of life until a process counts as lost
 
@@ -43,18 +43,15 @@ def start(config: Any) -> None:
             shutdown_timeout_seconds=HEARTBEAT,
         )
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"the processes cannot be joined: {_line(error)}") from error
+        raise ValueError(f"the processes cannot be joined: {check.one_line(error)}") from error
     sys.excepthook = _leave
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def _leave(kind: type, error: BaseException, trace: Any) -> None:
     """Ends a process at once: an orderly end would wait minutes for those that are gone."""
+    del kind, trace
     print(
-        f"error: process {jax.process_index()} stops: {kind.__name__}: {_line(error)}; "
+        f"error: process {jax.process_index()} stops: {check.one_line(error)}; "
         "if another process was lost, start all of them again with --resume",
         file=sys.stderr,
         flush=True,
@@ -100,17 +97,13 @@ def placed(state: Any, mesh: Any) -> Any:
 
 def _data(leaf: Any) -> Any:
     """The numbers of an array or a typed key."""
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+    return jax.random.key_data(leaf) if numerics.is_key(leaf) else leaf
 
 
 def _like(data: Any, leaf: Any) -> Any:
     """Undoes `_data`."""
-    impl = jax.random.key_impl(leaf) if _is_key(leaf) else None
+    impl = jax.random.key_impl(leaf) if numerics.is_key(leaf) else None
     return jax.random.wrap_key_data(data, impl=impl) if impl else data
-
-
-def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def local(state: Any, mesh: Any) -> Any:

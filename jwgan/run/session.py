@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jwgan import report
+from jwgan import adversarial, report
 from jwgan.run import alarms, evaluate, hosts
 
 START = time.perf_counter()
@@ -144,8 +144,7 @@ class Session:
         return bool(hosts.largest(bool(number or late or self.trouble)))
 
     def record(self, first: int, info: Any) -> None:
-        scalars = {**info._asdict(), **info.objective}
-        del scalars["objective"]
+        scalars = adversarial.scalars(info)
         if hosts.is_first():
             self.writer.scalars(first, scalars, self.journal.health)
         self.journal.health = {}

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jwgan import report
+from jwgan import adversarial, report
 from jwgan.metrics import coverage
 from jwgan.run import alarms, evaluate, hosts, session
 from jwgan.run.sweep_build import Many, summary
@@ -50,8 +50,7 @@ class SweepSession(session.Session):
         return [i for i, mine in enumerate(self.journal.trials) if not mine["died"]]
 
     def record(self, first: int, info: Any) -> None:
-        scalars = {**info._asdict(), **info.objective}
-        del scalars["objective"]
+        scalars = adversarial.scalars(info)
         rare = {name: np.array(values, float) for name, values in self.journal.health.items()}
         if hosts.is_first():
             self.writer.scalars(first, scalars, rare)

@@ -1,0 +1,45 @@
+"""Numbers that need care: a square root with a finite derivative at 0, typed random keys."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jwgan.types import Array
+
+
+def safe_sqrt(square: Array) -> Array:
+    """The square root, with derivative 0 instead of infinity where `square` is 0.
+
+    For norms: a chain rule that meets the infinite derivative of sqrt at 0 returns NaN, even where
+    the factor beside it is 0.
+
+    Args:
+      square: array of any shape, >= 0.
+
+    Returns:
+      An array of the same shape.
+
+    >>> jax.grad(lambda x: jnp.sqrt(x**2))(0.0).item()
+    nan
+    >>> jax.grad(lambda x: safe_sqrt(x**2))(0.0).item()
+    0.0
+    >>> safe_sqrt(jnp.array([0.0, 4.0, 9.0])).tolist()
+    [0.0, 2.0, 3.0]
+    """
+    positive = square > 0
+    # The inner `where` keeps 0 away from sqrt; the outer one alone would still multiply its
+    # infinite derivative by 0, which is NaN.
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)
+
+
+def is_key(leaf: Any) -> bool:
+    """Tells typed random keys, which are no numbers, from the other leaves of a state.
+
+    Args:
+      leaf: anything; arrays and `jax.ShapeDtypeStruct`s may be keys, what has no dtype is none.
+
+    >>> is_key(jax.random.key(0)), is_key(jnp.zeros(3)), is_key(0)
+    (True, False, False)
+    """
+    return hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
