@@ -20,8 +20,15 @@ from hypothesis import strategies as st
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jwgan import checkpoint
-from jwgan.checkpoint import leaves, store
-from jwgan.checkpoint.store import CheckpointError, Checkpoints, restore, state_sha256, steps
+from jwgan.checkpoint import (
+    CheckpointError,
+    Checkpoints,
+    leaves,
+    restore,
+    state_sha256,
+    steps,
+    store,
+)
 
 
 class Player(NamedTuple):
@@ -556,7 +563,7 @@ def test_a_failed_save_is_reported_and_leaves_the_last_one(spoiled, monkeypatch,
     before = sorted(os.listdir(spoiled))
     writer = Checkpoints(spoiled)
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, broken, no_space)
+        patch.setattr(store, broken, no_space)
         writer.save(30, make_state(3))
         with pytest.raises(CheckpointError, match=r"checkpoint 30 .*No space left.*free space"):
             writer.save(40, make_state(4))

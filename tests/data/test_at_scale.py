@@ -13,10 +13,10 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from experiments import cifar10, convert, wgan_gp
+from experiments import cifar10, wgan_gp
 from jwgan import data
 from jwgan.data import streams
-from jwgan.run import directory, launch
+from jwgan.run import convert, directory, launch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 RNG = np.random.default_rng(0)

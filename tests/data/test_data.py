@@ -210,8 +210,6 @@ def test_fashion_mnist_is_the_real_one():
 # TFDS
 
 
-
-
 @pytest.fixture(scope="module")
 def fashion_tfds(tmp_path_factory):
     """A small fashion_mnist prepared by TFDS, and what was written."""
