@@ -19,7 +19,6 @@ import pytest
 from hypothesis import strategies as st
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jwgan import checkpoint
 from jwgan.checkpoint import (
     CheckpointError,
     Checkpoints,
