@@ -1,9 +1,22 @@
 """The one adversarial step every member of the family is assembled from.
 
-`step` has everything explicit; `build` binds it into an `Algorithm`. This file needs only
-`types.py` beside it. Order within a step, which public code often gets wrong: n_critic times
-(new noise, new data, critic update, constraint), then one generator update against the
+`step` takes every part as an argument; `build` binds the parts into an `Algorithm`. This file needs
+only `types.py` beside it. The order within a step, which public code often gets wrong: n_critic
+times (new noise, new data, critic update, constraint), then one generator update against the
 constrained critic.
+
+The examples train a shift towards data at (1, 0), against the critic D(x) = 3 x_1 + 4 x_2:
+
+    >>> parts = {
+    ...     "critic": networks.from_fn(lambda key, x: jnp.array([3.0, 4.0]), lambda w, x: x @ w),
+    ...     "generator": networks.from_fn(lambda key, z: jnp.zeros((1, 2)), lambda s, z: z + s),
+    ...     "critic_tx": optax.sgd(0.5),
+    ...     "generator_tx": optax.sgd(0.5),
+    ...     "objective": objectives.wasserstein(),
+    ...     "prior": lambda key, num: jnp.zeros((num, 2)),
+    ... }
+    >>> batch = jnp.tile(jnp.array([1.0, 0.0]), (1, 4, 1))  # n_critic 1, B 4
+    >>> state = adversarial.init(jax.random.key(0), batch, **parts)
 """
 
 from typing import Any, NamedTuple
@@ -35,7 +48,7 @@ from jwgan.types import (
 
 
 class PlayerState(NamedTuple):
-    """A network's parameters and all that moves with them."""
+    """A player's parameters and all that moves with them."""
 
     params: Params
     model_state: ModelState  # batch statistics, power-iteration vectors; {} if none
@@ -43,7 +56,7 @@ class PlayerState(NamedTuple):
 
 
 class AdversarialState(NamedTuple):
-    """All that the next step reads."""
+    """All that the next step reads, so that a run can be stopped here and go on."""
 
     key: Key  # base key, never advanced; the step's key is fold_in(key, step)
     step: Array  # [] int32, generator updates so far
@@ -53,7 +66,7 @@ class AdversarialState(NamedTuple):
 
 
 class AdversarialInfo(NamedTuple):
-    """What a step reports; critic figures are of its last critic update, before that update."""
+    """What a step reports. The critic's values are those before its last update of the step."""
 
     critic_loss: Array  # [], without the penalty
     generator_loss: Array  # []
@@ -73,8 +86,8 @@ def scalars(info: AdversarialInfo) -> Info:
       info: from `step`; its leaves may have leading axes, as a chunk of `loop.train` gives them.
 
     >>> zero = jnp.zeros(())
-    >>> info = AdversarialInfo(*[zero] * 8, objective={"k": jnp.array(0.25)})
-    >>> flat = scalars(info)
+    >>> info = adversarial.AdversarialInfo(*[zero] * 8, objective={"k": jnp.array(0.25)})
+    >>> flat = adversarial.scalars(info)
     >>> flat["k"].item(), "critic_loss" in flat, "objective" in flat
     (0.25, True, False)
     """
@@ -84,7 +97,10 @@ def scalars(info: AdversarialInfo) -> Info:
 
 
 def _checked(output: Output, num: int) -> Output:
-    """The output with scores [B] in float32 or better; [B, 1] would broadcast against [B]."""
+    """The critic's output with its scores in float32 or better, once their shape is [B].
+
+    Scores [B, 1] of one batch minus scores [B] of another would silently be a matrix [B, B].
+    """
     score = score_of(output)
     if score.shape != (num,):
         raise ValueError(
@@ -122,7 +138,7 @@ def init(
     objective: Objective,
     prior: Prior,
 ) -> AdversarialState:
-    """The state before the first step.
+    """Makes the state before the first step.
 
     Args:
       key: typed key; it stays in the state as the run's base key.
@@ -135,6 +151,9 @@ def init(
     Raises:
       ValueError: if the batch is not [n_critic, B, *D], the critic's output is not [B], the
         generator's output is not of the data's shape, or it cannot be evaluated.
+
+    >>> state.step.item(), state.critic.params.tolist(), state.objective
+    (0, [3.0, 4.0], ())
     """
     _check_batch(batch)
     key_init = jax.random.fold_in(key, INIT_FOLD)
@@ -143,6 +162,8 @@ def init(
     real = jnp.zeros(batch.shape[1:], batch.dtype)
     z = prior(key_prior, num)
 
+    # From here to the optimizers the networks are only traced: a wrong shape is found before
+    # anything is trained.
     critic_params, critic_model_state = critic.init(key_critic, real)
     generator_params, generator_model_state = generator.init(key_generator, z)
     fake, _ = jax.eval_shape(generator.apply, generator_params, generator_model_state, z)
@@ -172,7 +193,11 @@ def _descend(
     tx: optax.GradientTransformation,
     objective_state: Any,
 ) -> PlayerState:
-    """One optimizer update. Transforms that ask for it see the objective's state."""
+    """One optimizer update.
+
+    A transform that takes the extra argument `objective_state` is given it: BEGAN's learning rate
+    follows the objective's own measure of convergence.
+    """
     tx = optax.with_extra_args_support(tx)
     updates, opt_state = tx.update(
         gradient, player.opt_state, player.params, objective_state=objective_state
@@ -192,11 +217,31 @@ def critic_update(
     objective_state: Any,
     penalty: Penalty,
 ) -> tuple[PlayerState, tuple[Output, Output, Info]]:
-    """One critic update on real, fake [B, *D].
+    """Updates the critic once on real, fake [B, *D].
 
-    Returns the new player, the outputs on real and fake before the update, and figures. The
-    model state passes through the real batch, then the fake one; the penalty's own forward pass
+    The model state passes through the real batch, then the fake one; the penalty's own forward pass
     leaves it as it is.
+
+    Args:
+      player: the critic's state.
+      real, fake: [B, *D]; no gradient flows into either.
+      key: for the penalty.
+      objective_state: what the losses read, see `Objective`.
+      critic, critic_tx, objective, penalty: as of `step`.
+
+    Returns:
+      The new player and, from before the update, (output on real, output on fake, metrics).
+
+    The loss E D(g) - E D(x) has gradient E g - E x, so the weights move by 0.5 (E x - E g):
+
+    >>> real, fake = batch[0], jnp.zeros((4, 2))
+    >>> player, (_, _, metrics) = adversarial.critic_update(
+    ...     state.critic, real, fake, state.key,
+    ...     critic=parts["critic"], critic_tx=parts["critic_tx"], objective=parts["objective"],
+    ...     objective_state=(), penalty=penalties.none(),
+    ... )
+    >>> player.params.tolist(), metrics["wasserstein_estimate"].item()
+    ([3.5, 4.0], 3.0)
     """
     num = real.shape[0]
 
@@ -210,19 +255,19 @@ def critic_update(
 
         objective_loss = objective.critic_loss(objective_state, real_out, fake_out)
         penalty_value = penalty(key, critic_fn, real, fake)
-        figures = {
+        metrics = {
             "critic_loss": objective_loss,
             "penalty": penalty_value,
             "wasserstein_estimate": objective.separation(real_out, fake_out),
             "real_score": score_of(real_out).mean(),
             "fake_score": score_of(fake_out).mean(),
         }
-        return objective_loss + penalty_value, (state, real_out, fake_out, figures)
+        return objective_loss + penalty_value, (state, real_out, fake_out, metrics)
 
-    gradient, (state, real_out, fake_out, figures) = jax.grad(loss, has_aux=True)(player.params)
-    figures["critic_gradient_norm"] = optax.tree.norm(gradient)
+    gradient, (state, real_out, fake_out, metrics) = jax.grad(loss, has_aux=True)(player.params)
+    metrics["critic_gradient_norm"] = optax.tree.norm(gradient)
     player = _descend(player, gradient, state, critic_tx, objective_state)
-    return player, (real_out, fake_out, figures)
+    return player, (real_out, fake_out, metrics)
 
 
 def generator_update(
@@ -238,9 +283,31 @@ def generator_update(
     objective_state: Any,
     prior: Prior,
 ) -> tuple[PlayerState, tuple[Output, Info]]:
-    """One generator update; `real` [B, *D] is seen by relativistic objectives only.
+    """Updates the generator once, against a critic that stays as it is.
 
     The critic's model state is read and not moved.
+
+    Args:
+      player: the generator's state.
+      critic_player: the critic's.
+      real: [B, *D]; only relativistic objectives look at it.
+      key: for the latents.
+      objective_state: what the losses read, see `Objective`.
+      critic, generator, generator_tx, objective, prior: as of `step`.
+
+    Returns:
+      The new player and (output on fake, metrics).
+
+    The loss -E D(g) has gradient -(3, 4) in the shift, which moves by 0.5 (3, 4):
+
+    >>> player, (_, metrics) = adversarial.generator_update(
+    ...     state.generator, state.critic, batch[0], state.key,
+    ...     critic=parts["critic"], generator=parts["generator"],
+    ...     generator_tx=parts["generator_tx"], objective=parts["objective"],
+    ...     objective_state=(), prior=parts["prior"],
+    ... )
+    >>> player.params.tolist(), metrics["generator_gradient_norm"].item()
+    ([[1.5, 2.0]], 5.0)
     """
     num = real.shape[0]
 
@@ -255,9 +322,9 @@ def generator_update(
         return value, (state, fake_out)
 
     (value, (state, fake_out)), gradient = jax.value_and_grad(loss, has_aux=True)(player.params)
-    figures = {"generator_loss": value, "generator_gradient_norm": optax.tree.norm(gradient)}
+    metrics = {"generator_loss": value, "generator_gradient_norm": optax.tree.norm(gradient)}
     player = _descend(player, gradient, state, generator_tx, objective_state)
-    return player, (fake_out, figures)
+    return player, (fake_out, metrics)
 
 
 def critic_updates(
@@ -272,15 +339,24 @@ def critic_updates(
     penalty: Penalty,
     prior: Prior,
 ) -> tuple[PlayerState, ModelState, tuple[Output, Info]]:
-    """One critic update, with new fakes, for each real batch of [n_critic, B, *D].
+    """Updates the critic once, with new fakes, for each real batch of [n_critic, B, *D].
 
-    Returns the new critic, the generator's model state, which its fakes move, and (the outputs on
-    real, figures) of the last update.
+    Args: as of `step`; `key` is split into one for each update.
+
+    Returns:
+      The new critic, the generator's model state (making fakes moves batch statistics), and of the
+      last update (output on real, metrics).
+
+    >>> critic_parts = {name: part for name, part in parts.items() if name != "generator_tx"}
+    >>> three = jnp.tile(batch, (3, 1, 1))  # n_critic 3
+    >>> player, _, (_, metrics) = adversarial.critic_updates(
+    ...     state, three, state.key, penalty=penalties.none(), **critic_parts
+    ... )
+    >>> player.params.tolist(), metrics["wasserstein_estimate"].item()  # before the last one
+    ([4.5, 4.0], 4.0)
     """
     rows = batch.rows if isinstance(batch, Ragged) else batch
     n_critic, num = rows.shape[:2]
-    rest: dict[str, Any] = {"critic": critic, "critic_tx": critic_tx, "objective": objective}
-    rest |= {"objective_state": state.objective, "penalty": penalty}
 
     def update(carry: Any, xs: Any) -> tuple[Any, Any]:
         player, generator_model_state = carry
@@ -290,11 +366,22 @@ def critic_updates(
             state.generator.params, generator_model_state, prior(key_z, num)
         )
         _check_generated(fake.shape, real.shape)
-        player, (real_out, _, figures) = critic_update(player, real, fake, key_penalty, **rest)
-        return (player, generator_model_state), (real_out, figures)
+        player, (real_out, _, metrics) = critic_update(
+            player,
+            real,
+            fake,
+            key_penalty,
+            critic=critic,
+            critic_tx=critic_tx,
+            objective=objective,
+            objective_state=state.objective,
+            penalty=penalty,
+        )
+        return (player, generator_model_state), (real_out, metrics)
 
     carry = (state.critic, state.generator.model_state)
-    xs = (jax.random.split(key, n_critic), rows)  # the first keys are those of a shorter split
+    # split(key, n)[:m] == split(key, m): a Ragged batch trains exactly as a shorter plain one.
+    xs = (jax.random.split(key, n_critic), rows)
     if isinstance(batch, Ragged):
         (player, generator_model_state), last = _first_updates(update, carry, xs, batch.n_critic)
     else:
@@ -304,7 +391,10 @@ def critic_updates(
 
 
 def _first_updates(update: Any, carry: Any, xs: Any, count: Array) -> tuple[Any, Any]:
-    """`lax.scan` over the first `count` xs, which may be traced; the last output only."""
+    """`lax.scan` over the first `count` of xs, with the last output alone; `count` may be traced.
+
+    The loop takes the time of `count` updates; a scan with a mask would take that of all.
+    """
     at = lambda i: jax.tree.map(lambda x: x[i], xs)
     _, shapes = jax.eval_shape(update, carry, at(0))
     last = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
@@ -324,34 +414,55 @@ def step(
     penalty: Penalty,
     prior: Prior,
 ) -> tuple[AdversarialState, AdversarialInfo]:
-    """n_critic critic updates, then one generator update.
+    """Makes n_critic critic updates, then one generator update.
 
     Args:
       state: from `init` or the last step.
       batch: real data [n_critic, B, *D], fresh for every critic update; of a `Ragged` one the first
         `n_critic` are used, exactly as if there were no more.
+      critic, generator: networks.
+      critic_tx, generator_tx: optax transforms, constraints included (see `constraints`).
+      objective: what both minimise, see `objectives`.
+      penalty: added to the critic's loss, see `penalties`.
+      prior: of the latents, see `priors`.
 
     Returns:
       The new state and an AdversarialInfo of scalars.
 
+    Raises:
+      ValueError: while it is traced, as `init`.
+
     Reference: Arjovsky et al., 2017, Algorithm 1; Gulrajani et al., 2017, Algorithm 1.
+
+    >>> after, info = adversarial.step(state, batch, penalty=penalties.none(), **parts)
+    >>> after.step.item(), info.wasserstein_estimate.item(), info.real_score.item()
+    (1, 3.0, 3.0)
     """
     rows, last = (batch.rows, batch.n_critic - 1) if isinstance(batch, Ragged) else (batch, -1)
     _check_batch(rows)
     key_critic, key_generator = jax.random.split(jax.random.fold_in(state.key, state.step))
-    parts: dict[str, Any] = {"critic": critic, "objective": objective, "prior": prior}
-    critic_player, generator_state, (real_out, critic_figures) = critic_updates(
-        state, batch, key_critic, generator=generator, critic_tx=critic_tx, penalty=penalty, **parts
+    critic_player, generator_state, (real_out, critic_metrics) = critic_updates(
+        state,
+        batch,
+        key_critic,
+        critic=critic,
+        generator=generator,
+        critic_tx=critic_tx,
+        objective=objective,
+        penalty=penalty,
+        prior=prior,
     )
-    generator_player, (fake_out, generator_figures) = generator_update(
+    generator_player, (fake_out, generator_metrics) = generator_update(
         state.generator._replace(model_state=generator_state),
         critic_player,
         rows[last],
         key_generator,
+        critic=critic,
         generator=generator,
         generator_tx=generator_tx,
+        objective=objective,
         objective_state=state.objective,
-        **parts,
+        prior=prior,
     )
     objective_state, objective_info = objective.update(state.objective, real_out, fake_out)
     state = AdversarialState(
@@ -361,23 +472,36 @@ def step(
         generator=generator_player,
         objective=objective_state,
     )
-    return state, AdversarialInfo(**critic_figures, **generator_figures, objective=objective_info)
+    return state, AdversarialInfo(**critic_metrics, **generator_metrics, objective=objective_info)
 
 
 def generate(state: AdversarialState, z: Array, *, generator: Network) -> Array:
-    """The generator's output [B, *D] on latents z [B, *Z], with stored batch statistics."""
+    """The generator's output [B, *D] on latents z [B, *Z], with stored batch statistics.
+
+    >>> adversarial.generate(state, jnp.ones((1, 2)), generator=parts["generator"]).tolist()
+    [[1.0, 1.0]]
+    """
     return generator.evaluate(state.generator.params, state.generator.model_state, z)
 
 
 def sample(
     key: Key, state: AdversarialState, num: int, *, generator: Network, prior: Prior
 ) -> Array:
-    """num samples [num, *D] from the generator."""
+    """Draws num samples [num, *D] from the generator.
+
+    >>> players = {"generator": parts["generator"], "prior": parts["prior"]}
+    >>> adversarial.sample(jax.random.key(1), state, 5, **players).shape
+    (5, 2)
+    """
     return generate(state, prior(key, num), generator=generator)
 
 
 def score(state: AdversarialState, x: Array, *, critic: Network) -> Array:
-    """The critic's scores [B] of x [B, *D], with stored batch statistics."""
+    """The critic's scores [B] of x [B, *D], with stored batch statistics.
+
+    >>> adversarial.score(state, jnp.eye(2), critic=parts["critic"]).tolist()
+    [3.0, 4.0]
+    """
     output = critic.evaluate(state.critic.params, state.critic.model_state, x)
     return score_of(_checked(output, x.shape[0]))
 
@@ -392,8 +516,18 @@ def build(
     penalty: Penalty,
     prior: Prior,
 ) -> Algorithm:
-    """Binds the parts into an Algorithm; see `init` and `step` for what they must be."""
+    """Binds the parts into an Algorithm; see `init` and `step` for what they must be.
+
+    Raises:
+      ValueError: a player is no `Network`.
+
+    >>> algorithm = adversarial.build(penalty=penalties.none(), **parts)
+    >>> after, info = algorithm.step(algorithm.init(jax.random.key(0), batch), batch)
+    >>> info.wasserstein_estimate.item()
+    3.0
+    """
     require_networks(critic=critic, generator=generator)
+    # Both init and step take these; `step` alone takes the penalty.
     players: dict[str, Any] = {
         "critic": critic,
         "generator": generator,

@@ -1,4 +1,8 @@
-"""Constraints on parameters, as the last transform of an optax chain."""
+"""Constraints on a player's parameters, as the last transform of its optax chain.
+
+An update is projected, not a parameter: optax adds what the chain returns to the parameters, so
+the last transform can choose where they end.
+"""
 
 from typing import Any
 
@@ -16,7 +20,7 @@ def clip_weights(c: float | Array) -> optax.GradientTransformation:
     r"""Keeps every parameter in the box: after the update, $|w| \le c$.
 
     It turns an update $u$ into $\mathrm{clip}(w + u, -c, c) - w$, so it must be the last transform
-    of its chain; the sum is exact to one rounding ($|w| \le c(1 + 10^{-6})$). By default every leaf
+    of its chain; the sum is exact to one rounding ($|w| \le c(1 + 10^{-6})$). Every leaf
     is clipped, normalisation scales too, as in the authors' code. To leave some out:
     `optax.masked(clip_weights(c), mask)`, also last.
 
@@ -30,18 +34,28 @@ def clip_weights(c: float | Array) -> optax.GradientTransformation:
       ValueError: if c is not positive.
 
     Reference: Arjovsky, Chintala and Bottou, 2017, Wasserstein GAN, Algorithm 1, line 7.
+
+    >>> tx = optax.chain(optax.sgd(1.0), constraints.clip_weights(0.5))
+    >>> params, gradient = jnp.array([0.0, 0.25]), jnp.array([-2.0, 0.5])
+    >>> updates, _ = tx.update(gradient, tx.init(params), params)
+    >>> optax.apply_updates(params, updates).tolist()  # 2 is clipped, -0.25 is inside
+    [0.5, -0.25]
     """
     require(c > 0, "c", c, "give a half-width > 0 (the paper's is 0.01)")
 
     def clip(u: Array, p: Array) -> Array:
-        # inside the box u itself: w + ((w + u) - w) is not always w + u
+        # Inside the box the update is u itself: w + ((w + u) - w) is not always w + u.
         return jnp.where(jnp.abs(p + u) <= c, u, jnp.clip(p + u, min=-c, max=c) - p)
 
     return optax.stateless(lambda updates, params: jax.tree.map(clip, updates, params))
 
 
 def project_box(params: Params, c: float | Array) -> Params:
-    """Clips every leaf to [-c, c]: where clipped training starts from."""
+    """Clips every leaf to [-c, c]; training with `clip_weights(c)` should start from there.
+
+    >>> constraints.project_box({"w": jnp.array([2.0, -0.25])}, 0.5)["w"].tolist()
+    [0.5, -0.25]
+    """
     return jax.tree.map(lambda p: jnp.clip(p, min=-c, max=c), params)
 
 
@@ -67,6 +81,14 @@ def keep_orthonormal(
 
     Reference: Absil, Mahony and Sepulchre, 2008, Optimization Algorithms on Matrix Manifolds,
     sections 3.6 and 4.1; Bjorck and Bowie, 1971.
+
+    >>> tx, w = constraints.keep_orthonormal(optax.sgd(0.1)), jnp.eye(2)
+    >>> gradient = jnp.array([[1.0, 1.0], [-1.0, 1.0]])
+    >>> updates, _ = tx.update(gradient, tx.init(w), w)
+    >>> w = optax.apply_updates(w, updates)  # a rotation by about 0.1
+    >>> print((w.T @ w).round(4) + 0.0, round(float(w[1, 0]), 2))
+    [[1. 0.]
+     [0. 1.]] 0.1
     """
     require(iterations >= 1, "iterations", iterations, "give 2 or 3")
 
@@ -85,7 +107,12 @@ def keep_orthonormal(
 
 
 def project_orthonormal(params: Params) -> Params:
-    """Every matrix replaced by the nearest orthonormal one; matrices must have full rank."""
+    """Replaces every matrix by the nearest orthonormal one; matrices must have full rank.
+
+    >>> print(constraints.project_orthonormal(jnp.array([[3.0, 0.0], [0.0, 0.1]])).round(4))
+    [[1. 0.]
+     [0. 1.]]
+    """
 
     def nearest(w: Array) -> Array:
         if w.ndim != 2:
@@ -101,7 +128,7 @@ def _product(a: Array, b: Array) -> Array:
 
 
 def _tangent(w: Array, u: Array) -> Array:
-    """What the nearest orthonormal matrix to w + u changes by, to first order in u."""
+    """By how much the nearest orthonormal matrix to w + u differs from w, to first order in u."""
     if w.shape[0] < w.shape[1]:
         return _tangent(w.T, u.T).T
     inner = _product(w.T, u)

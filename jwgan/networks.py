@@ -1,6 +1,6 @@
-"""Networks of any library as pure functions, and wrappers Network -> Network.
+"""Turns the networks of any library into pure functions, and wraps them: Network -> Network.
 
-The framework arrives with the caller's module: this file imports flax only inside `from_nnx`.
+Flax comes with the caller's module: this file imports it only inside `from_nnx`.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,6 +23,13 @@ def from_fn(init: Callable[[Key, Array], Params], apply: Callable[[Params, Array
     Args:
       init: `(key, x [B, *D]) -> params`.
       apply: `(params, x [B, *D]) -> y`.
+
+    A critic D(x) = <w, x> on points of the plane:
+
+    >>> critic = networks.from_fn(lambda key, x: jnp.array([3.0, 4.0]), lambda w, x: x @ w)
+    >>> params, model_state = critic.init(jax.random.key(0), jnp.zeros((1, 2)))
+    >>> critic.evaluate(params, model_state, jnp.ones((1, 2))).tolist()
+    [7.0]
     """
 
     def init_network(key: Key, x: Array) -> tuple[Params, ModelState]:
@@ -53,6 +60,12 @@ def from_linen(
       train: keyword arguments of the call in training, for example `{"train": True}`.
       evaluate: keyword arguments of the call after training, for example `{"train": False}`; a
         module with batch norm needs it.
+
+    >>> import flax.linen as nn
+    >>> network = networks.from_linen(nn.Dense(3))
+    >>> params, model_state = network.init(jax.random.key(0), jnp.zeros((1, 2)))
+    >>> jax.tree.map(jnp.shape, params), model_state
+    ({'bias': (3,), 'kernel': (2, 3)}, {})
     """
     train, evaluate = dict(train or {}), dict(evaluate or {})
 
@@ -63,7 +76,7 @@ def from_linen(
 
     def apply(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
         variables = {"params": params, **state}
-        if not state:  # asking for mutable collections where there are none changes nothing
+        if not state:  # no collection can change, so Linen returns y alone
             return module.apply(variables, x, **train), state
         y, moved = module.apply(variables, x, **train, mutable=list(state))
         return y, dict(moved)
@@ -82,10 +95,18 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
 
     Args:
       make: `(rngs: nnx.Rngs) -> nnx.Module`, for example `lambda rngs: Critic(rngs=rngs)`.
+
+    >>> from flax import nnx
+    >>> network = networks.from_nnx(lambda rngs: nnx.Linear(2, 3, rngs=rngs))
+    >>> params, model_state = network.init(jax.random.key(0), jnp.zeros((1, 2)))
+    >>> network.evaluate(params, model_state, jnp.zeros((5, 2))).shape
+    (5, 3)
     """
     from flax import nnx
 
     def graph(mode: str) -> Any:
+        # The mode is part of the graph, not of the parameters: both graphs are made once, from
+        # shapes, and the parameters come in at each call.
         abstract = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
         getattr(abstract, mode)()
         return nnx.split(abstract, nnx.Param, ...)[0]
@@ -98,7 +119,7 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
         return parts[1], parts[2]
 
     def apply(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
-        # copy: under scan and grad the variables must belong to the innermost trace
+        # Under scan and grad the variables must belong to the innermost trace: hence the copy.
         module = nnx.merge(training, params, state, copy=True)
         y = module(x)
         parts: Any = nnx.split(module, nnx.Param, ...)
@@ -113,8 +134,12 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
 def map_init(network: Network, transform: Callable[[Params], Params]) -> Network:
     """The same network with `transform` applied to its initial parameters.
 
-    For example `map_init(critic, lambda p: constraints.project_box(p, c))`: training with
-    `clip_weights(c)` then starts inside the box.
+    Training with `clip_weights(0.5)` should start inside the box:
+
+    >>> critic = networks.from_fn(lambda key, x: jnp.array([3.0, -4.0]), lambda w, x: x @ w)
+    >>> clipped = networks.map_init(critic, lambda w: constraints.project_box(w, 0.5))
+    >>> clipped.init(jax.random.key(0), jnp.zeros((1, 2)))[0].tolist()
+    [0.5, -0.5]
     """
     require_networks(network=network)
 
@@ -128,9 +153,13 @@ def map_init(network: Network, transform: Callable[[Params], Params]) -> Network
 def map_output(network: Network, transform: Callable[[Array, Any], Any]) -> Network:
     """The same network with output `transform(x, y)`.
 
-    For example `map_output(autoencoder, lambda x, y: abs(x - y).mean((1, 2, 3)))` makes an
-    auto-encoder into an energy critic, and `map_output(net, lambda x, y: y[:, 0])` turns [B, 1]
-    into scores [B].
+    `map_output(net, lambda x, y: y[:, 0])` turns [B, 1] into scores [B]. An auto-encoder becomes an
+    energy critic by its reconstruction error; this one halves its input:
+
+    >>> autoencoder = networks.from_fn(lambda key, x: {}, lambda params, x: x / 2)
+    >>> critic = networks.map_output(autoencoder, lambda x, y: jnp.abs(x - y).mean(axis=1))
+    >>> critic.evaluate({}, {}, jnp.array([[2.0, 4.0]])).tolist()
+    [1.5]
     """
     require_networks(network=network)
 
@@ -149,7 +178,13 @@ def map_output(network: Network, transform: Callable[[Array, Any], Any]) -> Netw
 
 
 def map_input(network: Network, transform: Callable[[Array], Array]) -> Network:
-    """The same network on `transform(x)`; for example data centred in a critic of one's own."""
+    """The same network on `transform(x)`, for example to centre the data.
+
+    >>> identity = networks.from_fn(lambda key, x: {}, lambda params, x: x)
+    >>> centred = networks.map_input(identity, lambda x: x - 0.5)
+    >>> centred.evaluate({}, {}, jnp.array([[0.5, 1.5]])).tolist()
+    [[0.0, 1.0]]
+    """
     require_networks(network=network)
 
     def mapped(apply: Callable) -> Callable:
@@ -167,9 +202,16 @@ def in_dtype(network: Network, dtype: Any) -> Network:
     """The same network computing in `dtype` (for example bfloat16) over float32 parameters.
 
     Parameters and inputs are cast on the way in, the output back to float32 on the way out, so
-    losses and optimizers stay in float32. A penalty uses the network as it was (`precise`): of a
-    trained critic it is the small difference of a rounded norm and its target, off by some percent
-    in bfloat16. `._replace(precise=None)` has it in `dtype` too, which is faster.
+    losses and optimizers stay in float32. A penalty uses the network as it was (`precise`): in a
+    trained critic it is the small difference of a gradient norm and its target, which bfloat16 gets
+    wrong by some per cent. With `._replace(precise=None)` the penalty is computed in `dtype` too,
+    which is faster.
+
+    bfloat16 keeps 8 bits, so 257 becomes 256:
+
+    >>> identity = networks.from_fn(lambda key, x: {}, lambda params, x: x)
+    >>> networks.in_dtype(identity, jnp.bfloat16).evaluate({}, {}, jnp.array([257.0])).tolist()
+    [256.0]
     """
     require_networks(network=network)
 
@@ -181,7 +223,7 @@ def in_dtype(network: Network, dtype: Any) -> Network:
 
     def apply(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
         y, moved = network.apply(cast(params, dtype), state, cast(x, dtype))
-        # model state keeps the precision it came in with (random keys have no astype)
+        # Model state keeps the precision it came in with; random keys have no astype.
         keep = lambda new, old: new if new.dtype == old.dtype else new.astype(old.dtype)
         moved = jax.tree.map(keep, moved, state)
         return cast(y, jnp.float32), moved
@@ -211,7 +253,18 @@ def with_spectral_norm(network: Network, iterations: int = 1, eps: float = 1e-12
       iterations: power iterations in an `apply`, >= 1.
       eps: a weight with a smaller norm (zeros) is left as it is.
 
+    Raises:
+      ValueError: if the network is no `Network`, or iterations is below 1.
+
     Reference: Miyato et al., 2018, Spectral Normalization for GANs, Algorithm 1.
+
+    The one weight (3, 4) has spectral norm 5, so the slopes become 0.6 and 0.8:
+
+    >>> linear = networks.from_fn(lambda key, x: jnp.array([[3.0], [4.0]]), lambda w, x: x @ w)
+    >>> network = networks.with_spectral_norm(linear)
+    >>> params, model_state = network.init(jax.random.key(0), jnp.zeros((1, 2)))
+    >>> np.array(network.evaluate(params, model_state, jnp.eye(2))).round(4).tolist()
+    [[0.6...], [0.8...]]
     """
     require_networks(network=network)
     require(iterations >= 1, "iterations", iterations, "give at least one power iteration")
@@ -226,7 +279,7 @@ def with_spectral_norm(network: Network, iterations: int = 1, eps: float = 1e-12
             for k, leaf in zip(keys, leaves, strict=False)
         ]
         u = [leaf / jnp.linalg.norm(leaf) for leaf in u]
-        # the first estimate would be poor: start from settled vectors
+        # A random u would give a poor first estimate: start from vectors that have settled.
         settle = lambda i, u: [_iterate(w, v, eps)[1] for w, v in zip(leaves, u, strict=True)]
         return params, {"network": state, "u": jax.lax.fori_loop(0, 20, settle, u)}
 
@@ -262,7 +315,7 @@ def _normalised(
         v, _ = _iterate(fixed, u, eps)
         u, v = jax.lax.stop_gradient((u, v))
         sigma = v @ (_matrix(leaf) @ u)
-        sigma = jnp.where(sigma > eps, sigma, 1.0)  # 1 / eps would be the gradient at zeros
+        sigma = jnp.where(sigma > eps, sigma, 1.0)  # else the gradient at zeros is 1 / eps
         leaves[i] = (leaf / sigma).astype(leaf.dtype)
         moved.append(u)
     return jax.tree.unflatten(structure, leaves), moved
@@ -273,9 +326,9 @@ def _matrix(leaf: Array) -> Array:
 
 
 def _iterate(leaf: Array, u: Array, eps: float) -> tuple[Array, Array]:
-    """One power iteration: v = W u, u = W^T v, both of unit length.
+    """One power iteration: v = W u, u = W^T v, both scaled to unit length.
 
-    Where W u is zero, u stays: a zero vector would never come back.
+    Where W^T v is zero, u stays as it was: no later iteration would move a zero vector.
     """
     v = _matrix(leaf) @ u
     v = v / jnp.maximum(jnp.linalg.norm(v), eps)

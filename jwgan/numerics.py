@@ -22,9 +22,9 @@ def safe_sqrt(square: Array) -> Array:
 
     >>> jax.grad(lambda x: jnp.sqrt(x**2))(0.0).item()
     nan
-    >>> jax.grad(lambda x: safe_sqrt(x**2))(0.0).item()
+    >>> jax.grad(lambda x: numerics.safe_sqrt(x**2))(0.0).item()
     0.0
-    >>> safe_sqrt(jnp.array([0.0, 4.0, 9.0])).tolist()
+    >>> numerics.safe_sqrt(jnp.array([0.0, 4.0, 9.0])).tolist()
     [0.0, 2.0, 3.0]
     """
     positive = square > 0
@@ -39,7 +39,7 @@ def is_key(leaf: Any) -> bool:
     Args:
       leaf: anything; arrays and `jax.ShapeDtypeStruct`s may be keys, what has no dtype is none.
 
-    >>> is_key(jax.random.key(0)), is_key(jnp.zeros(3)), is_key(0)
-    (True, False, False)
+    >>> [numerics.is_key(leaf) for leaf in (jax.random.key(0), jnp.zeros(3), 0)]
+    [True, False, False]
     """
     return hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)

@@ -1,7 +1,7 @@
-"""Where arrays lie on the ambient mesh; nothing at all where there is none.
+"""Says where arrays lie on the ambient mesh, the one that `with jax.set_mesh(mesh):` has set.
 
-`with jax.set_mesh(parallel.data_mesh()):` is what turns these on. They only say where a value is
-kept: the program and its numbers are the same on one device and on many.
+`loop.train(..., mesh=parallel.data_mesh())` and `parallel.sharded_step` set one. Without a mesh
+both functions return their argument: a value's place changes neither the program nor its numbers.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from jwgan.types import Array
 
 
 def _ambient() -> Any:
-    """The mesh around the traced program, if it has a "data" axis the compiler divides by."""
+    """The mesh around the traced program, if it has an axis "data" that the compiler divides."""
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty or "data" not in mesh.axis_names:
         return None
@@ -26,11 +26,23 @@ def _ambient() -> Any:
 def over_data(x: Array, axis: int = 0) -> Array:
     """`x` with one axis split over the mesh's axis "data".
 
-    Noise has to be told: drawn where it is needed, it is drawn whole on every device, and every
-    device then runs the whole generated batch.
+    Apply this to noise. Otherwise every device draws the whole batch and runs the whole generator
+    on it.
+
+    Args:
+      x: array of any shape.
+      axis: which axis holds the samples.
 
     Raises:
       ValueError: if the devices do not divide the axis.
+
+    >>> noise = jnp.zeros((4, 2))
+    >>> sharding.over_data(noise) is noise  # no mesh is set
+    True
+    >>> with jax.set_mesh(parallel.data_mesh()):
+    ...     noise = jax.jit(sharding.over_data)(jnp.zeros(3 * jax.device_count()))
+    >>> {shard.data.shape for shard in noise.addressable_shards}  # 3 samples on each device
+    {(3,)}
     """
     mesh = _ambient()
     if mesh is None:
@@ -44,6 +56,11 @@ def over_data(x: Array, axis: int = 0) -> Array:
 
 
 def replicated(tree: Any) -> Any:
-    """Every array of the tree whole on every device of the data axis."""
+    """The same tree, every array of it whole on every device of the data axis.
+
+    >>> with jax.set_mesh(parallel.data_mesh()):
+    ...     jax.jit(sharding.replicated)({"w": jnp.zeros(2)})["w"].is_fully_replicated
+    True
+    """
     mesh = _ambient()
     return tree if mesh is None else jax.lax.with_sharding_constraint(tree, P())

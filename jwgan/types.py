@@ -1,7 +1,7 @@
-"""The shapes of the parts: Network, Objective, Algorithm, and the aliases they are written in.
+"""What the parts of a GAN look like: Network, Objective, Algorithm and the aliases in their fields.
 
-Letters used in every shape comment: B batch, D data dimensions (one or several axes), Z latent
-dimensions, K seeds.
+Letters in shapes: B samples of a batch, *D the axes of one sample, *Z the axes of one latent, K
+trials side by side, N and M other numbers of samples; [] is a scalar.
 """
 
 from collections.abc import Callable
@@ -12,9 +12,7 @@ import jax
 Array = jax.Array
 Key = jax.Array  # a typed PRNG key, []
 Params = Any  # pytree of arrays
-ModelState = (
-    Any  # pytree of arrays that move without a gradient (batch statistics, ...); {} if none
-)
+ModelState = Any  # pytree of arrays that move without a gradient, such as batch statistics, or {}
 Info = dict[str, Array]  # named scalars
 
 Prior = Callable[[Key, int], Array]  # (key, num) -> z [num, *Z]
@@ -30,7 +28,7 @@ RETRY_FOLD = 2**32 - 3  # loop.with_fresh_key: the base key of a second attempt
 
 
 class Scored(NamedTuple):
-    """Output of a critic that says more than its score (EBGAN's pulling-away term needs codes)."""
+    """A critic's output that holds more than scores: EBGAN's pulling-away term needs the codes."""
 
     score: Array  # [B]
     code: Array  # [B, H]
@@ -42,7 +40,7 @@ Output = Array | Scored  # what a critic returns
 class Ragged(NamedTuple):
     """A step's batch of which only the first `n_critic` rows are used, one for each critic update.
 
-    The number may be traced, so members of one program may differ in n_critic.
+    The number may be traced, so the trials of one program (see `many`) may differ in n_critic.
     """
 
     rows: Array  # [n, B, *D]
@@ -53,12 +51,19 @@ Batch = Array | Ragged  # what a step is given
 
 
 def score_of(output: Output) -> Array:
-    """The score [B] in a critic's output."""
+    """Takes the score [B] out of a critic's output.
+
+    >>> score, code = jnp.array([1.0, 2.0]), jnp.zeros((2, 3))
+    >>> types.score_of(types.Scored(score, code)).tolist(), types.score_of(score).tolist()
+    ([1.0, 2.0], [1.0, 2.0])
+    """
     return output.score if isinstance(output, Scored) else output
 
 
 class Network(NamedTuple):
     """A player's network as pure functions; made by `networks.from_fn`, `from_linen`, `from_nnx`.
+
+    "Player" is the critic or the generator.
 
     Attributes:
       init: `(key, x [B, *D]) -> (params, model_state)`.
@@ -75,7 +80,12 @@ class Network(NamedTuple):
 
 
 def require_networks(**networks: Any) -> None:
-    """Raises `ValueError` unless each is a `Network`; a Flax module as it is is none."""
+    """Raises `ValueError` unless each argument is a `Network`; a bare Flax module is none.
+
+    >>> types.require_networks(critic="not a network")
+    Traceback (most recent call last):
+    ValueError: critic is a str: wrap it, for example with jwgan.from_linen
+    """
     for name, network in networks.items():
         if not isinstance(network, Network):
             kind = type(network).__name__
@@ -83,7 +93,16 @@ def require_networks(**networks: Any) -> None:
 
 
 def require_evaluated(name: str, network: Network, *args: Any) -> None:
-    """That it works after training too, found before training and not after hours of it."""
+    """Raises `ValueError` unless `network.evaluate(*args)` can be traced.
+
+    Better now than after hours of training: a module with batch norm often lacks the arguments for
+    its use after training.
+
+    >>> cannot = types.Network(init=None, apply=None, evaluate=lambda x: undefined)
+    >>> types.require_evaluated("generator", cannot, jnp.zeros(2))
+    Traceback (most recent call last):
+    ValueError: generator trains but cannot be evaluated (NameError): with batch norm say how, ...
+    """
     try:
         jax.eval_shape(network.evaluate, *args)
     except Exception as error:
@@ -94,7 +113,11 @@ def require_evaluated(name: str, network: Network, *args: Any) -> None:
 
 
 def score_gap(real: Output, fake: Output) -> Array:
-    """E D(real) - E D(fake): positive when the critic scores real data higher.  -> []"""
+    """E D(real) - E D(fake) [], positive when the critic scores real data higher.
+
+    >>> types.score_gap(jnp.array([2.0, 4.0]), jnp.array([1.0, 1.0])).item()
+    2.0
+    """
     return score_of(real).mean() - score_of(fake).mean()
 
 
@@ -120,7 +143,7 @@ class Objective(NamedTuple):
 
 
 class Algorithm(NamedTuple):
-    """One member of the family, everything bound.
+    """One member of the family with all its parts bound: what the presets in `algorithms` return.
 
     Attributes:
       init: `(key, batch [n_critic, B, *D]) -> state`; only the batch's shape and dtype matter.
@@ -141,7 +164,11 @@ class Algorithm(NamedTuple):
     separation: Callable[[Any, Any], Array] = score_gap
 
     def sample(self, key: Key, state: Any, num: int) -> Array:
-        """num >= 1 samples [num, *D] from the generator."""
+        """Draws num >= 1 samples [num, *D] from the generator.
+
+        Raises:
+          ValueError: num is below 1.
+        """
         if num < 1:
             raise ValueError(f"num is {num}: give at least one sample")
         return self.generate(state, self.prior(key, num))
