@@ -1,1 +1,24 @@
-"""Experiments: one flat module each, run as `python -m experiments.NAME`."""
+"""Experiments: each is a document and a command, `python -m experiments.NAME`.
+
+They need the extra `experiments`; a command that misses it ends with one line.
+"""
+
+import sys
+
+from jwgan import check
+
+# What data sets in TFDS's format and --stream need beside these is asked for where it is used.
+PACKAGES = (
+    *("flax", "orbax.checkpoint", "rich", "tensorboardX", "matplotlib", "PIL", "sklearn"),
+    *("flatbuffers", "scipy", "ot"),
+)
+
+try:
+    for package in PACKAGES:
+        check.require_package(package, "experiments")
+except check.MissingPackageError as error:
+    if sys.argv[0] != "-m":  # what Python puts there while `python -m` looks for a module
+        raise
+    remedy = str(error).replace("'jwgan[experiments]'", "-e '.[experiments]'")
+    print(f"error: {remedy}", file=sys.stderr)
+    raise SystemExit(2) from error

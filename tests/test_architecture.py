@@ -215,7 +215,7 @@ def test_everything_in_experiments_is_a_command():
 # What a user may not have; `import jwgan` must work without it.
 OPTIONAL = {
     *("flax", "orbax", "tensorflow_datasets", "grain", "matplotlib", "PIL", "sklearn", "scipy"),
-    *("ot", "tensorboardX", "rich", "libtpu", "mlcroissant", "jax2onnx"),
+    *("ot", "tensorboardX", "rich", "array_record", "libtpu", "mlcroissant", "jax2onnx"),
 }
 
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from array_record.python import array_record_module
 
 from jwgan.check import printable
 
@@ -306,6 +305,8 @@ def _tfds_split(builder: Any, prepared: Path, split: str, names: tuple[str, ...]
 
 def _check_records(split: Any, prepared: Path) -> None:
     """Every record there is, no more, and in this folder: dataset_info.json may say anything."""
+    from array_record.python import array_record_module  # tensorflow-datasets brings it
+
     for path, length in zip(map(Path, split.filepaths), split.shard_lengths, strict=True):
         if path.parent != prepared:
             raise ValueError(f"{path} is not in the folder")

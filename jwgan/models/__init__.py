@@ -1,11 +1,19 @@
 """Networks in Flax Linen: multilayer perceptrons, convolutional, residual and Lipschitz ones."""
 
-from jwgan import lazy
+from types import ModuleType
 
-__getattr__, __dir__ = lazy.submodules(
+from jwgan import check, lazy
+
+_find, __dir__ = lazy.submodules(
     __name__,
     (
         *("autoencoder", "conv", "dcgan", "lipschitz", "mlp", "norms", "resnet", "robustness"),
         *("scaling", "sngan", "sorting"),
     ),
 )
+
+
+def __getattr__(name: str) -> ModuleType:
+    if not name.startswith("_"):  # a model, and no question of Python's own
+        check.require_package("flax", "flax")
+    return _find(name)

@@ -64,6 +64,10 @@ all devices of the machine are used (`--devices N` for fewer). Several hosts sha
 When a process is lost the others stop with a message within a minute; `--resume` goes on, also with
 another number of processes.
 
+**Packages.** `pip install 'jwgan[run]'` brings what a run needs; exact distances (`--w1-every`,
+`measure`, the 2-D worlds) need `jwgan[transport]` too, TFDS folders and `--stream` `jwgan[data]`. A
+command that misses a package says which one, before it writes anything.
+
 Data of your own: give `Experiment(..., load=load)`, where `load(config)` returns a `Task`. Members
 of the family need no file at all: `python -m jwgan.run wgan_gp --help`.
 """

@@ -14,6 +14,7 @@ The command `jwgan` is the same. Members: {members}.
 import sys
 
 from jwgan.run import convert, launch, members, options
+from jwgan.run.experiment import Experiment
 
 DOC = (__doc__ or "").format(members=", ".join(members.NAMES))
 
@@ -24,17 +25,23 @@ def main(argv: list[str] | None = None) -> None:
     word = argv[0] if argv else "--help"
     if word in ("--help", "-h"):
         print(DOC)
-    elif word in launch.COMMANDS:
-        launch.COMMANDS[word](members.find, argv[1:])
-    elif word == "convert":
-        convert.main(argv[1:])
-    else:
-        try:
-            choices = (*members.NAMES, *launch.COMMANDS, "convert")
-            options.one_of("command", word, choices)
-        except ValueError as error:
-            options.fail(error)
-        launch.main(members.experiment_of(word), argv[1:])
+        return
+    with launch.missing_package_ends():
+        if word in launch.COMMANDS:
+            launch.COMMANDS[word](members.find, argv[1:])
+        elif word == "convert":
+            convert.main(argv[1:])
+        else:
+            launch.main(_experiment_of(word), argv[1:])
+
+
+def _experiment_of(word: str) -> Experiment:
+    """The member's experiment; ends the program with one line if the word is no member."""
+    try:
+        options.one_of("command", word, (*members.NAMES, *launch.COMMANDS, "convert"))
+    except ValueError as error:
+        options.fail(error)
+    return members.experiment_of(word)
 
 
 if __name__ == "__main__":

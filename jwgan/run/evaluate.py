@@ -11,8 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jwgan import report, transport
-from jwgan.metrics import classifier, coverage, frechet, sliced
+from jwgan import metrics, report, transport
 
 PICTURES = 100  # samples in a grid of images
 HEALTH_POINTS = 500  # samples in the figures of the alarm, at most
@@ -48,7 +47,7 @@ def make_probe(task: Any, algorithm: Any) -> Callable[[Any], dict[str, float]]:
     """`state -> figures` of samples beside held-out data, in milliseconds, for the alarm."""
     held_out, other = health_points(task)
     figures = jax.jit(lambda state: health(task, algorithm, state))
-    of_real = round(float(coverage.neighbour_coverage(held_out, other)), 5)
+    of_real = round(float(metrics.coverage.neighbour_coverage(held_out, other)), 5)
 
     def probe(state: Any) -> dict[str, float]:
         found = jax.device_get(figures(state))
@@ -71,8 +70,8 @@ def health(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
     flat = lambda x: x.reshape(len(x), -1)
     fake = algorithm.sample(jax.random.key(14), state, len(held_out))
     found = {
-        "coverage": coverage.neighbour_coverage(held_out, fake),
-        "sliced_distance": sliced.sliced_w1(jax.random.key(15), flat(held_out), flat(fake)),
+        "coverage": metrics.coverage.neighbour_coverage(held_out, fake),
+        "sliced_distance": metrics.sliced.sliced_w1(jax.random.key(15), flat(held_out), flat(fake)),
     }
     if task.dataset is not None:
         seen = task.dataset.images[: len(held_out)]
@@ -91,7 +90,7 @@ def world_quality(task: Any, fake: Any) -> dict[str, Any]:
         "exact_w1_of_real": round(transport.exact_w1(real, other), 5),
     }
     if task.problem.modes is not None:
-        found = coverage.mode_coverage(fake, task.problem.modes, task.problem.mode_std)
+        found = metrics.coverage.mode_coverage(fake, task.problem.modes, task.problem.mode_std)
         figures["modes_covered"] = int(found.modes_covered)
         figures["modes"] = len(task.problem.modes)
         figures["high_quality_share"] = round(float(found.high_quality_share), 4)
@@ -111,20 +110,25 @@ def image_quality(task: Any, fake: Any, judge: Any = None) -> dict[str, Any]:
         np.asarray(jax.jit(judge.features)(judge.params, x))
         for x in (data.test_images, fake, data.images[: len(fake)])
     )
-    of_fake, of_real = classifier.label_report(fake_seen), classifier.label_report(real_seen)
+    of_fake, of_real = (
+        metrics.classifier.label_report(fake_seen),
+        metrics.classifier.label_report(real_seen),
+    )
     return {
         "samples": len(fake),
         "classifier_held_out_accuracy": round(
-            float(classifier.accuracy(real_seen, data.test_labels)), 4
+            float(metrics.classifier.accuracy(real_seen, data.test_labels)), 4
         ),
         "classes_present": int(of_fake.classes_present),
         "smallest_class_share": round(float(of_fake.shares.min()), 4),
         "confident_share": round(float(of_fake.confident_share), 4),
         "confident_share_of_real": round(float(of_real.confident_share), 4),
         "frechet_features": f"{task.name}-CNN",
-        "frechet_distance": round(frechet.frechet_distance(real_features, fake_features), 4),
+        "frechet_distance": round(
+            metrics.frechet.frechet_distance(real_features, fake_features), 4
+        ),
         "frechet_distance_of_real": round(
-            frechet.frechet_distance(real_features, train_features), 4
+            metrics.frechet.frechet_distance(real_features, train_features), 4
         ),
     }
 
@@ -132,7 +136,7 @@ def image_quality(task: Any, fake: Any, judge: Any = None) -> dict[str, Any]:
 def fit_judge(dataset: Any) -> Any:
     """The classifier of a labelled data set; the same one for every run on that data."""
     epochs = 40 if len(dataset.images) < 10_000 else 3
-    return classifier.fit(
+    return metrics.classifier.fit(
         jax.random.key(0),
         dataset.images,
         dataset.labels,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jwgan import penalties, transport
+from jwgan import check, penalties, transport
 
 POINTS = 1000  # on the plane: .2 s for an exact W1
 IMAGES = 500
@@ -54,6 +54,12 @@ class Measure(NamedTuple):
 
     words: str
     figures: Callable[[Any], dict[str, float]]
+
+
+def require_packages() -> None:
+    """Raises check.MissingPackageError unless exact distances can be computed."""
+    for package in ("scipy", "ot"):
+        check.require_package(package, "transport")
 
 
 def make(task: Any, algorithm: Any) -> Measure:

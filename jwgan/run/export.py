@@ -21,7 +21,7 @@ from typing import Any
 import jax
 import jax.export
 
-from jwgan import files
+from jwgan import check, files
 from jwgan.run import options, reading, xla
 from jwgan.run.options import option
 
@@ -51,7 +51,9 @@ def save(run_dir: str, find: reading.Find, out: str, trial: int = 0) -> None:
 
     Raises:
       ValueError: there is no run to read.
+      check.MissingPackageError: flatbuffers or what a checkpoint needs is not installed.
     """
+    check.require_package("flatbuffers", "run")  # jax.export needs it and does not declare it
     xla.use_compilation_cache()
     _, algorithm, state = reading.read_run(pathlib.Path(run_dir), find, trial)
     exported = export_generator(algorithm, state)

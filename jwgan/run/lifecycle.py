@@ -52,6 +52,8 @@ def prepare(experiment: Experiment, config: Any) -> session.Run:
     reads = first or config.resume
     folder = directory.choose_folder(config, name) if reads else pathlib.Path(config.run_dir)
     task = experiment.load(config)
+    if config.w1_every or (config.quality and task.problem is not None):
+        exact_w1.require_packages()
     mesh = None if sweep.several(config) else hosts.make_mesh(config)
     together = sweep_build.assemble(config, build, task) if sweep.several(config) else None
     if together:
@@ -66,7 +68,7 @@ def prepare(experiment: Experiment, config: Any) -> session.Run:
     if together:
         description["trials"] = [one.described(together.swept) for one in together.trials]
     if config.resume:
-        directory.compare(directory.read_description(folder), description)
+        directory.compare(directory.read_description(folder), description, type(config))
         run, skipped = newest(run)
         for line in skipped if first else ():
             print(f"passed over: {line}", file=sys.stderr)

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jwgan
-from jwgan import algorithms, networks, priors
-from jwgan.models import autoencoder, mlp
+from jwgan import algorithms, models, networks, priors
 from jwgan.run import options, players, tasks
 from jwgan.run.experiment import Experiment
 from jwgan.run.options import option
@@ -75,10 +74,10 @@ def _players(member: str, config: Any, shape: tuple[int, ...]) -> tuple[Any, Any
     if len(shape) == 3:
         critic, generator = players.image_players(shape, config)
     else:
-        critic = players.player(mlp.MLPCritic(hidden), config)
-        generator = players.player(mlp.MLPGenerator(shape, hidden), config)
+        critic = players.player(models.mlp.MLPCritic(hidden), config)
+        generator = players.player(models.mlp.MLPGenerator(shape, hidden), config)
     if member in ENERGIES:
-        auto_encoder = players.player(autoencoder.EBGANMLPCritic(hidden[:2]), config)
+        auto_encoder = players.player(models.autoencoder.EBGANMLPCritic(hidden[:2]), config)
         critic = networks.map_output(auto_encoder, energy[member])
     return critic, generator
 

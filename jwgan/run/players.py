@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 import jwgan
-from jwgan import networks
-from jwgan.models import dcgan, mlp
+from jwgan import models, networks
 from jwgan.run.options import one_of
 
 
@@ -31,13 +30,11 @@ def image_players(shape: tuple[int, ...], config: Any) -> tuple[Any, Any]:
     """
     width, small = config.width, min(shape[:2]) < 16
     kind = one_of("network", config.network, ("auto", "mlp", "dcgan"))
-    critic: nn.Module
-    generator: nn.Module
     if kind == "mlp" or (kind == "auto" and small):
         hidden = (8 * width,) * 3
-        critic = mlp.MLPCritic(hidden, activation=lambda x: nn.leaky_relu(x, 0.2))
-        generator = mlp.MLPGenerator(shape, hidden, final_activation=jnp.tanh)
+        critic = models.mlp.MLPCritic(hidden, activation=lambda x: jax.nn.leaky_relu(x, 0.2))
+        generator = models.mlp.MLPGenerator(shape, hidden, final_activation=jnp.tanh)
     else:
-        critic = dcgan.DCGANCritic(shape, width=width)
-        generator = dcgan.DCGANGenerator(shape, width=width)
+        critic = models.dcgan.DCGANCritic(shape, width=width)
+        generator = models.dcgan.DCGANGenerator(shape, width=width)
     return player(critic, config), player(generator, config)
