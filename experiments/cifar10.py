@@ -26,15 +26,15 @@ from jwgan.run import option
 @dataclasses.dataclass(frozen=True)
 class Config(run.Config):
     dataset: str = option("tfds/cifar10", "tfds/NAME, folder, or another image data set")
-    image_size: int | None = option(32, "pixels a side")
-    channels: int = option(3, "of an image folder, 1 or 3")
+    image_size: int | None = option(32)
+    channels: int = option(3)
     steps: int = option(100_000, "generator updates in all; the rates fall to 0 over them")
-    chunk_steps: int = option(100, "steps in one compiled program")
+    chunk_steps: int = option(100)
     width: int = option(128, "channels of every feature map")
-    latent: int = option(128, "dimensions of the normal latents")
-    learning_rate: float = option(2e-4, "of both players' Adam at the start")
+    latent: int = option(128)
+    learning_rate: float = option(2e-4, "of both players' Adam at the start", above=0)
     weight: float = option(10.0, "of the gradient penalty")
-    decay_steps: int = option(100_000, "generator updates after which the rates are 0")
+    decay_steps: int = option(100_000, "generator updates after which the rates are 0", at_least=1)
 
 
 def build(config: Config, shape: tuple[int, ...]) -> Any:

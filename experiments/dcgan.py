@@ -19,10 +19,10 @@ from jwgan.run import option
 
 @dataclasses.dataclass(frozen=True)
 class Config(run.ImageConfig):
-    steps: int = option(8000, "generator updates in all, those of a resumed run included")
-    batch_size: int = option(128, "samples in a batch")
-    n_critic: int = option(1, "critic updates for each generator update")
-    learning_rate: float = option(2e-4, "of both players' Adam")
+    steps: int = option(8000)
+    batch_size: int = option(128)
+    n_critic: int = option(1)
+    learning_rate: float = option(2e-4, "of both players' Adam", above=0)
 
 
 def build(config: Config, shape: tuple[int, ...]) -> Any:

@@ -22,8 +22,8 @@ from jwgan.run import option
 @dataclasses.dataclass(frozen=True)
 class Config(run.ImageConfig):
     steps: int = option(10000, "updates of both players, those of a resumed run included")
-    n_critic: int = option(1, "critic updates for each generator update")
-    learning_rate: float = option(3e-4, "of both players' Adam (the paper's 1e-3)")
+    n_critic: int = option(1)
+    learning_rate: float = option(3e-4, "of both players' Adam (the paper's 1e-3)", above=0)
     margin: float = option(3.0, "m, in units of the energy")
     pulling_away: float = option(0.1, "weight of the pulling-away term")
 

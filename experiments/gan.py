@@ -31,9 +31,9 @@ MEMBERS: dict[str, dict[str, Any]] = {
 @dataclasses.dataclass(frozen=True)
 class Config(run.ImageConfig):
     member: str = option("gan", "one of " + ", ".join(MEMBERS))
-    steps: int = option(10000, "generator updates in all, those of a resumed run included")
-    n_critic: int = option(1, "critic updates for each generator update")
-    learning_rate: float = option(2e-4, "of both players' optimizer")
+    steps: int = option(10000)
+    n_critic: int = option(1)
+    learning_rate: float = option(2e-4, "of both players' optimizer", above=0)
 
     @property
     def title(self) -> str:

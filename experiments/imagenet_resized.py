@@ -21,8 +21,8 @@ from jwgan.run import option
 @dataclasses.dataclass(frozen=True)
 class Config(cifar10.Config):
     dataset: str = option("tfds/imagenet_resized/32x32", "tfds/NAME, folder, or another data set")
-    stream: bool = option(True, "read images while training, for data larger than the memory")
-    learning_rate: float = option(1e-4, "of both players' Adam at the start")
+    stream: bool = option(True)
+    learning_rate: float = option(1e-4, "of both players' Adam at the start", above=0)
 
 
 build = cifar10.build

@@ -18,9 +18,9 @@ from jwgan.run import option
 
 @dataclasses.dataclass(frozen=True)
 class Config(run.ImageConfig):
-    steps: int = option(10000, "generator updates in all, those of a resumed run included")
-    n_critic: int = option(1, "critic updates for each generator update")
-    learning_rate: float = option(2e-4, "of both players' Adam")
+    steps: int = option(10000)
+    n_critic: int = option(1)
+    learning_rate: float = option(2e-4, "of both players' Adam", above=0)
     a: float = option(0.0, "the critic's target on generated data")
     b: float = option(1.0, "the critic's target on real data")
     c: float = option(1.0, "the generator's target")

@@ -22,14 +22,14 @@ from jwgan.run import option
 @dataclasses.dataclass(frozen=True)
 class Config(run.Config):
     dataset: str = option("tfds/lsun/bedroom", "tfds/NAME, folder, or another image data set")
-    image_size: int | None = option(64, "pixels a side")
-    channels: int = option(3, "of an image folder, 1 or 3")
-    stream: bool = option(True, "read images while training, for data larger than the memory")
+    image_size: int | None = option(64)
+    channels: int = option(3)
+    stream: bool = option(True)
     steps: int = option(200_000, "generator updates in all")
-    chunk_steps: int = option(100, "steps in one compiled program")
-    width: int = option(64, "channels of the critic's first convolution")
-    latent: int = option(100, "dimensions of the normal latents")
-    learning_rate: float = option(5e-5, "of both players' RMSProp")
+    chunk_steps: int = option(100)
+    width: int = option(64)
+    latent: int = option(100)
+    learning_rate: float = option(5e-5, "of both players' RMSProp", above=0)
     c: float = option(0.01, "critic weights stay in [-c, c]")
 
 

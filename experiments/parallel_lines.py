@@ -35,7 +35,7 @@ FAR = 0.25
 class Config:
     seeds: int = fitting.SEEDS
     first_seed: int = fitting.FIRST_SEED
-    steps: int = option(400, "updates of each critic")
+    steps: int = option(400, "updates of each critic", at_least=1)
     out: str | None = option(None, "where the page is written (default: runs/parallel_lines-K)")
     json: bool = option(False, "print one line of JSON at the end")
 

@@ -25,7 +25,7 @@ from jwgan.run.options import option
 
 @dataclasses.dataclass(frozen=True)
 class Config(wgan_gp.Config):
-    steps: int = option(400, "steps timed, after as many that warm up")
+    steps: int = option(400, "steps timed, after as many that warm up", at_least=1)
 
 
 def seconds(source: Any, config: Config, algorithm: Any = None) -> float:

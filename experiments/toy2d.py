@@ -46,19 +46,23 @@ MEMBERS: dict[str, dict[str, Any]] = {
 class Config(run.Config):
     member: str = option("wgan_gp", "one of " + ", ".join(MEMBERS))
     dataset: str = option("eight_gaussians", "eight_gaussians, twenty_five_gaussians, ring, ...")
-    steps: int = option(10000, "generator updates in all, those of a resumed run included")
-    batch_size: int = option(256, "samples in a batch")
-    width: int = option(128, "units in each of the three hidden layers")
-    latent: int = option(2, "dimensions of the normal latents")
-    learning_rate: float | None = option(None, "of both players (default: the member's own)")
+    steps: int = option(10000)
+    batch_size: int = option(256)
+    width: int = option(
+        128, "units in each of the three hidden layers", group="networks", at_least=1
+    )
+    latent: int = option(2, "dimensions of the normal latents", group="networks", at_least=1)
+    learning_rate: float | None = option(
+        None, "of both players (default: the member's own)", above=0
+    )
     b1: float | None = option(None, "of Adam (default: the member's own)")
     b2: float | None = option(None, "of Adam (default: the member's own)")
     weight: float | None = option(None, "of the penalty (default: the member's own)")
     c: float | None = option(None, "wgan's half-width of the box (default: the member's own)")
     gamma: float | None = option(None, "began's diversity ratio (default: the member's own)")
     margin: float | None = option(None, "ebgan's margin (default: the member's own)")
-    chunk_steps: int = option(250, "steps in one compiled program")
-    checkpoint_every: int = option(5000, "steps between checkpoints")
+    chunk_steps: int = option(250)
+    checkpoint_every: int = option(5000)
 
     @property
     def title(self) -> str:

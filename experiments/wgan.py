@@ -19,7 +19,7 @@ from jwgan.run import option
 
 @dataclasses.dataclass(frozen=True)
 class Config(run.ImageConfig):
-    learning_rate: float = option(2e-4, "of both players' RMSProp")
+    learning_rate: float = option(2e-4, "of both players' RMSProp", above=0)
     c: float = option(0.03, "half-width of the box that the critic's weights stay in")
 
 

@@ -21,9 +21,9 @@ from jwgan.run import option
 
 @dataclasses.dataclass(frozen=True)
 class Config(run.ImageConfig):
-    steps: int = option(12000, "generator updates in all, those of a resumed run included")
+    steps: int = option(12000)
     n_critic: int = option(3, "critic updates for each generator update (the paper's 5)")
-    learning_rate: float = option(1e-3, "of both players' Adam (the paper's 1e-4)")
+    learning_rate: float = option(1e-3, "of both players' Adam (the paper's 1e-4)", above=0)
     weight: float = option(10.0, "of the gradient penalty")
 
 

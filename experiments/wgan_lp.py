@@ -18,9 +18,9 @@ from jwgan.run import option
 
 @dataclasses.dataclass(frozen=True)
 class Config(run.ImageConfig):
-    steps: int = option(12000, "generator updates in all, those of a resumed run included")
-    n_critic: int = option(3, "critic updates for each generator update")
-    learning_rate: float = option(1e-3, "of both players' Adam")
+    steps: int = option(12000)
+    n_critic: int = option(3)
+    learning_rate: float = option(1e-3, "of both players' Adam", above=0)
     weight: float = option(10.0, "of the penalty")
     linear: bool = option(False, "the linear hinge instead of the squared one")
 

@@ -30,7 +30,7 @@ from jwgan.run.options import option
 class Config:
     seeds: int = fitting.SEEDS
     first_seed: int = fitting.FIRST_SEED
-    steps: int = option(1000, "updates of each critic")
+    steps: int = option(1000, "updates of each critic", at_least=1)
     out: str | None = option(None, "where the page is written (default: runs/divergences-K)")
     json: bool = option(False, "print one line of JSON at the end")
 

@@ -145,5 +145,5 @@ def spread(values: Any) -> dict[str, list[float]]:
     }
 
 
-SEEDS = option(16, "critics for each distance, with keys 0, 1, 2, ...")
+SEEDS = option(16, "critics for each distance, with keys 0, 1, 2, ...", at_least=1)
 FIRST_SEED = option(0, "the first key; settings were chosen on 1000 and later")

@@ -42,12 +42,16 @@ LAYOUTS = ("channels_last", "contiguous")
 class Config:
     case: str = option("", "one of " + ", ".join(CASES), optional=True)
     all: bool = option(False, "every case, each in a process of its own, and the table")
-    seeds: int = option(1, "runs side by side in one program")
+    seeds: int = option(1, "runs side by side in one program", at_least=1)
     peer: str = option("", "command that times the other side")
-    repeats: int = option(3, "timings, alternating with the peer's; medians are reported")
+    repeats: int = option(
+        3, "timings, alternating with the peer's; medians are reported", at_least=1
+    )
     seconds: float = option(5.0, "of one timing, about")
     devices: int | None = option(None, "of the seeds; default: cores of a CPU that divide them")
-    chunk_steps: int | None = option(None, "iterations in one program; default: the case's")
+    chunk_steps: int | None = option(
+        None, "iterations in one program; default: the case's", at_least=1
+    )
     penalty_cost: bool = option(False, "a critic update with the penalty against one with clipping")
     convolution: str = option("jwgan", "jwgan's closed family, or lax (dcgan32 only)")
     json: bool = option(False, "print one line of JSON at the end")

@@ -9,7 +9,7 @@ from typing import Any
 
 from jwgan import check, report
 from jwgan.run.experiment import Experiment
-from jwgan.run.options import FREE, Config
+from jwgan.run.options import Config, may_change
 
 
 def numbered(root: pathlib.Path, stem: str) -> list[int]:
@@ -87,13 +87,13 @@ def read_description(folder: pathlib.Path) -> dict[str, Any]:
     return found
 
 
-def compare(old: dict[str, Any], new: dict[str, Any]) -> None:
+def compare(old: dict[str, Any], new: dict[str, Any], config_type: type) -> None:
     """Raises ValueError naming every difference that makes a resume another run."""
-    different = []
+    different, free = [], may_change(config_type)
     for part in ("config", "data"):
         for key, value in new[part].items():
             before = old.get(part, {}).get(key)
-            if before != value and not (part == "config" and key in FREE):
+            if before != value and not (part == "config" and key in free):
                 different.append(f"{key} was {before!r} and is {value!r}")
     if old.get("experiment") != new["experiment"]:
         different.append(f"experiment was {old.get('experiment')!r}, is {new['experiment']!r}")

@@ -7,38 +7,72 @@ import sys
 import types
 import typing
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-# Options that say how long and where to run, not what is computed: they may change on a resume.
-FREE = (
-    "steps",
-    "minutes",
-    "run_dir",
-    "resume",
-    "checkpoint_every",
-    "w1_every",
-    "keep",
-    "on_nonfinite",
-    "chunk_steps",
-    "quality",
-    "json",
-    "devices",
-    "distributed",
-    "coordinator",
-    "num_processes",
-    "process_id",
-)
+# Groups of --help, in this order; an experiment's own options come first.
+OWN = "this experiment"
+GROUPS = (OWN, "networks", "training", "data", "several runs", "run directory", "devices")
 
 
-def option(default: Any, help: str, repeated: bool = False, optional: bool = False) -> Any:
-    """A command-line option: a dataclass field with a default and a help text.
+class Described(NamedTuple):
+    """What an option knows of itself; None where a subclass leaves it to the class it extends."""
 
-    Given several times, a `repeated` one is its words joined by spaces; an `optional` positional
-    one may be left out.
+    help: str | None = None
+    group: str | None = None
+    at_least: float | None = None
+    above: float | None = None  # exclusive
+    below: float | None = None  # exclusive
+    may_change: bool | None = None  # on a resume: how long and where, not what is computed
+    repeated: bool | None = None  # given several times, its words are joined by spaces
+    optional: bool | None = None  # a positional one that may be left out
+
+
+def option(
+    default: Any,
+    help: str | None = None,
+    *,
+    group: str | None = None,
+    at_least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    may_change: bool | None = None,
+    repeated: bool | None = None,
+    optional: bool | None = None,
+) -> Any:
+    """A command-line option: a dataclass field with a default and what it knows of itself.
+
+    A subclass that declares the option again, with another default, keeps whatever it does not say.
+
+    Args:
+      default: the value without the option; its type is the field's annotation.
+      help: one line for --help.
+      group: the heading of --help under which it stands; "this experiment" unless given.
+      at_least: the smallest value allowed.
+      above: the value must be greater.
+      below: the value must be smaller.
+      may_change: whether a resumed run may have another value; False unless given.
+      repeated: whether it may be given several times, its words being joined by spaces.
+      optional: whether it may be left out although it is given by position.
     """
-    return dataclasses.field(
-        default=default, metadata={"help": help, "repeated": repeated, "optional": optional}
-    )
+    known = Described(help, group, at_least, above, below, may_change, repeated, optional)
+    return dataclasses.field(default=default, metadata={"described": known})
+
+
+def described(config_type: type) -> dict[str, Described]:
+    """{option: what it knows of itself}, with what the extended classes say of it."""
+    found: dict[str, Described] = {}
+    for cls in reversed(config_type.__mro__):
+        for field in vars(cls).get("__dataclass_fields__", {}).values():
+            if field.name in vars(cls).get("__annotations__", {}):
+                own = field.metadata.get("described", Described())
+                said = {k: v for k, v in own._asdict().items() if v is not None}
+                found[field.name] = found.get(field.name, Described())._replace(**said)
+    return found
+
+
+def may_change(config_type: type) -> set[str]:
+    """Options that a resumed run may have other values of."""
+    return {name for name, known in described(config_type).items() if known.may_change}
 
 
 def one_of(name: str, value: Any, choices: Iterable[str]) -> Any:
@@ -59,56 +93,99 @@ def one_of(name: str, value: Any, choices: Iterable[str]) -> Any:
 class Config:
     """Options that every experiment has."""
 
-    dataset: str = option("digits", "digits, fashion_mnist, mnist or folder")
-    data_dir: str | None = option(None, "where data files are (IDX, TFDS or an image folder)")
-    image_size: int | None = option(None, "pad or resize images to this many pixels a side")
-    channels: int = option(1, "channels of an image folder, 1 or 3")
-    steps: int = option(1000, "generator updates in all, those of a resumed run included")
-    minutes: float | None = option(None, "stop after this many minutes, if sooner than --steps")
-    batch_size: int = option(64, "samples in a batch")
-    n_critic: int = option(5, "critic updates for each generator update")
-    seed: int = option(0, "of everything random in the run")
-    seeds: int = option(1, "runs with seeds --seed, --seed + 1, ..., all in one program")
+    # fmt: off
+    dataset: str = option(
+        "digits", "digits, fashion_mnist, mnist, folder or tfds/NAME", group="data")
+    data_dir: str | None = option(
+        None, "where data files are (IDX, TFDS or an image folder)", group="data")
+    image_size: int | None = option(
+        None, "pad or resize images to this many pixels a side", group="data", at_least=1)
+    channels: int = option(1, "channels of an image folder, 1 or 3", group="data")
+    stream: bool = option(
+        False, "read images while training, for data larger than the memory", group="data")
+
+    steps: int = option(
+        1000, "generator updates in all, those of a resumed run included",
+        group="training", at_least=1, may_change=True)
+    minutes: float | None = option(
+        None, "stop after this many minutes, if sooner than --steps",
+        group="training", above=0, may_change=True)
+    batch_size: int = option(64, "samples in a batch", group="training", at_least=1)
+    n_critic: int = option(
+        5, "critic updates for each generator update", group="training", at_least=1)
+    seed: int = option(
+        0, "of everything random in the run", group="training", at_least=0, below=2**32)
+    chunk_steps: int = option(
+        25, "steps in one compiled program", group="training", at_least=1, may_change=True)
+    precision: str = option(
+        "float32", "of the networks: float32 or bfloat16; penalties in float32", group="training")
+    on_nonfinite: str = option(
+        "stop", "stop, or restore: back to a checkpoint, with another key",
+        group="training", may_change=True)
+
+    seeds: int = option(
+        1, "runs with seeds --seed, --seed + 1, ..., all in one program",
+        group="several runs", at_least=1)
     sweep: str = option(
-        "", "NAME=A,B,C: a run for each value of a number; again for a grid", repeated=True
-    )
+        "", "NAME=A,B,C: a run for each value of a number; again for a grid",
+        group="several runs", repeated=True)
     at_once: int = option(
-        0, "of these runs so many at a time, in turn, which bounds the memory; 0: all"
-    )
-    run_dir: str | None = option(None, "where the run is written (default: runs/NAME-DATASET-K)")
-    resume: bool = option(False, "go on with the run in --run-dir, or the latest of this name")
-    checkpoint_every: int = option(1000, "steps between checkpoints; the last step is always saved")
+        0, "of these runs so many at a time, in turn, which bounds the memory; 0: all",
+        group="several runs", at_least=0)
+
+    run_dir: str | None = option(
+        None, "where the run is written (default: runs/NAME-DATASET-K)",
+        group="run directory", may_change=True)
+    resume: bool = option(
+        False, "go on with the run in --run-dir, or the latest of this name",
+        group="run directory", may_change=True)
+    checkpoint_every: int = option(
+        1000, "steps between checkpoints; the last step is always saved",
+        group="run directory", at_least=1, may_change=True)
+    keep: int = option(
+        3, "latest checkpoints that stay; the best one stays too",
+        group="run directory", at_least=1, may_change=True)
     w1_every: int = option(
-        0,
-        "steps between looks at the exact W1 to held-out data, beside the critic's estimate of it; "
-        "for images it is W1 between finite samples, by pixels, not the W1 of the laws; 0: never",
-    )
-    keep: int = option(3, "latest checkpoints that stay; the best one stays too")
-    on_nonfinite: str = option("stop", "stop, or restore: back to a checkpoint, with another key")
-    stream: bool = option(False, "read images while training, for data larger than the memory")
-    chunk_steps: int = option(25, "steps in one compiled program")
-    precision: str = option("float32", "of the networks: float32 or bfloat16; penalties in float32")
+        0, "steps between evaluations of the exact W1 to held-out data, beside the critic's "
+        "estimate of it; for images it is W1 between finite samples, by pixels, not the W1 of the "
+        "laws; 0: never", group="run directory", at_least=0, may_change=True)
+    quality: bool = option(
+        True, "measure the samples' quality at the end", group="run directory", may_change=True)
+    json: bool = option(
+        False, "print one line of JSON at the end", group="run directory", may_change=True)
+
     devices: int | None = option(
-        None, "how many (default: all accelerators, or one CPU; several runs: a CPU core for each)"
-    )
-    distributed: bool = option(False, "join the processes that Slurm, mpirun, GKE or a TPU started")
-    coordinator: str | None = option(None, "HOST:PORT of the first process, without a launcher")
-    num_processes: int | None = option(None, "processes in all, without a launcher")
-    process_id: int | None = option(None, "0, 1, 2, ... of this process, without a launcher")
-    quality: bool = option(True, "measure the samples' quality at the end")
-    json: bool = option(False, "print one line of JSON at the end")
+        None, "how many (default: all accelerators, or one CPU; several runs: a CPU core for each)",
+        group="devices", may_change=True)
+    distributed: bool = option(
+        False, "join the processes that Slurm, mpirun, GKE or a TPU started",
+        group="devices", may_change=True)
+    coordinator: str | None = option(
+        None, "HOST:PORT of the first process, without a launcher",
+        group="devices", may_change=True)
+    num_processes: int | None = option(
+        None, "processes in all, without a launcher", group="devices", may_change=True)
+    process_id: int | None = option(
+        None, "0, 1, 2, ... of this process, without a launcher", group="devices", may_change=True)
+    # fmt: on
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageConfig(Config):
     """Options of the image experiments, which share their networks."""
 
-    steps: int = option(8000, "generator updates in all, those of a resumed run included")
-    chunk_steps: int = option(50, "steps in one compiled program")
-    network: str = option("auto", "mlp, dcgan, or auto: mlp for images under 16 pixels a side")
-    width: int = option(32, "channels of the critic's first convolution; an MLP has 8 times that")
-    latent: int = option(16, "dimensions of the normal latents")
-    ema: float = option(0.999, "decay of the generator's average; 0: none")
+    # fmt: off
+    steps: int = option(8000)
+    chunk_steps: int = option(50)
+    network: str = option(
+        "auto", "mlp, dcgan, or auto: mlp for images under 16 pixels a side", group="networks")
+    width: int = option(
+        32, "channels of the critic's first convolution; an MLP has 8 times that",
+        group="networks", at_least=1)
+    latent: int = option(16, "dimensions of the normal latents", group="networks", at_least=1)
+    ema: float = option(
+        0.999, "decay of the generator's average; 0: none", group="networks", at_least=0, below=1)
+    # fmt: on
 
 
 class Parser(argparse.ArgumentParser):
@@ -137,55 +214,65 @@ def value_type(annotation: Any) -> Any:
     return annotation
 
 
+def _add(parser: Any, field: Any, known: Described, positional: bool) -> None:
+    """Adds an option to a parser, or to a group of one."""
+    flag, text = "--" + field.name.replace("_", "-"), (known.help or "").replace("%", "%%")
+    shown = f"{text} (default: {str(field.default).replace('%', '%%')})"
+    if positional:
+        number = "?" if known.optional else None
+        parser.add_argument(field.name, nargs=number, default=field.default, help=text)
+    elif field.type is bool:
+        yes_no = argparse.BooleanOptionalAction
+        parser.add_argument(flag, action=yes_no, default=field.default, help=text)
+    elif known.repeated:
+        parser.add_argument(flag, action="append", help=text)
+    else:
+        parser.add_argument(flag, type=value_type(field.type), default=field.default, help=shown)
+
+
 def parse(config_type: type, argv: list[str] | None, doc: str, positional: str = "") -> Any:
     """The Config from a command line; every field is an option, or `positional` by position."""
     parser = Parser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        usage=f"%(prog)s {positional.upper()} [--option VALUE ...]".replace("  ", " "),
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    for field in dataclasses.fields(config_type):
-        flag, text = "--" + field.name.replace("_", "-"), field.metadata["help"]
-        help = f"{text} (default: {field.default})".replace("%", "%%")
-        if field.name == positional:
-            number = "?" if field.metadata["optional"] else None
-            parser.add_argument(field.name, nargs=number, default=field.default, help=text)
-        elif field.type is bool:
-            parser.add_argument(
-                flag, action=argparse.BooleanOptionalAction, default=field.default, help=text
-            )
-        elif field.metadata["repeated"]:
-            parser.add_argument(flag, action="append", help=text)
-        else:
-            parser.add_argument(flag, type=value_type(field.type), default=field.default, help=help)
+    known, fields = described(config_type), dataclasses.fields(config_type)
+    group_of = lambda field: known[field.name].group or OWN
+    extra = [g for g in dict.fromkeys(map(group_of, fields)) if g not in GROUPS]
+    several = len(set(map(group_of, fields))) > 1
+    for group in (*GROUPS, *extra):
+        mine = [field for field in fields if group_of(field) == group]
+        into: Any = parser.add_argument_group(group) if several and mine else parser
+        for field in mine:
+            _add(into, field, known[field.name], field.name == positional)
     values = vars(parser.parse_args(argv))
-    for field in dataclasses.fields(config_type):
-        if field.metadata["repeated"]:
+    for field in fields:
+        if known[field.name].repeated:
             values[field.name] = " ".join(values[field.name] or [field.default]).strip()
     return config_type(**values)
 
 
-# Counts of which there must be at least one, wherever an experiment has them.
-COUNTS = (
-    *("steps", "batch_size", "n_critic", "chunk_steps", "checkpoint_every", "keep", "seeds"),
-    *("width", "latent", "code", "image_size", "decay_steps"),
-)
-
-
 def check_numbers(config: Any) -> None:
-    """Raises ValueError for numbers that no experiment can run with, whatever its options."""
-    for field in dataclasses.fields(config):
-        name, value = field.name, getattr(config, field.name)
+    """Raises ValueError for a number out of the bounds that its option states.
+
+    Whatever an option states, its number is finite and below 2**31: counts become int32.
+    """
+    for name, known in described(type(config)).items():
+        value = getattr(config, name)
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        if name in COUNTS and value < 1:
-            raise ValueError(f"{name} is {value}: give at least 1")
-        if name != "seed" and not abs(value) < 2**31:
+        if known.at_least is not None and known.below is not None:
+            if not known.at_least <= value < known.below:
+                bounds = f"[{known.at_least}, {known.below})"
+                raise ValueError(f"{name} is {value}: give a number in {bounds}")
+        elif known.at_least is not None and not value >= known.at_least:
+            raise ValueError(f"{name} is {value}: give at least {known.at_least}")
+        if known.above is not None and not value > known.above:
+            raise ValueError(f"{name} is {value}: give a number > {known.above}")
+        if known.below is None and not abs(value) < 2**31:
             raise ValueError(f"{name} is {value}: give a number below 2**31")
-        if name.endswith("learning_rate") and not value > 0:
-            raise ValueError(f"{name} is {value}: give a rate > 0")
-    if not 0 <= getattr(config, "ema", 0.0) < 1:
-        raise ValueError(f"ema is {config.ema}: give a decay in [0, 1)")
-    if not 0 <= getattr(config, "seed", 0) < 2**32:
-        raise ValueError(f"seed is {config.seed}: give a whole number from 0 to 2**32 - 1")
 
 
 def check(config: Config) -> None:
@@ -193,13 +280,11 @@ def check(config: Config) -> None:
     check_numbers(config)
     one_of("precision", config.precision, ("float32", "bfloat16"))
     one_of("on_nonfinite", config.on_nonfinite, ("stop", "restore"))
-    if config.w1_every < 0 or config.w1_every % config.chunk_steps:
+    if config.w1_every % config.chunk_steps:
         raise ValueError(
             f"w1_every is {config.w1_every}: give a multiple of --chunk-steps, which is "
             f"{config.chunk_steps}, or 0"
         )
-    if config.minutes is not None and not config.minutes > 0:
-        raise ValueError(f"minutes is {config.minutes}: give a time > 0, or leave it out")
 
 
 def from_description(config_type: type, chosen: Any) -> Any:

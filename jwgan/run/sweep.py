@@ -35,10 +35,11 @@ def several(config: Any) -> bool:
 
 def candidates(config: Any) -> list[str]:
     """Names of the options that a sweep may name: real numbers, and n_critic."""
+    fixed = options.may_change(type(config))  # how long and where: the same for all trials
     names = [
         field.name
         for field in dataclasses.fields(config)
-        if options.value_type(field.type) is float and field.name not in options.FREE
+        if options.value_type(field.type) is float and field.name not in fixed
     ]
     return ["n_critic", *names]
 

@@ -239,6 +239,7 @@ def valid_line(rng, config_type, positional, module):
     if positional:
         expected[positional] = "here"
     fields = [f for f in dataclasses.fields(config_type) if f.name != positional]
+    known = options.described(config_type)
     for field in (pick(rng, fields) for _ in range(rng.integers(1, 8))):
         kind, flag = options.value_type(field.type), "--" + field.name.replace("_", "-")
         value = {
@@ -251,11 +252,11 @@ def valid_line(rng, config_type, positional, module):
             argv.append(flag if value else "--no-" + flag[2:])
         else:
             argv.append(f"{flag}={value}")
-        if field.metadata["repeated"] and field.name in expected:  # all count, joined by spaces
+        if known[field.name].repeated and field.name in expected:  # all count, joined by spaces
             value = f"{expected[field.name]} {value}"
         expected[field.name] = value
     for field in fields:
-        if field.metadata["repeated"] and field.name in expected:
+        if known[field.name].repeated and field.name in expected:
             expected[field.name] = expected[field.name].strip()
     config, refused = parsed(module, argv, positional)
     assert config == dataclasses.replace(config_type(**_needed(config_type)), **expected), refused

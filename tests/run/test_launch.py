@@ -133,7 +133,7 @@ def test_bad_options_of_a_world(rejected, tmp_path, extra, says):
         (["--dataset", "mnist", "--data-dir", "nowhere"], "nowhere"),
         (["--image-size", "7"], "7"),
         (["--weight", "-1"], "weight is -1.0"),
-        (["--ema", "1"], "ema is 1.0: give a decay"),
+        (["--ema", "1"], "ema is 1.0: give a number in [0, 1)"),
     ],
 )
 def test_bad_options_of_images(rejected, tmp_path, extra, says):

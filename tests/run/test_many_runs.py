@@ -1,4 +1,4 @@
-"""--seeds and --sweep from the command line: every member is its solo run, and is shown as one."""
+"""--seeds and --sweep from the command line: every trial is its solo run, and is shown as one."""
 
 import json
 
@@ -10,6 +10,7 @@ import pytest
 from experiments import sample, toy2d, wgan_gp
 from jwgan import many, report
 from jwgan.run import evaluate, launch, options, sweep, sweep_build, sweep_session, tasks
+from jwgan.run import sample as run_sample
 
 TINY = ["--chunk-steps", "2", "--checkpoint-every", "2", "--batch-size", "8", "--width", "2"]
 DIGITS = [*TINY, "--latent", "4", "--no-quality", "--json", "--ema", "0.5"]
@@ -21,7 +22,7 @@ LABELS = [
     for weight in (1, 10)
     for seed in (3, 4)
 ]
-BAD = 5  # the step in which a member dies, see `failing`
+BAD = 5  # the step in which a trial dies, see `failing`
 
 
 def digits(folder, *argv):
@@ -54,7 +55,7 @@ def read(path):
     return json.loads(path.read_text())
 
 
-def test_every_member_has_its_label_everywhere(runs):
+def test_every_trial_has_its_label_everywhere(runs):
     described, result = read(runs / "whole/config.json"), read(runs / "whole/result.json")
     assert [each["label"] for each in described["trials"]] == LABELS
     assert [each["label"] for each in result["per_trial"]] == LABELS
@@ -69,7 +70,7 @@ def test_every_member_has_its_label_everywhere(runs):
     assert all(tag in board for tag in tags)
 
 
-def test_a_member_has_the_figures_of_its_solo_run(runs, tmp_path):
+def test_a_trial_has_the_figures_of_its_solo_run(runs, tmp_path):
     together = report.read_metrics(runs / "whole")
     digits(tmp_path / "7", "--seed", "4", "--weight", "10", "--n-critic", "2", "--steps", "6")
     alone = report.read_metrics(tmp_path / "7")
@@ -86,16 +87,18 @@ def test_resumed_equals_uninterrupted(runs):
     assert texts[0] == texts[1]
 
 
-def test_samples_of_a_member(runs, tmp_path, capsys):
+def test_samples_of_a_trial(runs, tmp_path, capsys):
     drawn = []
     for i in (0, 7):
         out = tmp_path / f"{i}.npy"
-        sample.main([str(runs / "whole"), "--member", str(i), "--num", "3", "--out", str(out)])
+        run_sample.main(
+            sample.find, [str(runs / "whole"), "--trial", str(i), "--num", "3", "--out", str(out)]
+        )
         drawn.append(np.load(out))
     assert drawn[0].shape == (3, 8, 8, 1)
     assert (drawn[0] != drawn[1]).any()
     with pytest.raises(SystemExit):
-        sample.main([str(runs / "whole"), "--member", "8"])
+        run_sample.main(sample.find, [str(runs / "whole"), "--trial", "8"])
     assert f"give 0 to 7, from {LABELS[0]} to {LABELS[7]}" in capsys.readouterr().err
 
 
@@ -109,7 +112,7 @@ def test_the_page_has_a_band_and_a_colour_for_each_setting(runs):
 
 
 def failing(*seeds):
-    """toy2d's build, whose members of these seeds have a NaN for loss in step BAD."""
+    """toy2d's build, whose trials of these seeds have a NaN for loss in step BAD."""
 
     def build(config, shape):
         algorithm = toy2d.build(config, shape)
@@ -126,7 +129,7 @@ def failing(*seeds):
     return build
 
 
-def test_a_member_dies_and_the_others_go_on(tmp_path, capsys, monkeypatch):
+def test_a_trial_dies_and_the_others_go_on(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
     toy(tmp_path / "run", "--seeds", "2", build=failing(1))
     captured = capsys.readouterr()
@@ -143,13 +146,13 @@ def test_a_member_dies_and_the_others_go_on(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.slow
-def test_without_a_member_left_the_run_ends(tmp_path, capsys, monkeypatch):
+def test_without_a_trial_left_the_run_ends(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
     with pytest.raises(SystemExit) as end:
         toy(tmp_path / "run", "--seeds", "2", build=failing(0, 1))
     assert end.value.code == 1
     line = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "no member is left, the last was seed 1: critic_loss is nan at step 5" in line
+    assert "no trial is left, the last was seed 1: critic_loss is nan at step 5" in line
 
 
 @pytest.mark.parametrize(
@@ -163,9 +166,9 @@ def test_without_a_member_left_the_run_ends(tmp_path, capsys, monkeypatch):
         (["--sweep", "weight=1", "--sweep", "weight=2"], "names 'weight' twice"),
         (["--sweep", "weight"], "give NAME=VALUE,VALUE,..."),
         (["--seeds", "0"], "seeds is 0: give at least 1"),
-        (["--seeds", "5000"], "make 5000 members: give at most 4096"),
+        (["--seeds", "5000"], "make 5000 trials: give at most 4096"),
         (["--seeds", "2", "--stream"], "stream is True with --seeds or --sweep"),
-        (["--seeds", "3", "--devices", "2"], "devices is 2: give a divisor of the 3 members"),
+        (["--seeds", "3", "--devices", "2"], "devices is 2: give a divisor of the 3 trials"),
         (["--seeds", "2", "--on-nonfinite", "restore"], "on_nonfinite is 'restore' with"),
         (["--seeds", "2", "--w1-every", "50"], "w1_every is 50 with --seeds or --sweep"),
         (["--seeds", "2", "--distributed"], "distributed is True with --seeds or --sweep"),
@@ -192,7 +195,7 @@ def test_an_option_that_cannot_be_traced_is_refused():
         sweep_build.assemble(config, build, tasks.from_config(config))
 
 
-def test_members_are_seeds_of_each_setting():
+def test_trials_are_seeds_of_each_setting():
     config = wgan_gp.Config(seeds=2, seed=5, sweep="learning-rate=1e-3,1e-4")
     found = sweep.of(config)
     assert [(m.config.seed, m.config.learning_rate) for m in found] == [
@@ -217,7 +220,7 @@ def test_quality_is_summed_up_over_the_seeds_of_a_setting():
     }
 
 
-def test_a_members_quality_is_its_solo_runs(monkeypatch):
+def test_a_trials_quality_is_its_solo_runs(monkeypatch):
     monkeypatch.setattr(evaluate, "POINTS", 40)
     config = toy2d.Config(width=2, batch_size=4, sweep="weight=1,10")
     together = sweep_build.assemble(config, toy2d.build, toy2d.load(config))
