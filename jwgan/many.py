@@ -2,28 +2,28 @@
 
 ::
 
-    settings = many.grid(seed=range(8), weight=[1.0, 10.0])
-    keys = many.keys(settings.pop("seed"))
     make = lambda weight: jwgan.wgan_gp(critic, generator, prior=prior, weight=weight)
-    algorithm = many.over(make, settings)
-    source = many.drawn(lambda n: sources.from_array(x, n_critic=n, batch_size=64), [5] * 16)
-    state = jax.jit(lambda keys: algorithm.init(keys, source.batch))(keys)
-    state = loop.train(algorithm, state, source, steps=1000)
-    fourth = many.trial(state, 3)
+    draw = lambda n: sources.from_array(x, n_critic=n, batch_size=64)
+    runs = many.trials(make, draw, seeds=range(8), weight=[1.0, 10.0])
+    states = loop.train(runs.algorithm, runs.init(), runs.source, steps=1000)
+    fourth = runs.trial(states, 3)
 
 Trial i is the run that `make` of its own numbers, its own key and its own source would be alone,
-up to the order of float32 sums (`tests/test_many.py` states how far): states, figures and samples
+up to the order of float32 sums (`tests/test_many.py` states how far): states, infos and samples
 have a leading axis [K], and a trial whose numbers are no longer finite leaves the others alone.
+
+`trials` puts `grid`, `keys`, `over` and `drawn` together; take those where it does not fit.
 """
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
+from jwgan import wrappers
 from jwgan.check import require
 from jwgan.sources import Source
 from jwgan.types import Algorithm, Array, Key
@@ -32,8 +32,91 @@ Settings = Mapping[str, Sequence[float]]  # the K values of each number
 Mapped = Callable[[Callable[..., Any]], Callable[..., Any]]  # as jax.vmap: over leading axes
 
 
+class Trials(NamedTuple):
+    """K runs as one, ready for `loop.train`; see `trials`.
+
+    Attributes:
+      algorithm: all of them as one `Algorithm`, see `over`.
+      source: their batches [K, n_critic, B, *D], see `drawn`.
+      keys: [K], the base key of each.
+      settings: {name: K values}, what tells them apart: "seed", and the numbers of the grid.
+    """
+
+    algorithm: Algorithm
+    source: Source
+    keys: Key
+    settings: dict[str, list[Any]]
+
+    def init(self) -> Any:
+        """The states [K, ...] before the first step, computed by one compiled program."""
+        # The keys are an argument: of constants XLA would draw the weights while it compiles.
+        return jax.jit(lambda keys: self.algorithm.init(keys, self.source.batch))(self.keys)
+
+    def trial(self, states: Any, i: int) -> Any:
+        """Trial i's part of states, infos or samples; `settings` says which run that is."""
+        return trial(states, i)
+
+
+def trials(
+    make: Callable[..., Algorithm],
+    draw: Callable[[int], Source],
+    *,
+    seeds: Iterable[int],
+    n_critic: int | Sequence[int] = 5,
+    mapped: Mapped = jax.vmap,
+    **axes: Iterable[Any],
+) -> Trials:
+    """Sets up every seed with every combination of numbers as one program.
+
+    The seed varies fastest: first all seeds of the first setting, then all of the second.
+
+    Args:
+      make: `(**numbers) -> Algorithm`, see `over`; it is given one value of each axis.
+      draw: `(n_critic) -> Source`, what a single run would train on, see `drawn`.
+      seeds: trials of each setting; a trial's key is `jax.random.key(seed)`.
+      n_critic: critic updates a step; several values are one more axis of the grid.
+      mapped: `jax.vmap`, `in_turn()` or `divided(mesh)`.
+      **axes: the values of each number, for example `weight=[1.0, 10.0]`.
+
+    Raises:
+      ValueError: there is no trial, a number is called "seed", `make` refuses a trial's numbers, or
+        a source is not of the n_critic it was asked for.
+
+    >>> import jwgan
+    >>> net = jwgan.from_fn(lambda key, x: {"w": x[0]}, lambda params, x: x @ params["w"])
+    >>> generator = jwgan.from_fn(lambda key, z: {}, lambda params, z: z)
+    >>> make = lambda c: jwgan.wgan(net, generator, prior=jwgan.priors.normal(2), c=c)
+    >>> draw = lambda n: jwgan.sources.from_sampler(
+    ...     lambda key, num: jax.random.normal(key, (num, 2)), n_critic=n, batch_size=4
+    ... )
+    >>> runs = trials(make, draw, seeds=[0, 1], c=[0.1, 0.2])
+    >>> runs.settings
+    {'seed': [0, 1, 0, 1], 'c': [0.1, 0.1, 0.2, 0.2]}
+    >>> runs.init().step.shape, runs.source.batch.shape
+    ((4,), (5, 4, 2))
+    """
+    require("seed" not in axes, "seed", axes.get("seed"), "give the seeds as `seeds`")
+    if isinstance(n_critic, Iterable):
+        axes["n_critic"] = n_critic
+    settings = grid(seed=seeds, **axes)
+    count = len(settings["seed"])
+    require(count >= 1, "trials", count, "give a seed, and a value of each number")
+
+    def one(n_critic: Any = None, **numbers: Any) -> Algorithm:
+        algorithm = make(**numbers)
+        return algorithm if n_critic is None else wrappers.with_n_critic(algorithm, n_critic)
+
+    numbers = {name: values for name, values in settings.items() if name != "seed"}
+    return Trials(
+        algorithm=over(one, numbers, mapped),
+        source=drawn(draw, settings.get("n_critic", [n_critic] * count), mapped),
+        keys=keys(settings["seed"]),
+        settings=settings,
+    )
+
+
 def in_turn(at_once: int = 1) -> Mapped:
-    """`at_once` trials at a time, the groups one after another (`jax.lax.map`).
+    """Maps over `at_once` trials at a time, the groups one after another (`jax.lax.map`).
 
     In place of `jax.vmap`, which runs all K at a time: for memory, and where the vmapped form of a
     layer is slow, as convolutions other than `models.conv` are on a CPU.
@@ -48,7 +131,7 @@ def in_turn(at_once: int = 1) -> Mapped:
 
 
 def divided(mesh: Mesh, mapped: Mapped = jax.vmap) -> Mapped:
-    """Every device of a mesh its own trials, `mapped` there; give it to `over` and `drawn`.
+    """Gives every device of a mesh its own trials, `mapped` there; for `over` and `drawn`.
 
     Trials say nothing to each other, so K of them on N devices take the time of K / N on one: on
     accelerators, and on the cores of a CPU (XLA_FLAGS=--xla_force_host_platform_device_count=2),
@@ -67,9 +150,9 @@ def divided(mesh: Mesh, mapped: Mapped = jax.vmap) -> Mapped:
         run = jax.shard_map(mapped(fn), mesh=mesh, in_specs=part, out_specs=part, check_vma=False)
 
         def checked(*args: Any) -> Any:
-            trials = jax.tree.leaves(args)[0].shape[0]
+            count = jax.tree.leaves(args)[0].shape[0]
             remedy = f"give a multiple of the {mesh.size} devices"
-            require(trials % mesh.size == 0, "trials", trials, remedy)
+            require(count % mesh.size == 0, "trials", count, remedy)
             return run(*args)
 
         return checked
@@ -89,19 +172,19 @@ def grid(**axes: Iterable[Any]) -> dict[str, list[Any]]:
 
 
 def keys(seeds: Iterable[int]) -> Key:
-    """`jax.random.key` of each seed, [K]."""
+    """The `jax.random.key` of each seed, [K]."""
     return jnp.stack([jax.random.key(seed) for seed in seeds])
 
 
 def trial(tree: Any, i: int) -> Any:
-    """Trial i's part of states, figures or samples."""
+    """Trial i's part of states, infos or samples."""
     return jax.tree.map(lambda leaf: leaf[i], tree)
 
 
 def each(
     make: Callable[..., Algorithm], settings: Settings, mapped: Mapped = jax.vmap
 ) -> Callable[..., Any]:
-    """`apply(fn, *args)`: `fn(algorithm of trial i, *args[i])` for every i, stacked."""
+    """Returns `apply(fn, *args)`: `fn(algorithm of trial i, *args[i])` for every i, stacked."""
     columns = {name: jnp.asarray(values) for name, values in settings.items()}
 
     def apply(fn: Callable[..., Any], *args: Any) -> Any:
@@ -133,8 +216,8 @@ def over(
     lengths = {name: len(values) for name, values in settings.items()}
     require(len(set(lengths.values())) <= 1, "settings", lengths, "give each number K values")
     rows = [dict(zip(settings, row, strict=True)) for row in zip(*settings.values(), strict=True)]
-    # a traced number cannot be checked, so each trial is made once with its own
-    trials = [make(**row) for row in rows or [{}]]
+    # A traced number cannot be checked, so each trial is made once with its own numbers.
+    checked = [make(**row) for row in rows or [{}]]
     apply = each(make, settings, mapped)
 
     def init(keys: Key, batch: Any) -> Any:
@@ -149,13 +232,13 @@ def over(
     def score(states: Any, x: Array) -> Array:
         return apply(lambda one, state: one.score(state, x), states)
 
-    return Algorithm(init, step, trials[0].prior, generate, score)
+    return Algorithm(init, step, checked[0].prior, generate, score)
 
 
 def drawn(
     make: Callable[[int], Source], n_critic: Sequence[int], mapped: Mapped = jax.vmap
 ) -> Source:
-    """What each of K trials would draw alone, for `over`: batches [K, n_critic, B, *D].
+    """A source of what each of K trials would draw alone, for `over`: [K, n_critic, B, *D].
 
     A trial's batches follow from its own key. A stream (`from_iterator`) has no key: every trial
     is given the same rows, as K runs reading that stream would be.
@@ -177,7 +260,7 @@ def drawn(
         require(one.batch.shape[0] == n, "the source's batch", one.batch.shape, remedy)
     places = {n: jnp.array([i for i, m in enumerate(n_critic) if m == n]) for n in numbers}
     back = jnp.argsort(jnp.concatenate([places[n] for n in numbers]))
-    # without a gather where it would be of all: a divided array stays divided
+    # With a single n_critic all keys are selected: skip the gather, it would undo their sharding.
     of_those = lambda keys, n: keys if len(numbers) == 1 else keys[places[n]]
 
     def fetch(first_step: int, length: int) -> Any:
@@ -196,7 +279,7 @@ def drawn(
             ]
             return rows[0] if len(rows) == 1 else jnp.concatenate(rows)[back]
 
-        # the steps' axis stays in front, for the scan
+        # The axis of the steps stays in front, for the scan.
         xs = {
             n: jax.vmap(lambda key, n=n: of(n, key)[0], out_axes=1)(of_those(keys, n))
             for n in numbers
@@ -207,6 +290,6 @@ def drawn(
 
 
 def _padded(batch: Array, n_critic: int) -> Array:
-    """[n, B, *D] followed by zeros up to [n_critic, B, *D]."""
+    """Pads a batch [n, B, *D] with zeros up to [n_critic, B, *D]."""
     missing = n_critic - batch.shape[0]
     return jnp.pad(batch, [(0, missing)] + [(0, 0)] * (batch.ndim - 1))

@@ -1,4 +1,6 @@
-"""Members side by side are the runs that each of them would be alone."""
+"""Trials side by side are the runs that each of them would be alone."""
+
+import doctest
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +23,7 @@ def from_rows(n_critic):
 
 
 def train(algorithm, key, source, steps=STEPS, state=None):
-    """(state, figures [steps, ...]) of a run whose chunks are of 3 steps."""
+    """(state, infos [steps, ...]) of a run whose chunks are of 3 steps."""
     infos = []
     if state is None:
         state = jax.jit(lambda key: algorithm.init(key, source.batch))(key)
@@ -44,18 +46,18 @@ def assert_same_run(mine, alone, rtol=RTOL):
 
 
 def together(make, settings, n_critic, mapped=jax.vmap, draw=from_rows):
-    """(states, figures) of K members with keys 3, 4, ... in one program."""
+    """(states, infos) of K trials with keys 3, 4, ... in one program."""
     keys = many.keys(range(3, 3 + len(n_critic)))
     return train(many.over(make, settings, mapped), keys, many.drawn(draw, n_critic, mapped))
 
 
 def alone(i, make, settings, n_critic, draw=from_rows):
-    """The same of member i, trained by itself."""
+    """The same of trial i, trained by itself."""
     row = {name: values[i] for name, values in settings.items()}
     return train(make(**row), jax.random.key(3 + i), draw(n_critic[i]))
 
 
-def assert_member(i, trained, solo, rtol=RTOL):
+def assert_trial(i, trained, solo, rtol=RTOL):
     states, infos = trained
     assert_same_run(many.trial(states, i), solo[0], rtol)
     assert_same_run(jax.tree.map(lambda x: x[:, i], infos), solo[1], rtol)
@@ -67,14 +69,14 @@ def test_seeds_are_solo_runs_however_they_are_mapped():
     setup = (make, {}, [2, 2, 2])
     solo = alone(2, *setup)
     for mapped, rtol in ((jax.vmap, RTOL), (many.in_turn(), 0), (many.in_turn(2), RTOL)):
-        assert_member(2, together(*setup, mapped), solo, rtol)
+        assert_trial(2, together(*setup, mapped), solo, rtol)
 
 
 def two_devices():
-    return jax.sharding.Mesh(jax.devices()[:2], ("member",))
+    return jax.sharding.Mesh(jax.devices()[:2], ("trial",))
 
 
-def test_members_divided_among_devices_are_solo_runs():
+def test_trials_divided_among_devices_are_solo_runs():
     """Of different settings and n_critic, all at once on a device or in turn."""
     setup = (member("wgan_gp"), {"weight": [0.1, 1.0, 10.0, 5.0], "n_critic": [1, 2, 2, 1]})
     n_critic = setup[1]["n_critic"]
@@ -83,10 +85,10 @@ def test_members_divided_among_devices_are_solo_runs():
         mapped = many.divided(two_devices(), inner)
         states, infos = together(*setup, n_critic, mapped)
         assert len(states.key.sharding.device_set) == 2
-        assert_member(3, (jax.device_get(states), infos), solo)
+        assert_trial(3, (jax.device_get(states), infos), solo)
 
 
-def test_divided_members_say_nothing_to_each_other():
+def test_divided_trials_say_nothing_to_each_other():
     mapped = many.divided(two_devices())
     algorithm = many.over(member("wgan_gp"), None, mapped)
     draw = lambda n: sources.from_sampler(
@@ -99,9 +101,9 @@ def test_divided_members_say_nothing_to_each_other():
     assert [word for word in words if word in program.as_text()] == []
 
 
-def test_devices_must_divide_the_members():
+def test_devices_must_divide_the_trials():
     algorithm = many.over(member("wgan_gp"), None, many.divided(two_devices()))
-    with pytest.raises(ValueError, match="members is 3: give a multiple of the 2 devices"):
+    with pytest.raises(ValueError, match="trials is 3: give a multiple of the 2 devices"):
         algorithm.init(many.keys(range(3)), from_rows(2).batch)
 
 
@@ -146,17 +148,17 @@ def member(name, critic=critic):
 )
 def test_every_number_can_be_swept(name, settings, net):
     setup = (member(name, net), settings, [2, 2])
-    assert_member(1, together(*setup), alone(1, *setup))
+    assert_trial(1, together(*setup), alone(1, *setup))
 
 
-def test_members_differ_in_n_critic():
+def test_trials_differ_in_n_critic():
     """sngan's power iterations count its critic updates, too."""
     setup = (member("sngan"), {"n_critic": [1, 3, 2]}, [1, 3, 2])
     solos = {i: alone(i, *setup) for i in (0, 1)}
     for mapped in (jax.vmap, many.in_turn()):
         trained = together(*setup, mapped)
         for i, solo in solos.items():
-            assert_member(i, trained, solo)
+            assert_trial(i, trained, solo)
 
 
 def test_a_short_batch_is_a_long_one_cut():
@@ -181,15 +183,15 @@ def test_the_first_keys_of_a_split_are_those_of_a_shorter_one():
         np.testing.assert_array_equal(jax.random.key_data(jax.random.split(key, n)), long[:n])
 
 
-def test_worlds_are_drawn_by_each_members_key():
+def test_worlds_are_drawn_by_each_trials_key():
     draw = lambda n: sources.from_sampler(
         lambda key, num: 1 + jax.random.normal(key, (num, DATA)), n_critic=n, batch_size=BATCH
     )
     setup = (member("wgan_gp"), {"n_critic": [1, 2]}, [1, 2])
-    assert_member(0, together(*setup, draw=draw), alone(0, *setup, draw=draw))
+    assert_trial(0, together(*setup, draw=draw), alone(0, *setup, draw=draw))
 
 
-def test_a_stream_gives_every_member_the_same_rows():
+def test_a_stream_gives_every_trial_the_same_rows():
     batch = jax.ShapeDtypeStruct((2, BATCH, DATA), jnp.float32)
     draw = lambda n: sources.from_iterator(
         iter(np.arange(4.0)[:, None, None, None] + np.zeros(batch.shape)), batch
@@ -199,7 +201,7 @@ def test_a_stream_gives_every_member_the_same_rows():
     x = take(jax.tree.map(lambda leaf: leaf[2], xs))
     assert x.shape == (3, *batch.shape)
     assert (x == 2).all()
-    with pytest.raises(ValueError, match="a stream serves members of one n_critic"):
+    with pytest.raises(ValueError, match="a stream serves trials of one n_critic"):
         many.drawn(draw, [2, 1])
 
 
@@ -217,7 +219,7 @@ def test_restored_equals_never_stopped(tmp_path):
     assert checkpoint.state_sha256(resumed) == checkpoint.state_sha256(whole)
 
 
-def test_a_dying_member_leaves_the_others_alone():
+def test_a_dying_trial_leaves_the_others_alone():
     make = member("wgan_gp")
     one = many.over(make, {"learning_rate": [1e-3, 1e-3]})
     other = many.over(make, {"learning_rate": [1e-3, np.inf]})
@@ -229,7 +231,7 @@ def test_a_dying_member_leaves_the_others_alone():
         np.testing.assert_array_equal(a, b)
 
 
-def test_samples_and_scores_have_a_members_axis():
+def test_samples_and_scores_have_a_trials_axis():
     make = member("wgan_gp")
     algorithm = many.over(make, {"weight": [0.1, 1.0, 10.0]})
     source = many.drawn(from_rows, [2] * 3)
@@ -262,3 +264,61 @@ def test_bad_numbers_are_refused_at_construction():
     batch = jnp.zeros((2, BATCH, DATA))
     with pytest.raises(ValueError, match="n_critic is 3: the batch has 2"):
         wrappers.with_n_critic(make(), 3).step(make().init(jax.random.key(0), batch), batch)
+
+
+# --- all of it at once ----------------------------------------------------------------------------
+
+
+def test_the_example_runs():
+    assert doctest.testmod(many).failed == 0
+
+
+def test_trials_are_the_runs_that_their_settings_name():
+    runs = many.trials(
+        member("wgan_gp"), from_rows, seeds=[3, 7], n_critic=[1, 2], weight=[0.1, 10.0]
+    )
+    assert runs.settings == {
+        "seed": [3, 7] * 4,
+        "weight": [0.1, 0.1, 10.0, 10.0] * 2,
+        "n_critic": [1] * 4 + [2] * 4,
+    }
+    states = loop.train(runs.algorithm, runs.init(), runs.source, steps=STEPS, chunk_steps=3)
+    for i in (1, 6):  # of either n_critic, seed and weight
+        mine = {name: values[i] for name, values in runs.settings.items()}
+        make = member("wgan_gp")(weight=mine["weight"])
+        solo, _ = train(make, jax.random.key(mine["seed"]), from_rows(mine["n_critic"]))
+        assert_same_run(runs.trial(states, i), solo)
+
+
+def test_trials_of_one_n_critic_are_mapped_as_they_are_told():
+    """Without an axis n_critic nothing is masked, and `mapped` reaches states and batches."""
+    seen = []
+
+    def mapped(fn):
+        seen.append(fn)
+        return jax.vmap(fn)
+
+    runs = many.trials(member("wgan_gp"), from_rows, seeds=range(3), n_critic=2, mapped=mapped)
+    assert runs.settings == {"seed": [0, 1, 2]}
+    states = runs.init()
+    assert len(seen) == 1
+    jax.eval_shape(
+        loop.chunk_program(runs.algorithm, runs.source), states, runs.source.fetch(0, 1), 1
+    )
+    assert len(seen) == 3
+    for i, seed in enumerate(runs.settings["seed"]):
+        alone = member("wgan_gp")().init(jax.random.key(seed), from_rows(2).batch)
+        assert_same_run(runs.trial(states, i), alone)
+
+
+def test_trials_that_are_none_or_named_twice_are_refused():
+    with pytest.raises(ValueError, match="trials is 0: give a seed"):
+        many.trials(member("wgan_gp"), from_rows, seeds=[])
+    with pytest.raises(ValueError, match="trials is 0: give a seed"):
+        many.trials(member("wgan_gp"), from_rows, seeds=[0], weight=[])
+    with pytest.raises(ValueError, match=r"seed is \[1\]: give the seeds as `seeds`"):
+        many.trials(member("wgan_gp"), from_rows, seeds=[0], seed=[1])
+    with pytest.raises(ValueError, match="weight is -1"):
+        many.trials(member("wgan_gp"), from_rows, seeds=[0], n_critic=2, weight=[1.0, -1.0])
+    with pytest.raises(ValueError, match="make the source for n_critic 3"):
+        many.trials(member("wgan_gp"), lambda n: from_rows(2), seeds=[0], n_critic=3)
