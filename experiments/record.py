@@ -1,11 +1,13 @@
-"""Records measured results, and renders the README's tables from them: no number is typed by hand.
+"""Records measured results, and renders the pages from them: no number is typed by hand.
 
     python -m experiments.record digits-wgan_gp -- python -m experiments.wgan_gp --json
-    python -m experiments.record --readme
+    python -m experiments.record --pages
 
 The first form runs a command, takes the JSON object on its last line, and writes it to
 experiments/results/NAME.json with the command, the date, the revision and the machine. The second
-rewrites the blocks between `<!-- table NAME -->` and `<!-- end -->` in README.md.
+(also called --readme) fills the places `<!-- table NAME -->...<!-- end -->` and
+`<!-- value NAME -->...<!-- end -->` anew, in README.md, experiments/README.md and the README.md of
+every folder of a command.
 """
 
 import json
@@ -18,9 +20,8 @@ from jwgan.run.options import fail
 
 def main() -> None:
     argv = sys.argv[1:]
-    if argv == ["--readme"]:
-        page = results.ROOT / "README.md"
-        page.write_text(readme.render(page.read_text(), readme.TABLES))
+    if argv in (["--pages"], ["--readme"]):
+        readme.render_pages()
     elif len(argv) > 2 and argv[1] == "--" and re.fullmatch(r"[\w.-]+", argv[0]):
         command = [sys.executable if word == "python" else word for word in argv[2:]]
         try:

@@ -1,5 +1,6 @@
 """The claims ledger as tables, of what was recorded as claim-NUMBER."""
 
+import collections
 from typing import Any
 
 from experiments.claims import c11_robustness, ledger
@@ -18,13 +19,16 @@ def verdicts() -> str:
     rows = []
     for number in ledger.MODULES:
         run, title = recorded(number), ledger.describe(number).title.replace("|", "\\|")
+        link = f"[{number}]({ledger.module(number).__name__.rpartition('.')[2]}.py)"
         if not run:
-            rows.append([number, title, "not measured yet", "", ""])
+            rows.append([link, title, "not measured yet", "", ""])
             continue
-        met = sum(bar["verdict"] == ledger.HOLDS for bar in run["bars"])
-        of = f"{met} of {len(run['bars'])}"
-        rows.append([number, title, run["verdict"], of, run["seeds"] or ""])
-    return table(["claim", "what is said", "verdict", "bars met", "seeds"], rows)
+        count = collections.Counter(bar["verdict"] for bar in run["bars"])
+        met = f"{count[ledger.HOLDS]} of {len(run['bars'])}"
+        if count[ledger.OPEN]:
+            met += f", {count[ledger.OPEN]} not decided"
+        rows.append([link, title, run["verdict"], met, run["seeds"] or ""])
+    return table(["claim", "what is said", "verdict", "conditions met", "seeds"], rows)
 
 
 def at_random() -> str:

@@ -1,4 +1,4 @@
-"""README tables of `experiments.growth`."""
+"""Tables of experiments.growth, for its page."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ UNITS = {"batch": "", "n_critic": "", "width": "²", "seeds": "", "side": "²"}
 
 
 def growth(result: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
-    """Each number's fitted lines and where they are left: (head, rows)."""
+    """Each number's fitted lines, and the values at which they are missed: (head, rows)."""
     rows = []
     for name, found in result["axes"].items():
         values = [row[name] for row in found["rows"]]
@@ -15,12 +15,12 @@ def growth(result: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
         off = lambda fit, values=values: ", ".join(str(values[i]) for i in fit["off"]) or "none"
         span = f"{values[0]} to {values[-1]}"
         rows.append([name, span, line(time), off(time), line(memory), off(memory)])
-    head = ["number", "range", "CPU ms a step", "off by over 15 %", "MB", "off by over 15 %"]
-    return head, rows
+    head = ["number", "range", "CPU time of a step, ms", "time is off the line at"]
+    return [*head, "memory of a chunk, MB", "memory is off the line at"], rows
 
 
 def side_by_side(result: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
-    """Members in one program beside as many runs alone: (head, rows)."""
+    """Trials in one program beside as many runs alone: (head, rows)."""
     rows = [
         [
             row["case"],
@@ -32,4 +32,5 @@ def side_by_side(result: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
         ]
         for row in result["side_by_side"]
     ]
-    return ["run", "members", "way", "CPU ms alone", "CPU ms together", "times faster"], rows
+    head = ["run", "trials", "way", "one alone, CPU ms a step", "all together, CPU ms a step"]
+    return [*head, "times faster than in turn"], rows

@@ -5,6 +5,7 @@ from experiments.results import markdown
 
 
 def plan() -> str:
+    """Estimated rates of paper-scale runs, beside those that were measured."""
     products = {"1 x H100": "default", "1 x H100 without TF32": "highest"}
     measured = {
         (one["member"], one["networks"], one["products"]): one["steps_per_second"]
@@ -28,5 +29,6 @@ def plan() -> str:
                 row["hours_of_100000_steps"],
             ]
         )
-    head = ["member", "networks", "chips", "GFLOP a chip", "GB a chip", "MB sent", "limit"]
-    return markdown.table([*head, "steps/s", "measured", "h for 100k"], rows)
+    head = ["member", "networks", "chips", "work of a chip, GFLOP a step", "memory of a chip, GB"]
+    head += ["sent by a chip, MB a step", "limited by", "estimate, steps/s", "measured, steps/s"]
+    return markdown.table([*head, "100,000 steps, h"], rows)

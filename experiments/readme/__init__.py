@@ -1,28 +1,66 @@
-"""Renders the tables of README.md and of the commands' pages from recorded results."""
+"""Renders README.md and the commands' pages: every number on them is of a recorded result.
 
+A page holds marked places, and `render` fills them anew::
+
+    <!-- table speed -->
+    ... a table ...
+    <!-- end -->
+
+    It trains in <!-- value main-seconds -->95<!-- end --> s.
+
+`TABLES` and `VALUES` say what a name stands for.
+"""
+
+import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from experiments import results
 from experiments.claims import tables as claims_tables
 from experiments.growth import tables as growth_tables
 from experiments.plan import tables as plan_tables
-from experiments.readme import exact, training
+from experiments.readme import exact, training, values
 from experiments.results import markdown
 from experiments.speed import tables as speed_tables
 from experiments.w1_benchmark import tables as w1_tables
 
-
-def render(text: str, tables: dict[str, Callable[[], str]]) -> str:
-    """`text` with every marked block replaced by its table."""
-
-    def block(match: re.Match) -> str:
-        return f"<!-- table {match[1]} -->\n{tables[match[1]]()}\n<!-- end -->"
-
-    return re.sub(r"<!-- table ([\w-]+) -->\n.*?<!-- end -->", block, text, flags=re.DOTALL)
+Makers = Mapping[str, Callable[[], str]]
+PLACE = re.compile(r"<!-- (table|value) ([\w-]+) -->.*?<!-- end -->", re.DOTALL)
 
 
-TABLES = {
+def render(text: str, tables: Makers, numbers: Makers) -> str:
+    """Fills every marked place of `text` anew.
+
+    Raises:
+      ValueError: a place has a name that neither has.
+    """
+
+    def filled(match: re.Match) -> str:
+        kind, name = match.groups()
+        makers = tables if kind == "table" else numbers
+        if name not in makers:
+            raise ValueError(f"{kind} is {name!r}: give one of {', '.join(makers)}")
+        content = makers[name]()
+        content = f"\n{content}\n" if kind == "table" else content
+        return f"<!-- {kind} {name} -->{content}<!-- end -->"
+
+    return PLACE.sub(filled, text)
+
+
+def pages() -> list[pathlib.Path]:
+    """README.md, experiments/README.md and that of every command's folder."""
+    folder = results.ROOT / "experiments"
+    return [results.ROOT / "README.md", folder / "README.md", *sorted(folder.glob("*/README.md"))]
+
+
+def render_pages() -> None:
+    """Rewrites all pages from the recorded results."""
+    texts = {path: render(path.read_text(encoding="utf-8"), TABLES, VALUES) for path in pages()}
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+
+
+TABLES: Makers = {
     "members": training.members,
     "main-job": training.main_job,
     "fashion": training.fashion,
@@ -32,13 +70,15 @@ TABLES = {
     "plan": plan_tables.plan,
     "growth": lambda: markdown.table(*growth_tables.growth(results.figures("growth"))),
     "side-by-side": lambda: markdown.table(*growth_tables.side_by_side(results.figures("growth"))),
-    "parallel-lines": exact.lines,
-    "gaussians": exact.moving_gaussians,
+    "parallel-distances": exact.parallel_distances,
+    "parallel-derivatives": exact.parallel_derivatives,
+    "gaussian-distances": exact.gaussian_distances,
+    "gaussian-derivatives": exact.gaussian_derivatives,
     "few-samples": exact.few_samples,
-    "transport-criteria": exact.criteria,
     "w1-every": training.during_training,
     "w1-ours": w1_tables.summary,
     "w1-faithful": w1_tables.faithful,
+    "w1-bias": w1_tables.bias,
     "w1-seeds": w1_tables.spread,
     "speed": speed_tables.speed,
     "speed-idle": lambda: speed_tables.speed("-idle"),
@@ -48,3 +88,4 @@ TABLES = {
     "claims-grid": claims_tables.grid,
     "claims-random": claims_tables.at_random,
 }
+VALUES: Makers = values.VALUES

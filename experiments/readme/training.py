@@ -1,7 +1,9 @@
 """Tables of training runs: members, the main job, Fashion-MNIST, alarm, pipeline."""
 
+from typing import Any
+
 from experiments import results
-from experiments.results import load, markdown
+from experiments.results import markdown
 
 # member -> (paper, the digits run's command line after `python -m experiments.`)
 MEMBERS = {
@@ -22,9 +24,18 @@ MEMBERS = {
     "r1_r2_gan": ("Mescheder et al., 2018", "gan --member r1_r2_gan"),
     "rpgan": ("Huang et al., 2024", "gan --member rpgan"),
 }
+# member -> what its critic returns, so what the difference of mean outputs is in
+OUTPUTS = {
+    **dict.fromkeys(("gan_minimax", "gan", "dcgan", "dragan"), "logit"),
+    **dict.fromkeys(("r1_gan", "r1_r2_gan", "rpgan"), "logit"),
+    **dict.fromkeys(("wgan_gp", "wgan_lp", "wgan_hinge"), "W1"),
+    **dict.fromkeys(("lsgan", "wgan", "wgan_div", "sngan"), "score"),
+    **dict.fromkeys(("ebgan", "began"), "energy"),
+}
 
 
 def members() -> str:
+    """One row for each member: its run on the digits, and 16 seeds on 8 Gaussians."""
     rows = []
     for name, (paper, command) in MEMBERS.items():
         run, worlds = results.figures(f"digits-{name}"), results.figures(f"modes-{name}")
@@ -37,7 +48,7 @@ def members() -> str:
                 quality.get("classes_present", ""),
                 f"{quality['frechet_distance']:.2f}" if quality else "",
                 quality.get("confident_share", ""),
-                f"{run['wasserstein_estimate']:.3f}" if run else "",
+                f"{run['wasserstein_estimate']:.3f} {OUTPUTS[name]}" if run else "",
                 f"{run['seconds']:.0f}" if run else "",
                 markdown.spread(worlds.get("modes_covered"), 1),
                 markdown.spread(worlds.get("exact_w1"), 3),
@@ -53,44 +64,50 @@ def members() -> str:
             worlds.get("exact_w1_of_real", ""),
         ]
     )
-    figures_of_run = ["run", "classes", "Frechet", "confident", "W", "s"]
-    head = ["member", "paper", *figures_of_run, "modes", "W1"]
+    head = ["member", "paper", "run", "classes (of 10)", "Frechet distance", "confident (share)"]
+    head += ["critic's separation", "training, s", "modes (of 8)", "W1 on 8 Gaussians"]
     return markdown.table(head, rows)
 
 
 def main_job() -> str:
+    """The metrics of the main job's end."""
     run = results.figures("digits-wgan_gp")
     quality = run["quality"]
-    return markdown.table(
-        ["figure", "value"],
-        [
-            ["seconds to the first picture, cold start", run["seconds_to_first_picture"]],
-            ["seconds of training", run["seconds"]],
-            ["generator updates a second", run["steps_per_second"]],
-            ["classes present (at least 3 % each) in 1,000 samples", quality["classes_present"]],
-            ["smallest class share", quality["smallest_class_share"]],
-            ["share labelled with confidence above .9", quality["confident_share"]],
-            ["the same share of real held-out digits", quality["confident_share_of_real"]],
-            [
-                "the labelling classifier's held-out accuracy",
-                quality["classifier_held_out_accuracy"],
-            ],
-            ["Frechet distance (digits-CNN features)", quality["frechet_distance"]],
-            ["the same distance of real training data", quality["frechet_distance_of_real"]],
-        ],
-    )
+    rows: list[tuple[str, Any, str]] = [
+        ("to the first picture, cold start", run["seconds_to_first_picture"], "s"),
+        ("training", run["seconds"], "s"),
+        ("generator updates", run["steps_per_second"], "1/s"),
+        ("classes present in 1,000 samples", quality["classes_present"], "of 10"),
+        ("smallest class", quality["smallest_class_share"], "share of the samples"),
+        ("labelled with confidence above 0.9", quality["confident_share"], "share of the samples"),
+        ("the same of real digits", quality["confident_share_of_real"], "share of held-out data"),
+        (
+            "classifier's accuracy",
+            quality["classifier_held_out_accuracy"],
+            "share of held-out data",
+        ),
+        ("Frechet distance", quality["frechet_distance"], "features squared"),
+        ("the same of real digits", quality["frechet_distance_of_real"], "features squared"),
+    ]
+    return markdown.table(["metric", "value", "unit"], rows)
+
+
+def command_of(name: str) -> str:
+    """A recorded command line after `python -m experiments.`, without --json."""
+    command: str = results.load(name)["command"]
+    return command.removeprefix("python -m experiments.").removesuffix(" --json")
 
 
 def fashion() -> str:
+    """The ten-minute runs on Fashion-MNIST."""
     rows = []
     for name in ("wgan_gp", "began", "ebgan"):
         run = results.figures(f"fashion-{name}")
         if run:
             quality = run["quality"]
-            command = load(f"fashion-{name}")["command"].removeprefix("python -m experiments.")
             rows.append(
                 [
-                    f"`{command.removesuffix(' --json')}`",
+                    f"`{command_of(f'fashion-{name}')}`",
                     run["steps"],
                     f"{run['seconds']:.0f}",
                     quality["classes_present"],
@@ -100,19 +117,22 @@ def fashion() -> str:
                     quality["frechet_distance_of_real"],
                 ]
             )
-    head = ["run", "steps", "s", "classes", "confident", "real's", "Frechet", "real's"]
+    head = ["run", "generator updates", "training, s", "classes (of 10)", "confident (share)"]
+    head += ["confident, real data (share)", "Frechet distance", "Frechet distance of real data"]
     return markdown.table(head, rows)
 
 
 def alarm() -> str:
+    """How often the alarm was right, on runs that its thresholds never saw."""
     run = results.figures("alarm")
     settings = {r["setting"] for r in run["per_run"]}
-    head = ["runs", "settings", "bad runs", "warned of", "precision", "recall"]
+    head = ["runs", "settings", "bad runs", "runs with a warning", "precision", "recall"]
     row = [run["runs"], len(settings), run["bad"], run["warned"], run["precision"], run["recall"]]
     return markdown.table(head, [row])
 
 
 def pipeline() -> str:
+    """What the data pipeline delivers beside what the training step takes."""
     rows = []
     for name, what in (
         ("pipeline-array", "Fashion-MNIST, an array"),
@@ -122,27 +142,30 @@ def pipeline() -> str:
         if run:
             rates = ("images_per_second", "images_per_second_needed", "images_per_second_streamed")
             rows.append([what, *(run[rate] for rate in rates), f"{run['share_waiting']:.1%}"])
-    return markdown.table(["rows", "read/s", "needed/s", "trained/s", "waiting"], rows)
+    head = ["data", "read alone, images/s", "needed by the step, images/s"]
+    return markdown.table(
+        [*head, "streamed training, images/s", "device waits, % of the time"], rows
+    )
 
 
 def during_training() -> str:
-    """The last look of runs with --w1-every."""
+    """The last measurement of runs with --w1-every."""
     rows = []
     for name in ("w1-every-wgan_gp", "w1-every-gan", "w1-every-digits"):
         run = results.figures(name)
         if run:
             found = run["transport"]
             kind = "exact_w1" if "exact_w1" in found else "sample_w1"
-            command = results.load(name)["command"].removeprefix("python -m experiments.")
             rows.append(
                 [
-                    f"`{command.removesuffix(' --json')}`",
-                    "W1" if kind == "exact_w1" else "between samples, by pixels",
+                    f"`{command_of(name)}`",
+                    "between points" if kind == "exact_w1" else "between images, by pixels",
                     *(f"{found[k]:.3f}" for k in (kind, f"{kind}_of_real", "critic_estimate")),
                     f"{found['critic_estimate_per_slope']:.3f}",
                     f"{found['critic_held_out_gap']:.3f}",
                     f"{found['seconds']:.1f}",
                 ]
             )
-    head = ("run", "exact", "samples", "real data", "critic", "over slope", "gap", "s to measure")
+    head = ["run", "what W1 is of", "exact W1, samples", "exact W1, real data", "critic's estimate"]
+    head += ["estimate / slope", "train - held-out (score)", "one measurement, s"]
     return markdown.table(head, rows)

@@ -1,4 +1,4 @@
-"""Tables of experiments.speed: for the terminal, and for the README from recorded results."""
+"""Tables of experiments.speed: for the terminal, and for its page from recorded results."""
 
 from typing import Any
 
@@ -29,8 +29,9 @@ def comparison(cases: list[dict[str, Any]]) -> str:
                 case["peak_memory_mb"],
             ]
         )
-    head = ["case", "seeds", "iterations/s", "PyTorch", "ratio", "goal", "CPU s", "PyTorch's"]
-    return table([*head, "of roofline", "done", "compile s", "MB"], rows)
+    head = ["case", "seeds", "iterations/s", "PyTorch, iterations/s", "ratio", "goal of the ratio"]
+    head += ["CPU s an iteration", "PyTorch, CPU s an iteration", "written-down work, % of peak"]
+    return table([*head, "done work, % of peak", "compiling, s", "peak memory, MB"], rows)
 
 
 def speed(machine: str = "") -> str:
@@ -49,6 +50,7 @@ def penalty() -> str:
 
 
 def convolution() -> str:
+    """dcgan32 on this package's convolutions and on flax's."""
     rows = []
     for name in ("jwgan", "lax"):
         run = results.figures(f"dcgan32-{name}")
@@ -63,18 +65,19 @@ def convolution() -> str:
                     run["peak_memory_mb"],
                 ]
             )
-    head = ["convolution", "iterations/s", "CPU s/iteration", "of roofline", "compile s", "MB"]
-    return markdown.table(head, rows)
+    head = ["convolution", "iterations/s", "CPU s an iteration", "done work, % of peak"]
+    return markdown.table([*head, "compiling, s", "peak memory, MB"], rows)
 
 
 def h100() -> str:
+    """What was timed on one H100."""
     timed, run = results.figures("speed-tiny_mlp-h100"), results.figures("digits-wgan_gp-h100")
     rows: list[list[Any]] = []
     if timed:
         peer = timed["peer"]["iterations_per_second"]
-        rows.append(["`tiny_mlp`, iterations/s", timed["iterations_per_second"]])
-        rows.append(["the same in PyTorch 2.11 eager", peer])
+        rows.append(["`tiny_mlp`", timed["iterations_per_second"], "iterations/s"])
+        rows.append(["`tiny_mlp` in PyTorch 2.11 eager", peer, "iterations/s"])
     if run:
-        rows.append(["1,000 steps of `experiments.wgan_gp`, s", run["seconds"]])
-        rows.append(["of which to the first picture, s", run["seconds_to_first_picture"]])
-    return markdown.table(["on one H100", ""], rows)
+        rows.append(["1,000 steps of `experiments.wgan_gp`", run["seconds"], "s"])
+        rows.append(["of which to the first picture", run["seconds_to_first_picture"], "s"])
+    return markdown.table(["on one H100", "value", "unit"], rows)

@@ -15,6 +15,7 @@ DIMS, FUNNELS = (8, 16, 32, 64, 128), (4, 16, 64, 256)
 PUBLISHED = pathlib.Path(__file__).parent / "published.json"
 PAIRS = [(dim, num) for dim in DIMS for num in FUNNELS]
 FAITHFUL = ((8, 4), (8, 16), (16, 16), (16, 64), (32, 16), (64, 16))
+PAIR = ("D", "N")  # heads: dimensions, cones
 # our method -> the published one's short name
 SAME = {
     "wgan": "WC",
@@ -74,8 +75,9 @@ def ours(method: str = "ours", pairs: Any = PAIRS) -> str:
                 f"{run['cpu_seconds']:.0f}",
             ]
         )
-    head = ["D", "N", "best published cos", "cos", "its L2", "L2", "its W1 %", "W1 %"]
-    head += ["corrected %", "max slope", "seeds", "CPU s"]
+    head = [*PAIR, "best published cosine", "cosine", "its squared error", "squared error"]
+    head += ["its W1, error in %", "W1, error in %", "W1 / slope, error in %"]
+    head += ["largest slope", "seeds", "CPU s"]
     return table(head, rows) + f"\n\n{method}: above the best published on {wins} of {len(rows)}."
 
 
@@ -90,7 +92,7 @@ def faithful() -> str:
             cells.append(f"{end} ({run['iterations'] / 1000:g}k)" if run else "")
         rows.append([*pair, *cells])
     names = ["SN, norm constant" if "constant" in method else SAME[method] for method in SAME]
-    return table(["D", "N", *names], rows)
+    return table([*PAIR, *names], rows)
 
 
 def bias() -> str:
@@ -112,8 +114,8 @@ def bias() -> str:
                         f"{run['cos']:.3f}",
                     ]
                 )
-    head = ["D", "N", "method", "1 + W/20", "mean slope", "W1 %", "corrected %", "cos"]
-    return table(head, rows)
+    head = [*PAIR, "method", "slope predicted, 1 + W1 / 20", "slope measured (mean)"]
+    return table([*head, "W1, error in %", "W1 / slope, error in %", "cosine"], rows)
 
 
 def spread() -> str:
@@ -128,11 +130,11 @@ def spread() -> str:
                 span = f"{min(cosines):.3f} to {max(cosines):.3f}"
                 other = f"{known[pair]['cos'][name]:.3f} {name}"
                 rows.append([*pair, SAME.get(method, method), other, len(cosines), span])
-    return table(["D", "N", "method", "published cos", "seeds", "cos here"], rows)
+    return table([*PAIR, "method", "published cosine", "seeds", "cosine here"], rows)
 
 
 def summary() -> str:
-    """Ours, one line a pair, for the README."""
+    """Ours, one line a pair, for the command's page."""
     rows, known = [], published()
     for pair in PAIRS:
         run = recorded("ours", pair)
@@ -150,8 +152,9 @@ def summary() -> str:
                     off(run["w1_corrected"], run["w1_true"]),
                 ]
             )
-    head = ["D", "N", "best published cos", "ours", "its L2", "ours", "its W1 %", "ours"]
-    return table([*head, "corrected"], rows)
+    head = [*PAIR, "best published cosine", "our cosine", "its squared error"]
+    head += ["our squared error", "its W1, error in %", "our W1, error in %"]
+    return table([*head, "our W1 / slope, error in %"], rows)
 
 
 def everything() -> str:

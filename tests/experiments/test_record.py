@@ -1,4 +1,4 @@
-"""Recorded results, and the README's tables that come from them."""
+"""Recorded results, and how pages are rendered from them."""
 
 import json
 import re
@@ -7,15 +7,8 @@ import sys
 
 import pytest
 
-from experiments import readme, results
+from experiments import readme, record, results
 from experiments.results import markdown
-
-
-def test_the_readme_shows_what_is_recorded():
-    text = (results.ROOT / "README.md").read_text()
-    assert readme.render(text, readme.TABLES) == text
-    for name in readme.TABLES:
-        assert f"<!-- table {name} -->" in text
 
 
 def test_every_result_says_where_it_comes_from():
@@ -51,10 +44,29 @@ def test_table_and_spread():
     assert markdown.table(["a", "b"], [[1, 2]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
     value = {"median": 1.0, "lower_quartile": 0.5, "upper_quartile": 1.25}
     assert markdown.spread(value, 1) == "1.0 (0.5, 1.2)"
-    text = "x\n<!-- table t -->\nold\n<!-- end -->\ny"
-    assert readme.render(text, {"t": lambda: "new"}) == (
-        "x\n<!-- table t -->\nnew\n<!-- end -->\ny"
+
+
+def test_marked_places_are_filled_anew():
+    tables, numbers = {"t": lambda: "| new |"}, {"v": lambda: "2"}
+    text = "x\n<!-- table t -->\nold\n<!-- end -->\ny <!-- value v -->1<!-- end --> z"
+    filled = readme.render(text, tables, numbers)
+    assert filled == (
+        "x\n<!-- table t -->\n| new |\n<!-- end -->\ny <!-- value v -->2<!-- end --> z"
     )
+    assert readme.render(filled, tables, numbers) == filled
+    with pytest.raises(ValueError, match="value is 't': give one of v"):
+        readme.render("<!-- value t --><!-- end -->", tables, numbers)
+
+
+@pytest.mark.parametrize("option", ["--pages", "--readme"])
+def test_pages_are_rendered_where_they_lie(option, tmp_path, monkeypatch):
+    page = tmp_path / "README.md"
+    page.write_text("<!-- value v -->1<!-- end -->")
+    monkeypatch.setattr(readme, "pages", lambda: [page])
+    monkeypatch.setattr(readme, "VALUES", {"v": lambda: "2"})
+    monkeypatch.setattr("sys.argv", ["record", option])
+    record.main()
+    assert page.read_text() == "<!-- value v -->2<!-- end -->"
 
 
 def test_a_revision_is_marked_by_changes_of_code_not_of_results(tmp_path, monkeypatch):

@@ -1,0 +1,61 @@
+"""Lists the commands of this folder, in groups, each with the first sentence of its document.
+
+python -m experiments
+"""
+
+import ast
+import pathlib
+import sys
+
+FOLDER = pathlib.Path(__file__).parent
+# What a newcomer looks for first comes first; a command in no group is listed under "Others".
+GROUPS = {
+    "Train a member on images": (
+        *("wgan_gp", "wgan", "wgan_lp", "wgan_div", "gan", "dcgan", "lsgan", "sngan"),
+        *("ebgan", "began"),
+    ),
+    "Train on points in the plane": ("toy2d", "modes"),
+    "Train at the papers' sizes": ("cifar10", "celeb_a", "lsun", "imagenet_resized"),
+    "Use a run, prepare data": ("sample", "measure", "convert", "export"),
+    "Check critics against known answers": (
+        *("parallel_lines", "divergences", "w1_benchmark", "claims"),
+    ),
+    "Measure speed, size and alarms": ("speed", "growth", "plan", "pipeline", "alarm"),
+    "Keep results": ("record",),
+}
+
+
+def commands() -> dict[str, pathlib.Path]:
+    """Name -> the document of every command: NAME.py, or NAME/__main__.py."""
+    files = {path.stem: path for path in FOLDER.glob("*.py") if path.stem[0] != "_"}
+    return files | {path.parent.name: path for path in FOLDER.glob("*/__main__.py")}
+
+
+def groups() -> dict[str, list[str]]:
+    """Title -> names, of the commands that there are."""
+    there = commands()
+    found = {title: [name for name in names if name in there] for title, names in GROUPS.items()}
+    rest = sorted(there.keys() - {name for names in found.values() for name in names})
+    return found | ({"Others": rest} if rest else {})
+
+
+def first_line(path: pathlib.Path) -> str:
+    """The first line of a file's docstring; the file is not imported."""
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
+
+
+def main() -> None:
+    if sys.argv[1:] not in ([], ["--help"], ["-h"]):
+        given = " ".join(sys.argv[1:])
+        print(f"error: {given!r} is no command: try python -m experiments.NAME", file=sys.stderr)
+        raise SystemExit(2)
+    print("python -m experiments.NAME [--help]")
+    paths = commands()
+    for title, names in groups().items():
+        print(f"\n{title}")
+        for name in names:
+            print(f"  {name:17} {first_line(paths[name])}")
+
+
+if __name__ == "__main__":
+    main()
