@@ -15,7 +15,7 @@ STYLE = """<style>
 .growth .charts{grid-template-columns:repeat(2,minmax(0,1fr))}
 .growth .chart:first-child{grid-column:auto}.growth .chart:first-child .plot{height:190px}
 .growth p{max-width:46em}
-.wide{overflow-x:auto}.wide td,.wide th{width:auto;padding-right:18px;white-space:nowrap}
+.wide td,.wide th{white-space:nowrap}
 @media(max-width:720px){.growth .charts{display:block}}
 </style>"""
 
@@ -62,12 +62,7 @@ def _together(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
-    row = lambda line: "".join(f"<td>{html.text(show(cell))}</td>" for cell in line)
-    body = "".join(f"<tr>{row(line)}</tr>" for line in lines)
-    top = "".join(f'<th scope="col">{html.text(cell)}</th>' for cell in head)
-    return (
-        f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    return html.table(head, [[show(cell) for cell in line] for line in lines])
 
 
 def _section(axis: Any, found: dict[str, Any], off: float) -> str:

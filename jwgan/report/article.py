@@ -9,14 +9,13 @@ import base64
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from jwgan.check import require
+from jwgan import check
 from jwgan.report import html
 
 STYLE = """
 .article p,.article>pre{max-width:46em}
-.article .wide{overflow-x:auto;margin:18px 0}
-.article .wide th,.article .wide td{width:auto;padding:5px 16px 5px 0;overflow-wrap:normal;
-vertical-align:baseline}
+.article .wide{margin:18px 0}
+.article .wide th,.article .wide td{padding:5px 16px 5px 0;vertical-align:baseline}
 .article caption,.article figcaption{caption-side:bottom;text-align:left;color:var(--soft);
 font-size:12.5px;margin-top:8px;max-width:60em}
 .article figure{margin:26px 0}
@@ -105,13 +104,6 @@ def _figure(figure: Figure) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{html.text(cell)}</th>' for cell in table.head)
-    lines = []
     for row in table.rows:
-        require(len(row) == len(table.head), "row", row, f"give {len(table.head)} cells")
-        first, *rest = (html.text(cell) for cell in row)
-        cells = "".join(f"<td>{cell}</td>" for cell in rest)
-        lines.append(f'<tr><th scope="row">{first}</th>{cells}</tr>')
-    caption = f"<caption>{html.text(table.caption)}</caption>" if table.caption else ""
-    body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
-    return f'<div class="wide"><table>{caption}{body}</table></div>'
+        check.require(len(row) == len(table.head), "row", row, f"give {len(table.head)} cells")
+    return html.table(table.head, table.rows, table.caption)

@@ -4,13 +4,12 @@ A trial is `{"label": "seed 3, weight 10", "setting": "weight 10", ...}`; trials
 differ in their seed.  Figures are [rows, K].
 """
 
-import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from jwgan.report import chart
+from jwgan.report import chart, html
 from jwgan.report.chart import show
 
 STYLE = """<style>
@@ -18,10 +17,8 @@ STYLE = """<style>
 --m7:#147f86}
 @media(prefers-color-scheme:dark){:root{--m0:#7db0ff;--m1:#f0a45c;--m2:#7fce9a;--m3:#d79bee;
 --m4:#f58fa3;--m5:#a9c0cb;--m6:#dcc95a;--m7:#6fd3d8}}
-.wide{overflow-x:auto}.wide table{min-width:34em}.wide th,.wide td{padding-right:18px;width:auto}
-.wide thead th{color:var(--soft);font-size:12.5px;vertical-align:bottom;overflow-wrap:normal}
+.wide table{min-width:34em}.wide thead th{font-size:12.5px;vertical-align:bottom}
 .wide td{white-space:nowrap}.wide tbody th{min-width:10em}
-.wide td.said{white-space:normal;min-width:16em}
 </style>"""
 
 NOTICES = 4
@@ -59,7 +56,7 @@ def curves(
     if not body:
         return "<section><h2>Curves</h2><p>No figures yet.</p></section>"
     note = f'<p class="hint">{what}A trial counts until a figure of it is not finite.</p>'
-    return f'<section>{STYLE}<h2>Curves</h2>{note}<div class="charts">{body}</div></section>'
+    return f'<section><h2>Curves</h2>{note}<div class="charts">{body}</div></section>'
 
 
 def quality(result: Mapping[str, Any], trials: Trials) -> str:
@@ -74,12 +71,13 @@ def quality(result: Mapping[str, Any], trials: Trials) -> str:
         for i, trial in enumerate(trials)
     ]
     names = list({name: None for row in own for name in row})
-    head = ["setting", "runs", "not finite", *map(_words, names)]
+    head = ["setting", "runs", "not finite", *map(html.words, names)]
     rows = []
     for setting, mine in groups(trials).items():
         died = sum(bool(inner(i).get("died")) for i in mine)
         cells = [_spread([own[i][name] for i in mine if name in own[i]]) for name in names]
         rows.append([setting, show(len(mine)), show(died), *cells])
+    each_head = ["trial", *map(html.words, names), "what happened"]
     each = [
         [str(trials[i].get("label")), *[show(own[i].get(name)) for name in names], _said(inner(i))]
         for i in range(len(trials))
@@ -87,8 +85,8 @@ def quality(result: Mapping[str, Any], trials: Trials) -> str:
     return (
         f"<section><h2>Settings</h2>"
         '<p class="hint">Median (lower quartile, upper quartile) over the seeds.</p>'
-        f"{_table(head, rows)}<details><summary>Every trial</summary>"
-        f"{_table(['trial', *map(_words, names), 'what happened'], each)}</details></section>"
+        f"{html.table(head, rows)}<details><summary>Every trial</summary>"
+        f"{html.table(each_head, each, prose=len(each_head) - 1)}</details></section>"
     )
 
 
@@ -117,21 +115,3 @@ def _said(trial: Mapping[str, Any]) -> str:
     warnings = trial.get("warnings")
     lines = [str(line) for line in warnings] if isinstance(warnings, list) else []
     return "; ".join([*([str(trial["died"])] if trial.get("died") else []), *lines])
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    def cells(row: Sequence[str]) -> Iterator[str]:
-        yield f'<th scope="row">{html.escape(row[0])}</th>'
-        for i, cell in enumerate(row[1:], 1):
-            said = ' class="said"' if head[i] == "what happened" else ""
-            yield f"<td{said}>{html.escape(cell)}</td>"
-
-    top = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in head)
-    body = "".join(f"<tr>{''.join(cells(row))}</tr>" for row in rows)
-    return (
-        f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

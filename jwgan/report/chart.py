@@ -6,12 +6,13 @@ mean over a twentieth of the run.  The axis holds the middle 98 %: a spike is cu
 flattening all the rest, and the extremes stand in words above.
 """
 
-import html
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from jwgan.report import html
 
 POINTS = 400  # to a line
 FEW = 40  # figures, below which there is no running mean
@@ -31,7 +32,15 @@ class Chart(NamedTuple):
 
 
 def draw(chart: Chart, metrics: Mapping[str, np.ndarray]) -> str:
-    """A figure with one line for each of the chart's metrics that has finite values."""
+    """A chart with one line for each of its metrics that has finite values.
+
+    Args:
+      chart: what to show.
+      metrics: {"step": [rows], name: [rows]}.
+
+    Returns:
+      HTML text, "" if there is nothing to draw.
+    """
     lines: list[tuple[str, np.ndarray, np.ndarray]] = []
     names = chart.names if not chart.needs or chart.needs in metrics else {}
     for name, legend in names.items():
@@ -40,33 +49,111 @@ def draw(chart: Chart, metrics: Mapping[str, np.ndarray]) -> str:
     if not lines:
         return ""
     extent = _extent(np.concatenate([values for _, _, values in lines]))
-    lines = [(legend, xs, np.clip(ys, -LARGEST, LARGEST)) for legend, xs, ys in lines]
-    every = np.concatenate([values for _, _, values in lines])
+    scale, logarithmic = _scale_of([np.clip(values, -LARGEST, LARGEST) for _, _, values in lines])
+    scaled = [scale(np.clip(values, -LARGEST, LARGEST)) for _, _, values in lines]
+    axes = _Axes(_x_range([steps for _, steps, _ in lines]), _y_range(scaled), logarithmic)
+    paths, key = [], []
+    for i, ((legend, steps, _), values) in enumerate(zip(lines, scaled, strict=True)):
+        # a metric measured now and then has so few values that each of them is shown
+        smooth = running_mean(values) if len(values) >= FEW else values
+        color = f"var(--c{i % 4})"
+        paths += [_raw(steps, values, axes, color), _line(steps, smooth, axes, color)]
+        key.append((legend, color, smooth[-1]))
+    return _frame(chart.title, (chart.hint, extent), key, paths, axes)
+
+
+def draw_bands(title: str, hint: str, steps: np.ndarray, groups: Mapping[str, np.ndarray]) -> str:
+    """A chart with the running mean of each group's median, and of its quartiles as a band.
+
+    Args:
+      title, hint: above the chart.
+      steps: [rows].
+      groups: {legend: values [rows, S] of S runs}, drawn in the colours --m0, --m1, ... --m7.
+
+    Returns:
+      HTML text, "" if there is nothing to draw.
+    """
+    lines = []
+    for legend, values in groups.items():
+        spread = np.clip(quartiles(values), -LARGEST, LARGEST)
+        good = np.isfinite(spread[1])
+        if good.any():
+            lines.append((legend, steps[good].astype(float), spread[:, good], values.shape[1]))
+    if not lines:
+        return ""
+    scale, logarithmic = _scale_of([spread for _, _, spread, _ in lines])
+    smooth = [np.stack([running_mean(scale(row)) for row in spread]) for _, _, spread, _ in lines]
+    axes = _Axes(_x_range([own for _, own, _, _ in lines]), _y_range(smooth), logarithmic)
+    paths, key = [], []
+    for i, ((legend, own, _, runs), band) in enumerate(zip(lines, smooth, strict=True)):
+        color = f"var(--m{i % 8})"
+        paths += [_band(own, band, axes, color)] if runs > 1 else []
+        paths.append(_line(own, band[1], axes, color))
+        key.append((legend, color, band[1, -1]))
+    return _frame(title, (hint, ""), key, paths, axes)
+
+
+# --- scales and axes
+
+
+class _Axes(NamedTuple):
+    """What both axes span; y is the decimal logarithm of the values if `logarithmic`."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    logarithmic: bool
+
+
+def _scale_of(curves: Sequence[np.ndarray]) -> tuple[Callable[[np.ndarray], np.ndarray], bool]:
+    """(the function from values to places on the y axis, whether it is the logarithm)."""
+    every = np.concatenate([values.ravel() for values in curves])
     low, high = np.percentile(every, [2, 98])
     logarithmic = bool(every.min() > 0 and high > 30 * low)
-    scale = np.log10 if logarithmic else np.asarray
-    xs = np.concatenate([steps for _, steps, _ in lines])
-    x_range = (float(xs.min()), float(xs.max() + max(1.0, np.spacing(xs.max()))))
-    y_range = _limits(scale(every))
-    paths, key = [], []
-    for i, (legend, steps, values) in enumerate(lines):
-        # so few figures (such as are measured now and then) are shown as they are
-        smooth = running_mean(scale(values)) if len(values) >= FEW else scale(values)
-        color = f"var(--c{i % 4})"
-        paths.append(_raw(steps, scale(values), x_range, y_range, color))
-        paths.append(_line(steps, smooth, x_range, y_range, color))
-        last = 10 ** smooth[-1] if logarithmic else smooth[-1]
-        key.append(
-            f"<span><i style='background:{color}'></i>{html.escape(legend)} {show(last)}</span>"
+    return (np.log10 if logarithmic else np.asarray), logarithmic
+
+
+def _x_range(steps: Sequence[np.ndarray]) -> tuple[float, float]:
+    xs = np.concatenate(steps)
+    return float(xs.min()), float(xs.max() + max(1.0, np.spacing(xs.max())))
+
+
+def _y_range(scaled: Sequence[np.ndarray]) -> tuple[float, float]:
+    """The middle 98 %, with air; a spike is cut rather than flattening the rest."""
+    every = np.concatenate([values.ravel() for values in scaled])
+    low, high = (float(x) for x in np.percentile(every, [1, 99]))
+    air = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
+    return low - air, high + air
+
+
+def _frame(
+    title: str,
+    hints: tuple[str, str],
+    key: Sequence[tuple[str, str, float]],
+    paths: Sequence[str],
+    axes: _Axes,
+) -> str:
+    """A chart around its paths: title, hints before and after the scale's, legend, axes.
+
+    Args:
+      title: above the chart.
+      hints: what it shows, and the range of it; either may be "".
+      key: (legend, colour, last value on the y axis) of each line.
+      paths: SVG, on a square of 1000 by 1000.
+      axes: what the square spans.
+    """
+    legends = []
+    for legend, color, last in key:
+        value = show(float(10**last if axes.logarithmic else last))
+        legends.append(
+            f"<span><i style='background:{color}'></i>{html.text(legend)} {value}</span>"
         )
-    hint = [chart.hint, "log scale" if logarithmic else "", extent]
+    hint = (hints[0], "log scale" if axes.logarithmic else "", hints[1])
     return (
-        f'<div class="chart"><h3>{html.escape(chart.title)}</h3>'
-        f'<div class="hint">{html.escape(" · ".join(h for h in hint if h))}</div>'
-        f'<div class="key">{"".join(key)}</div><div class="plot">'
+        f'<div class="chart"><h3>{html.text(title)}</h3>'
+        f'<div class="hint">{html.text(" · ".join(filter(None, hint)))}</div>'
+        f'<div class="key">{"".join(legends)}</div><div class="plot">'
         f'<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">'
-        f"{_grid(y_range, logarithmic)}{''.join(paths)}</svg>"
-        f"{_labels(x_range, y_range, logarithmic)}</div></div>"
+        f"{_grid(axes)}{''.join(paths)}</svg>{_labels(axes)}</div></div>"
     )
 
 
@@ -87,13 +174,6 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _limits(values: np.ndarray) -> tuple[float, float]:
-    """The axis: the middle 98 %, with air; a spike is cut rather than flattening the rest."""
-    low, high = (float(x) for x in np.percentile(values, [1, 99]))
-    air = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
-    return low - air, high + air
-
-
 def _scaled(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
     return np.clip((values - ends[0]) / (ends[1] - ends[0]) * 1000, -2000, 3000)
 
@@ -102,8 +182,9 @@ def _path(xs: np.ndarray, ys: np.ndarray) -> str:
     return "M" + " ".join(f"{x:.0f} {1000 - y:.0f}" for x, y in zip(xs, ys, strict=True))
 
 
-def _raw(steps: Any, values: Any, x_range: Any, y_range: Any, color: str) -> str:
-    xs, ys = _scaled(steps, x_range), _scaled(values, y_range)
+def _raw(steps: np.ndarray, values: np.ndarray, axes: _Axes, color: str) -> str:
+    """The values as they are, faintly; too many of them as the span that they cover."""
+    xs, ys = _scaled(steps, axes.x), _scaled(values, axes.y)
     if len(xs) <= POINTS:
         return f'<path d="{_path(xs, ys)}" stroke="{color}" stroke-opacity=".35"/>'
     starts = np.linspace(0, len(xs), POINTS // 2, endpoint=False).astype(int)
@@ -112,17 +193,27 @@ def _raw(steps: Any, values: Any, x_range: Any, y_range: Any, color: str) -> str
     return f'<path d="{outline}Z" style="fill:{color}" fill-opacity=".2"/>'
 
 
-def _line(steps: Any, values: Any, x_range: Any, y_range: Any, color: str) -> str:
+def _line(steps: np.ndarray, values: np.ndarray, axes: _Axes, color: str) -> str:
     chosen = np.unique(np.linspace(0, len(steps) - 1, POINTS).astype(int))
-    xs, ys = _scaled(steps[chosen], x_range), _scaled(values[chosen], y_range)
+    xs, ys = _scaled(steps[chosen], axes.x), _scaled(values[chosen], axes.y)
     if len(xs) == 1:  # a single row is a dash
         xs, ys = np.r_[xs, xs + 20], np.r_[ys, ys]
     return f'<path d="{_path(xs, ys)}" stroke="{color}" stroke-width="1.8"/>'
 
 
-def _y_ticks(ends: tuple[float, float], logarithmic: bool) -> list[tuple[float, str]]:
+def _band(steps: np.ndarray, band: np.ndarray, axes: _Axes, color: str) -> str:
+    """The area from the lower quartile, band[0], to the upper one, band[2]."""
+    chosen = np.unique(np.linspace(0, len(steps) - 1, POINTS // 2).astype(int))
+    xs = _scaled(steps[chosen], axes.x)
+    low, high = (_scaled(band[i][chosen], axes.y) for i in (0, 2))
+    outline = _path(np.r_[xs, xs[::-1]], np.r_[high, low[::-1]])
+    return f'<path class="band" d="{outline}Z" style="fill:{color}" fill-opacity=".2"/>'
+
+
+def _y_ticks(axes: _Axes) -> list[tuple[float, str]]:
     """Places and labels; a logarithmic axis has its powers of ten, if there are two of them."""
-    if not logarithmic:
+    ends = axes.y
+    if not axes.logarithmic:
         return [(y, show(round(y, 12))) for y in ticks(*ends, count=4)]
     powers = range(math.ceil(ends[0]), math.floor(ends[1]) + 1)
     if len(powers) >= 2:
@@ -131,23 +222,23 @@ def _y_ticks(ends: tuple[float, float], logarithmic: bool) -> list[tuple[float, 
     return [(math.log10(v), show(v)) for v in values if ends[0] <= math.log10(v) <= ends[1]]
 
 
-def _grid(y_range: tuple[float, float], logarithmic: bool) -> str:
+def _grid(axes: _Axes) -> str:
     rows = []
-    for y, _ in _y_ticks(y_range, logarithmic):
-        place = 1000 - _scaled(np.array(y), y_range)
-        color = "soft" if y == 0 and not logarithmic else "rule"  # the sign matters
+    for y, _ in _y_ticks(axes):
+        place = 1000 - _scaled(np.array(y), axes.y)
+        color = "soft" if y == 0 and not axes.logarithmic else "rule"  # the sign matters
         rows.append(f'<line x2="1000" y1="{place:.0f}" y2="{place:.0f}" stroke="var(--{color})"/>')
     return "".join(rows)
 
 
-def _labels(x_range: Any, y_range: Any, logarithmic: bool) -> str:
+def _labels(axes: _Axes) -> str:
     ys = "".join(
-        f"<span style='bottom:{_scaled(np.array(y), y_range) / 10:.1f}%'>{label}</span>"
-        for y, label in _y_ticks(y_range, logarithmic)
+        f"<span style='bottom:{_scaled(np.array(y), axes.y) / 10:.1f}%'>{label}</span>"
+        for y, label in _y_ticks(axes)
     )
     xs = "".join(
-        f"<span style='left:{_scaled(np.array(x), x_range) / 10:.1f}%'>{show(int(x))}</span>"
-        for x in ticks(*x_range)
+        f"<span style='left:{_scaled(np.array(x), axes.x) / 10:.1f}%'>{show(int(x))}</span>"
+        for x in ticks(*axes.x)
         if x == int(x)
     )
     return f'<div class="ticks y">{ys}</div><div class="ticks x">{xs}</div>'
@@ -195,56 +286,3 @@ def quartiles(values: np.ndarray) -> np.ndarray:  # [rows, S] -> [3, rows]
     rows, low = np.arange(len(ranked)), np.floor(at).astype(int)
     high = np.minimum(low + 1, np.maximum(last, 0))
     return ranked[rows, low] * (1 - (at - low)) + ranked[rows, high] * (at - low)
-
-
-def draw_bands(title: str, hint: str, steps: np.ndarray, groups: Mapping[str, np.ndarray]) -> str:
-    """A figure with the running mean of each group's median, and of its quartiles as a band.
-
-    Args:
-      title, hint: above the chart.
-      steps: [rows].
-      groups: {legend: values [rows, S] of S runs}, drawn in the colours --m0, --m1, ... --m7.
-    """
-    lines = []
-    for legend, values in groups.items():
-        spread = np.clip(quartiles(values), -LARGEST, LARGEST)
-        good = np.isfinite(spread[1])
-        if good.any():
-            lines.append((legend, steps[good].astype(float), spread[:, good], values.shape[1]))
-    if not lines:
-        return ""
-    every = np.concatenate([spread.ravel() for _, _, spread, _ in lines])
-    low, high = np.percentile(every, [2, 98])
-    logarithmic = bool(every.min() > 0 and high > 30 * low)
-    scale = np.log10 if logarithmic else np.asarray
-    smooth = [np.stack([running_mean(scale(row)) for row in spread]) for _, _, spread, _ in lines]
-    xs = np.concatenate([line[1] for line in lines])
-    x_range = (float(xs.min()), float(xs.max() + max(1.0, np.spacing(xs.max()))))
-    y_range = _limits(np.concatenate([band.ravel() for band in smooth]))
-    paths, key = [], []
-    for i, ((legend, own, _, runs), band) in enumerate(zip(lines, smooth, strict=True)):
-        color = f"var(--m{i % 8})"
-        if runs > 1:
-            paths.append(_band(own, band, x_range, y_range, color))
-        paths.append(_line(own, band[1], x_range, y_range, color))
-        last = 10 ** band[1, -1] if logarithmic else band[1, -1]
-        name = html.escape(legend)
-        key.append(f"<span><i style='background:{color}'></i>{name} {show(float(last))}</span>")
-    words = " · ".join(word for word in (hint, "log scale" if logarithmic else "") if word)
-    return (
-        f'<div class="chart"><h3>{html.escape(title)}</h3>'
-        f'<div class="hint">{html.escape(words)}</div>'
-        f'<div class="key">{"".join(key)}</div><div class="plot">'
-        f'<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">'
-        f"{_grid(y_range, logarithmic)}{''.join(paths)}</svg>"
-        f"{_labels(x_range, y_range, logarithmic)}</div></div>"
-    )
-
-
-def _band(steps: Any, band: Any, x_range: Any, y_range: Any, color: str) -> str:
-    """From the lower quartile, band[0], to the upper one, band[2]."""
-    chosen = np.unique(np.linspace(0, len(steps) - 1, POINTS // 2).astype(int))
-    xs = _scaled(steps[chosen], x_range)
-    low, high = (_scaled(band[i][chosen], y_range) for i in (0, 2))
-    outline = _path(np.r_[xs, xs[::-1]], np.r_[high, low[::-1]])
-    return f'<path class="band" d="{outline}Z" style="fill:{color}" fill-opacity=".2"/>'

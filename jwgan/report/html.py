@@ -1,7 +1,8 @@
-"""The parts that every page shares: the document, its style, escaped text."""
+"""The parts that every page shares: the document and its style, tables, escaped text."""
 
 import html
 import struct
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 STYLE = """
@@ -54,6 +55,8 @@ th,td{border-bottom:1px solid var(--rule);padding:6px 0;text-align:left;vertical
 overflow-wrap:anywhere}
 th{font-weight:400;color:var(--soft);padding-right:18px;width:42%}
 td table tr:last-child>*{border:0}
+.wide{overflow-x:auto}.wide th,.wide td{width:auto;padding-right:18px;overflow-wrap:normal}
+.wide .prose{white-space:normal;overflow-wrap:anywhere;min-width:16em}
 .facts{columns:2;column-gap:44px}
 .facts>div{break-inside:avoid;padding-bottom:40px}
 .bars{display:grid;grid-template-columns:max-content 1fr max-content;gap:3px 10px;
@@ -92,13 +95,46 @@ def png_size(png: bytes) -> tuple[int, int] | None:
     return (width, height) if width and height else None
 
 
-# --- words
-
-
-def words(name: Any) -> str:
-    text = str(name).replace("_", " ")
-    return text[:1].upper() + text[1:]
+# --- text and tables
 
 
 def text(value: Any) -> str:
+    """Escapes a value for HTML, in an element or in a quoted attribute."""
     return html.escape(str(value))
+
+
+def words(name: Any) -> str:
+    """A metric's or an option's name in words: "exact w1" of exact_w1."""
+    return str(name).replace("_", " ")
+
+
+def title(name: Any) -> str:
+    """A name in words, with a capital: "Exact w1" of exact_w1."""
+    return words(name)[:1].upper() + words(name)[1:]
+
+
+def table(
+    head: Sequence[Any], rows: Sequence[Sequence[Any]], caption: str = "", prose: int | None = None
+) -> str:
+    """A table in a box of its own, which scrolls sideways where the page is too narrow for it.
+
+    Args:
+      head: the columns' titles.
+      rows: the cells, as plain text; the first one names its row.
+      caption: a line below the table.
+      prose: number of the column that holds sentences, whose lines may break.
+    """
+
+    def cells(row: Sequence[Any]) -> Iterator[str]:
+        yield f'<th scope="row">{text(row[0])}</th>'
+        for i, cell in enumerate(row[1:], 1):
+            kind = ' class="prose"' if i == prose else ""
+            yield f"<td{kind}>{text(cell)}</td>"
+
+    below = f"<caption>{text(caption)}</caption>" if caption else ""
+    top = "".join(f'<th scope="col">{text(cell)}</th>' for cell in head)
+    body = "".join(f"<tr>{''.join(cells(row))}</tr>" for row in rows)
+    return (
+        f'<div class="wide"><table>{below}<thead><tr>{top}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )

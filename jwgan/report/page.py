@@ -86,6 +86,7 @@ def render(
     title = str(config.get("title") or config.get("experiment") or "A run of jwgan")
     trials, typical = _trials(config), bands.typical(metrics)
     parts = [
+        bands.STYLE if trials else "",
         _header(title, config, result, typical),
         _samples(pictures),
         bands.quality(result, trials) if trials else _quality(result.get("quality")),
@@ -134,7 +135,7 @@ def _headline(result: Mapping, metrics: Mapping) -> Iterator[tuple[str, str]]:
         yield "Wasserstein estimate", show(chart.running_mean(estimate)[-1])
     quality = _inner(result, "quality")
     for name, value in [q for q in quality.items() if isinstance(q[1], int | float)][:3]:
-        yield html.words(name), show(value)
+        yield html.title(name), show(value)
 
 
 def _notices(result: Mapping, metrics: Mapping) -> Iterator[str]:
@@ -183,13 +184,13 @@ def _samples(pictures: Pictures) -> str:
 def _quality(quality: Any) -> str:
     if not isinstance(quality, Mapping) or not quality:
         return ""
-    return f"<section><h2>Quality</h2>{_table(quality, html.words)}</section>"
+    return f"<section><h2>Quality</h2>{_table(quality, html.title)}</section>"
 
 
 def _curves(metrics: Mapping[str, np.ndarray]) -> str:
     known = {name for each in CHARTS for name in each.names}
     others = [
-        Chart(html.words(name), "", {name: html.words(name).lower()})
+        Chart(html.title(name), "", {name: html.words(name).lower()})
         for name in metrics
         if name not in known and name != "step"
     ]
@@ -208,7 +209,7 @@ def _single(metrics: Mapping[str, np.ndarray]) -> list[tuple[str, str, str]]:
         found += [(title.format(legend), each.hint, name) for name, legend in each.names.items()]
     known = {name for _, _, name in found}
     others = [name for name in metrics if name not in known and name != "step"]
-    return found + [(html.words(name), "", name) for name in others]
+    return found + [(html.title(name), "", name) for name in others]
 
 
 def _trials(config: Mapping) -> list[Mapping]:

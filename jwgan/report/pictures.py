@@ -8,13 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from jwgan import files
-from jwgan.check import require
+from jwgan import check, files
+from jwgan.report import plots
 
 _SEPARATOR = 128  # grey level between the pictures of a grid
-
-
-# --- pictures
 
 
 def image_grid(x: Any, columns: int | None = None, scale: int | None = None) -> np.ndarray:
@@ -33,12 +30,12 @@ def image_grid(x: Any, columns: int | None = None, scale: int | None = None) -> 
     """
     x = np.asarray(x, np.float32)
     good = x.ndim == 4 and x.shape[-1] in (1, 3) and x.size > 0
-    require(good, "x", x.shape, "give images [N, H, W, 1 or 3]")
+    check.require(good, "x", x.shape, "give images [N, H, W, 1 or 3]")
     num, height, width, channels = x.shape
     columns = math.ceil(math.sqrt(num)) if columns is None else columns
-    require(columns >= 1, "columns", columns, "give at least 1")
+    check.require(columns >= 1, "columns", columns, "give at least 1")
     scale = max(1, round(600 / (columns * width))) if scale is None else scale
-    require(scale >= 1, "scale", scale, "give at least 1")
+    check.require(scale >= 1, "scale", scale, "give at least 1")
     pixels = np.rint(np.nan_to_num(np.clip(x, -1, 1), nan=0.0) * 127.5 + 127.5).astype(np.uint8)
     pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
     rows, height, width = math.ceil(num / columns), height * scale + 1, width * scale + 1
@@ -57,12 +54,19 @@ def labelled(images: Sequence[np.ndarray], labels: Sequence[str], columns: int) 
 
     Returns:
       uint8 [rows (H + 24), columns W, C]
+
+    Raises:
+      ValueError: there are no pictures, or not as many labels.
+      MissingPackageError: Pillow is not installed.
     """
+    check.require_package("PIL", "run")
     import PIL.Image
     import PIL.ImageDraw
     import PIL.ImageFont
 
-    require(len(images) == len(labels) > 0, "labels", len(labels), "give one for each picture")
+    check.require(
+        len(images) == len(labels) > 0, "labels", len(labels), "give one for each picture"
+    )
     font, tiles = PIL.ImageFont.load_default(size=18), []
     for image, label in zip(images, labels, strict=True):
         _, width, channels = image.shape
@@ -79,7 +83,12 @@ def labelled(images: Sequence[np.ndarray], labels: Sequence[str], columns: int) 
 
 
 def save_png(path: files.AnyPath, image: np.ndarray) -> None:
-    """Writes a picture uint8 [H, W, 1 or 3], whole or not at all; makes the folder."""
+    """Writes a picture uint8 [H, W, 1 or 3], whole or not at all; makes the folder.
+
+    Raises:
+      MissingPackageError: Pillow is not installed.
+    """
+    check.require_package("PIL", "run")
     import PIL.Image
 
     file = io.BytesIO()
@@ -104,16 +113,17 @@ def scatter(
 
     Returns:
       uint8 [pixels, pixels, 3]
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
+    Raises:
+      ValueError: real or fake is no list of points.
+      MissingPackageError: matplotlib is not installed.
+    """
     real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)
     for name, x in (("real", real), ("fake", fake)):
         good = x.ndim == 2 and x.shape[1] == 2
-        require(good, name, x.shape, "give points [N, 2]")
+        check.require(good, name, x.shape, "give points [N, 2]")
     low, high = _frame(real)
-    figure = Figure(figsize=(pixels / 100, pixels / 100), dpi=100, facecolor="white")
+    figure = plots.figure(pixels / 100, pixels / 100, dpi=100)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
     axes.set_axis_off()
@@ -124,9 +134,8 @@ def scatter(
     outside = int((~((fake >= low) & (fake <= high)).all(axis=1)).sum())
     if outside:
         axes.text(0.02, 0.02, f"{outside} of {len(fake)} outside", transform=axes.transAxes)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.array(canvas.buffer_rgba())[..., :3]
+    figure.canvas.draw()
+    return np.array(figure.canvas.buffer_rgba())[..., :3]
 
 
 def _frame(real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

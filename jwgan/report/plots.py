@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from jwgan import check
+
 BLUE, ORANGE, GREEN, VIOLET, GREY = "#1d5fbf", "#b4530a", "#2f7d4f", "#8a4fa8", "#6c6860"
 MARKS = ((BLUE, "o"), (GREEN, "s"), (ORANGE, "^"), (VIOLET, "D"))
 
@@ -13,23 +15,42 @@ MARKS = ((BLUE, "o"), (GREEN, "s"), (ORANGE, "^"), (VIOLET, "D"))
 # --- drawing
 
 
-def panels(columns: int, width: float = 4.6, height: float = 3.7) -> tuple[Any, Any]:
-    """(figure, axes) in a row, without pyplot's global state."""
+def figure(width: float, height: float, dpi: float = 110) -> Any:
+    """A blank matplotlib figure of so many inches, without pyplot's global state.
+
+    Raises:
+      MissingPackageError: matplotlib is not installed.
+    """
+    check.require_package("matplotlib", "run")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width * columns, height), dpi=110, facecolor="white")
-    FigureCanvasAgg(figure)
-    figure.set_layout_engine("constrained")
-    axes = figure.subplots(1, columns, squeeze=False)[0]
+    blank = Figure(figsize=(width, height), dpi=dpi, facecolor="white")
+    FigureCanvasAgg(blank)
+    return blank
+
+
+def panels(columns: int, width: float = 4.6, height: float = 3.7) -> tuple[Any, Any]:
+    """(figure, its axes in a row, [columns]); each of them so many inches wide and high."""
+    row = figure(width * columns, height)
+    row.set_layout_engine("constrained")
+    axes = row.subplots(1, columns, squeeze=False)[0]
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)
         each.title.set_size(11)
-    return figure, axes
+    return row, axes
 
 
 def points(axes: Any, xs: Any, spread: dict[str, list[float]], label: str, mark: int) -> None:
-    """Medians over the seeds, with bars from the least to the largest."""
+    """Draws medians over the seeds, with bars from the least to the largest.
+
+    Args:
+      axes: matplotlib's.
+      xs: [N], the places.
+      spread: {"least", "median", "largest": [N] values}.
+      label: of the legend.
+      mark: number of the colour and marker in MARKS.
+    """
     color, marker = MARKS[mark]
     low, middle, high = (np.array(spread[k]) for k in ("least", "median", "largest"))
     # a little to the side, so that bars of the same place do not hide one another
@@ -48,13 +69,13 @@ def points(axes: Any, xs: Any, spread: dict[str, list[float]], label: str, mark:
 
 
 def broken(axes: Any, pieces: Sequence[tuple], level: float, color: str, label: str = "") -> None:
-    """A constant drawn on open intervals."""
+    """Draws a constant on open intervals, [(first, last), ...]."""
     for i, piece in enumerate(pieces):
         axes.plot(piece, [level, level], color=color, label=label if i == 0 else None)
 
 
 def png(figure: Any) -> bytes:
-    """The figure as a PNG file; axes with labels get a legend, unless they have one."""
+    """The bytes of a figure's PNG file; axes with labels get a legend, unless they have one."""
     for axes in figure.axes:
         if axes.get_legend_handles_labels()[1] and not axes.get_legend():
             axes.legend(fontsize=8, frameon=False)

@@ -23,8 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from jwgan import files
-from jwgan.check import require
+from jwgan import check, files
 from jwgan.report import page, rows
 
 _PICTURE = re.compile(r"[0-9]{8,18}\.png")  # as a run names them; others are the user's
@@ -53,9 +52,10 @@ class Writer:
     def __init__(
         self, folder: files.AnyPath, step: int = 0, stride: int = 1, trials: Sequence[str] = ()
     ):
+        check.require_package("tensorboardX", "run")
         import tensorboardX
 
-        require(stride >= 1, "stride", stride, "write every step (1) or every k-th (k)")
+        check.require(stride >= 1, "stride", stride, "write every step (1) or every k-th (k)")
         self._folder, self._stride, self._trials = Path(folder), stride, trials
         self._folder.mkdir(parents=True, exist_ok=True)
         _truncate(self._folder, step)
@@ -86,7 +86,7 @@ class Writer:
         shapes = {name: column.shape for name, column in columns.items()}
         axes = (len(self._trials),) if self._trials else ()
         same = len(set(shapes.values())) == 1 and next(iter(shapes.values()))[1:] == axes
-        require(
+        check.require(
             same and all(shapes.values()), "scalars", shapes, "give arrays of one shape [length]"
         )
         length = len(next(iter(columns.values())))
