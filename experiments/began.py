@@ -15,7 +15,6 @@ gamma < 1 asks for.
 """
 
 import dataclasses
-from typing import Any
 
 import jwgan
 from jwgan import networks, priors, run
@@ -38,12 +37,14 @@ class Config(run.ImageConfig):
     vanishing: int = option(0, "steps in which the vanishing residuals go to 0; 0: none")
 
 
-def build(config: Config, shape: tuple[int, ...]) -> Any:
-    # each network is applied twice in a training step, see BEGANCritic
-    extras: dict[str, Any] = {"skips": config.skips, "vanishing": 2 * config.vanishing}
-    critic = run.player(autoencoder.BEGANCritic(shape, config.width, config.code, **extras), config)
-    generator = run.player(autoencoder.BEGANDecoder(shape, config.width, **extras), config)
-    zero = config.zero
+def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
+    vanishing = 2 * config.vanishing  # each network is applied twice in a step, see BEGANCritic
+    skips, zero = config.skips, config.zero
+    encoder_decoder = autoencoder.BEGANCritic(
+        shape, config.width, config.code, skips=skips, vanishing=vanishing
+    )
+    decoder = autoencoder.BEGANDecoder(shape, config.width, skips=skips, vanishing=vanishing)
+    critic, generator = run.player(encoder_decoder, config), run.player(decoder, config)
     algorithm = jwgan.began(
         networks.map_input(critic, lambda x: x - zero),
         networks.map_output(generator, lambda z, y: y + zero),

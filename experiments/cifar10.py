@@ -18,6 +18,7 @@ from typing import Any
 
 import optax
 
+import jwgan
 from jwgan import adversarial, networks, objectives, penalties, priors, run
 from jwgan.models import resnet
 from jwgan.run import option
@@ -30,14 +31,14 @@ class Config(run.Config):
     channels: int = option(3)
     steps: int = option(100_000, "generator updates in all; the rates fall to 0 over them")
     chunk_steps: int = option(100)
-    width: int = option(128, "channels of every feature map")
-    latent: int = option(128)
+    width: int = option(128, "channels of every feature map", group="networks", at_least=1)
+    latent: int = option(128, "dimensions of the normal latents", group="networks", at_least=1)
     learning_rate: float = option(2e-4, "of both players' Adam at the start", above=0)
     weight: float = option(10.0, "of the gradient penalty")
     decay_steps: int = option(100_000, "generator updates after which the rates are 0", at_least=1)
 
 
-def build(config: Config, shape: tuple[int, ...]) -> Any:
+def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     def adam(updates: int) -> Any:
         rate = optax.linear_schedule(config.learning_rate, 0.0, updates)
         return optax.adam(rate, b1=0.0, b2=0.9)

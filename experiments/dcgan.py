@@ -9,7 +9,6 @@ Expected: recognisable digits.
 """
 
 import dataclasses
-from typing import Any
 
 import jwgan
 from jwgan import networks, priors, run
@@ -25,15 +24,13 @@ class Config(run.ImageConfig):
     learning_rate: float = option(2e-4, "of both players' Adam", above=0)
 
 
-def build(config: Config, shape: tuple[int, ...]) -> Any:
-    common: dict[str, Any] = {
-        "width": config.width,
-        "norm": norms.batch_norm,
-        "kernel_init": dcgan.PAPER_INIT,
-    }
+def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
+    norm, init = norms.batch_norm, dcgan.PAPER_INIT
+    critic = dcgan.DCGANCritic(shape, config.width, norm=norm, kernel_init=init)
+    generator = dcgan.DCGANGenerator(shape, config.width, norm=norm, kernel_init=init)
     algorithm = jwgan.dcgan(
-        run.player(dcgan.DCGANCritic(shape, **common), config, **networks.TRAIN_ARGUMENT),
-        run.player(dcgan.DCGANGenerator(shape, **common), config, **networks.TRAIN_ARGUMENT),
+        run.player(critic, config, **networks.TRAIN_ARGUMENT),
+        run.player(generator, config, **networks.TRAIN_ARGUMENT),
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
     )

@@ -28,7 +28,7 @@ class Config(run.ImageConfig):
     pulling_away: float = option(0.1, "weight of the pulling-away term")
 
 
-def build(config: Config, shape: tuple[int, ...]) -> Any:
+def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     _, generator = run.image_players(shape, config)
     critic: Any
     if shape[0] < 16:

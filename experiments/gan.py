@@ -40,7 +40,7 @@ class Config(run.ImageConfig):
         return f"{self.member} on {self.dataset}".replace("_", " ")
 
 
-def build(config: Config, shape: tuple[int, ...]) -> Any:
+def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     run.one_of("member", config.member, MEMBERS)
     critic, generator = run.image_players(shape, config)
     algorithm = getattr(jwgan, config.member)(

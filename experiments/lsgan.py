@@ -9,7 +9,6 @@ Expected: recognisable digits, some classes rare; far behind wgan_gp.
 """
 
 import dataclasses
-from typing import Any
 
 import jwgan
 from jwgan import priors, run
@@ -26,7 +25,7 @@ class Config(run.ImageConfig):
     c: float = option(1.0, "the generator's target")
 
 
-def build(config: Config, shape: tuple[int, ...]) -> Any:
+def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     critic, generator = run.image_players(shape, config)
 
     algorithm = jwgan.lsgan(

@@ -11,7 +11,6 @@ Three million bedrooms are read while training (--stream), centre-cropped and re
 """
 
 import dataclasses
-from typing import Any
 
 import jwgan
 from jwgan import networks, priors, run
@@ -27,22 +26,23 @@ class Config(run.Config):
     stream: bool = option(True)
     steps: int = option(200_000, "generator updates in all")
     chunk_steps: int = option(100)
-    width: int = option(64)
-    latent: int = option(100)
+    width: int = option(
+        64, "channels of the critic's first convolution", group="networks", at_least=1
+    )
+    latent: int = option(100, "dimensions of the normal latents", group="networks", at_least=1)
     learning_rate: float = option(5e-5, "of both players' RMSProp", above=0)
     c: float = option(0.01, "critic weights stay in [-c, c]")
 
 
-def build(config: Config, shape: tuple[int, ...]) -> Any:
-    common: Any = {
-        "width": config.width,
-        "kernel_size": 4,
-        "norm": norms.batch_norm,
-        "kernel_init": dcgan.PAPER_INIT,
-    }
+def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
+    norm, init = norms.batch_norm, dcgan.PAPER_INIT
+    critic = dcgan.DCGANCritic(shape, config.width, kernel_size=4, norm=norm, kernel_init=init)
+    generator = dcgan.DCGANGenerator(
+        shape, config.width, kernel_size=4, norm=norm, kernel_init=init
+    )
     return jwgan.wgan(
-        run.player(dcgan.DCGANCritic(shape, **common), config, **networks.TRAIN_ARGUMENT),
-        run.player(dcgan.DCGANGenerator(shape, **common), config, **networks.TRAIN_ARGUMENT),
+        run.player(critic, config, **networks.TRAIN_ARGUMENT),
+        run.player(generator, config, **networks.TRAIN_ARGUMENT),
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
         c=config.c,

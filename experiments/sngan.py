@@ -9,7 +9,6 @@ Expected: recognisable digits.
 """
 
 import dataclasses
-from typing import Any
 
 import jwgan
 from jwgan import objectives, priors, run
@@ -24,7 +23,7 @@ class Config(run.ImageConfig):
     wasserstein: bool = option(False, "the Wasserstein loss instead of the hinge loss")
 
 
-def build(config: Config, shape: tuple[int, ...]) -> Any:
+def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     critic, generator = run.image_players(shape, config)
 
     algorithm = jwgan.sngan(

@@ -10,7 +10,6 @@ images. Expected: behind wgan_gp, recognisable digits after the default run.
 """
 
 import dataclasses
-from typing import Any
 
 import jwgan
 from jwgan import priors, run
@@ -23,7 +22,7 @@ class Config(run.ImageConfig):
     c: float = option(0.03, "half-width of the box that the critic's weights stay in")
 
 
-def build(config: Config, shape: tuple[int, ...]) -> Any:
+def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     critic, generator = run.image_players(shape, config)
 
     algorithm = jwgan.wgan(

@@ -9,7 +9,6 @@ Expected: close to wgan_gp.
 """
 
 import dataclasses
-from typing import Any
 
 import jwgan
 from jwgan import priors, run
@@ -25,7 +24,7 @@ class Config(run.ImageConfig):
     power: float = option(6.0, "p of the penalty")
 
 
-def build(config: Config, shape: tuple[int, ...]) -> Any:
+def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     critic, generator = run.image_players(shape, config)
 
     algorithm = jwgan.wgan_div(

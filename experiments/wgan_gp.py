@@ -12,7 +12,6 @@ minutes on 2 CPU cores; expected: all ten classes present, figures in the README
 """
 
 import dataclasses
-from typing import Any
 
 import jwgan
 from jwgan import priors, run
@@ -27,7 +26,7 @@ class Config(run.ImageConfig):
     weight: float = option(10.0, "of the gradient penalty")
 
 
-def build(config: Config, shape: tuple[int, ...]) -> Any:
+def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     critic, generator = run.image_players(shape, config)
 
     algorithm = jwgan.wgan_gp(

@@ -9,7 +9,6 @@ Differs from experiments.wgan_gp in the penalty only. Expected: close to wgan_gp
 """
 
 import dataclasses
-from typing import Any
 
 import jwgan
 from jwgan import priors, run
@@ -25,7 +24,7 @@ class Config(run.ImageConfig):
     linear: bool = option(False, "the linear hinge instead of the squared one")
 
 
-def build(config: Config, shape: tuple[int, ...]) -> Any:
+def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     critic, generator = run.image_players(shape, config)
 
     member = jwgan.wgan_hinge if config.linear else jwgan.wgan_lp

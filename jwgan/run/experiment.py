@@ -16,7 +16,7 @@ class Experiment(NamedTuple):
       build: `(config, shape) -> jwgan.Algorithm`; `shape` is D, of one sample.
       doc: the document's docstring: --help shows it, its first line is the page's title.
       load: `(config) -> run.Task`; by default the image data set that --dataset names.
-      name: of its runs; by default that of the file that `build` stands in.
+      name: of its runs; by default that of the file in which `config` is defined.
       program: how it is started; by default as it was this time.
     """
 
@@ -33,7 +33,7 @@ class Experiment(NamedTuple):
         Raises:
           ValueError: it was defined in no file (in a notebook) and has no name.
         """
-        found, program = _origin(self.build)
+        found, program = _origin(self.config)
         if not (self.name or found):
             raise ValueError(
                 "name is '': this experiment was defined outside of any file; "
@@ -42,9 +42,9 @@ class Experiment(NamedTuple):
         return self._replace(name=self.name or found, program=self.program or program)
 
 
-def _origin(build: Callable) -> tuple[str, str]:
-    """(name, how to start it) of the file that a function stands in; empty outside of any file."""
-    module = sys.modules.get(build.__module__)
+def _origin(config_type: type) -> tuple[str, str]:
+    """(name, how to start it) of the file that a class stands in; empty outside of any file."""
+    module = sys.modules.get(config_type.__module__)
     spec, file = getattr(module, "__spec__", None), getattr(module, "__file__", None)
     if spec is not None:
         full = spec.name.removesuffix(".__main__")
