@@ -5,6 +5,20 @@ updates a step is the first axis of the batch, [n_critic, B, *D]; each docstring
 Learning rates, weights and other numbers may be traced arrays, so `many` can sweep them; one that
 makes no sense is a `ValueError`. To change anything that is not an argument, copy an assembly:
 `wgan` and `lsgan` show all of `adversarial.build`.
+
+The examples make one step on a world where everything is known: all real samples lie at (1, 0), all
+first fakes at the origin, and the critic D(x) = 3 x_1 + 4 x_2 has gradient norm 5 everywhere.
+
+    >>> linear = networks.from_fn(lambda key, x: jnp.array([[3.0], [4.0]]), lambda w, x: x @ w)
+    >>> critic = networks.map_output(linear, lambda x, y: y[:, 0])
+    >>> generator = networks.from_fn(lambda key, z: jnp.zeros((1, 2)), lambda shift, z: z + shift)
+    >>> origin = lambda key, num: jnp.zeros((num, 2))
+    >>> def first_step(algorithm, critic=critic):
+    ...     batch = jnp.tile(jnp.array([1.0, 0.0]), (1, 4, 1))  # n_critic 1, B 4
+    ...     state = algorithm.init(jax.random.key(0), batch)
+    ...     state, info = jax.jit(algorithm.step)(state, batch)
+    ...     info = adversarial.scalars(info)
+    ...     return state, {name: round(value.item(), 4) for name, value in info.items()}
 """
 
 import optax
@@ -24,7 +38,7 @@ def _build(
     objective: Objective,
     penalty: Penalty = _NO_PENALTY,
 ) -> Algorithm:
-    """Both players with the same optimizer."""
+    """An assembly whose players have the same optimizer."""
     return adversarial.build(
         critic=critic,
         generator=generator,
@@ -45,9 +59,13 @@ def gan_minimax(
     b1=0.5,
     penalty: Penalty = _NO_PENALTY,
 ) -> Algorithm:
-    """Goodfellow et al., 2014, equation 1: the saturating game.  n_critic 1.
+    """The saturating game of Goodfellow et al., 2014, equation 1.  n_critic 1.
 
     The authors' code trains with SGD and momentum; this follows DCGAN's Adam, as later papers do.
+
+    >>> state, info = first_step(algorithms.gan_minimax(critic, generator, prior=origin))
+    >>> info["critic_loss"], info["generator_loss"]  # the fakes' scores are 0: -log 2
+    (0.7417, -0.6931)
     """
     require_settings(learning_rate=learning_rate, b1=b1)
     tx = optax.adam(learning_rate, b1=b1)
@@ -63,10 +81,14 @@ def gan(
     b1=0.5,
     penalty: Penalty = _NO_PENALTY,
 ) -> Algorithm:
-    """Goodfellow et al., 2014, section 3: the non-saturating game.  n_critic 1.
+    """The non-saturating game of Goodfellow et al., 2014, section 3.  n_critic 1.
 
     The authors' code trains with SGD and momentum; this follows DCGAN's Adam, as later papers do.
     With `penalty=penalties.gradient_penalty()` it is the GAN-GP of Fedus et al., 2018.
+
+    >>> state, info = first_step(algorithms.gan(critic, generator, prior=origin))
+    >>> info["generator_loss"]  # log 2
+    0.6931
     """
     require_settings(learning_rate=learning_rate, b1=b1)
     tx = optax.adam(learning_rate, b1=b1)
@@ -76,11 +98,15 @@ def gan(
 def dcgan(
     critic: Network, generator: Network, *, prior: Prior, learning_rate=2e-4, b1=0.5
 ) -> Algorithm:
-    """Radford, Metz and Chintala, 2016: gan's objective, Adam 2e-4 (0.5).  n_critic 1, batch 128.
+    """DCGAN of Radford, Metz and Chintala, 2016: `gan` with its networks.  n_critic 1, batch 128.
 
-    What makes it DCGAN are the networks, `models.dcgan` with batch norm in both players and
-    N(0, 0.02) initial weights. The paper draws z ~ U[-1, 1]^100; its authors' Torch code takes
-    either that or a normal.
+    Adam 2e-4 (0.5). What makes it DCGAN are the networks, `models.dcgan` with batch norm in both
+    players and N(0, 0.02) initial weights. The paper draws z ~ U[-1, 1]^100; its authors' Torch
+    code takes either that or a normal.
+
+    >>> state, info = first_step(algorithms.dcgan(critic, generator, prior=origin))
+    >>> print(state.generator.params)  # Adam's first step is the learning rate, towards the data
+    [[0.0002 0.0002]]
     """
     return gan(critic, generator, prior=prior, learning_rate=learning_rate, b1=b1)
 
@@ -98,10 +124,14 @@ def lsgan(
     c=1.0,
     penalty: Penalty = _NO_PENALTY,
 ) -> Algorithm:
-    """Mao et al., 2017, Least Squares GANs; (a, b, c) = (0, 1, 1), or (-1, 1, 0).  n_critic 1.
+    """Least Squares GAN of Mao et al., 2017; (a, b, c) = (0, 1, 1), or (-1, 1, 0).  n_critic 1.
 
     Learning rates of the paper's mixture experiment, batch 512. The image experiments use Adam
     with b1 0.5 and 1e-3 (LSUN) or 2e-4 for both.
+
+    >>> state, info = first_step(algorithms.lsgan(critic, generator, prior=origin))
+    >>> info["critic_loss"], info["generator_loss"]  # (3 - 1)^2 / 2, (0 - 1)^2 / 2
+    (2.0, 0.5)
     """
     require_settings(
         critic_learning_rate=critic_learning_rate,
@@ -122,13 +152,18 @@ def lsgan(
 def wgan(
     critic: Network, generator: Network, *, prior: Prior, learning_rate=5e-5, c=0.01, decay=0.99
 ) -> Algorithm:
-    """Arjovsky, Chintala and Bottou, 2017, Algorithm 1: RMSProp, clip c, n_critic 5, batch 64.
+    """Clipped WGAN of Arjovsky, Chintala and Bottou, 2017, Algorithm 1.  n_critic 5, batch 64.
 
-    The paper does not state RMSProp's decay; 0.99 is the default of the authors' code, and so is
+    RMSProp, and every weight of the critic clipped to [-c, c]. The paper does not state RMSProp's
+    decay; 0.99 is the default of the authors' code, and so is
     epsilon outside the root: inside, gradients below 1e-4 would hardly move. That code
     also runs 100 critic updates at the first 25 generator updates and at every 500th, the paper
     does not: feed longer batches there to follow it. The critic starts inside the box, because
     the authors clip before the first update.
+
+    >>> state, info = first_step(algorithms.wgan(critic, generator, prior=origin))
+    >>> info["wasserstein_estimate"]  # of the clipped critic 0.01 (x_1 + x_2)
+    0.01
     """
     require_settings(learning_rate=learning_rate, decay=decay)
     tx = optax.rmsprop(learning_rate, decay=decay, eps_in_sqrt=False)
@@ -153,10 +188,16 @@ def wgan_gp(
     b2=0.9,
     weight=10.0,
 ) -> Algorithm:
-    """Gulrajani et al., 2017, Algorithm 1: Adam 1e-4 (0, 0.9), weight 10, n_critic 5, batch 64.
+    """WGAN-GP of Gulrajani et al., 2017, Algorithm 1.  n_critic 5, batch 64.
+
+    Adam 1e-4 (0, 0.9); the critic's gradient norm is pulled to 1 with weight 10.
 
     The authors' code uses b1 0.5 in all but the ResNet experiments, and weight 0.1 on the 2-D
     worlds; this follows the paper. No batch norm in the critic.
+
+    >>> state, info = first_step(algorithms.wgan_gp(critic, generator, prior=origin))
+    >>> info["wasserstein_estimate"], info["penalty"]  # 10 (5 - 1)^2
+    (3.0, 160.0)
     """
     require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.adam(learning_rate, b1=b1, b2=b2)
@@ -174,7 +215,15 @@ def wgan_lp(
     b2=0.9,
     weight=10.0,
 ) -> Algorithm:
-    """Petzka, Fischer and Lukovnicov, 2018: WGAN-GP with the one-sided squared hinge."""
+    """WGAN-LP of Petzka, Fischer and Lukovnicov, 2018: `wgan_gp` with a one-sided penalty.
+
+    Only gradient norms above 1 are penalised, by their squared excess. n_critic 5.
+
+    >>> gentle = networks.map_output(critic, lambda x, y: y / 10)  # gradient norm 0.5
+    >>> state, info = first_step(algorithms.wgan_lp(gentle, generator, prior=origin))
+    >>> info["penalty"]
+    0.0
+    """
     require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.adam(learning_rate, b1=b1, b2=b2)
     penalty = penalties.squared_hinge_penalty(weight)
@@ -191,7 +240,12 @@ def wgan_hinge(
     b2=0.9,
     weight=10.0,
 ) -> Algorithm:
-    """WGAN-GP with the linear hinge max(0, norm - 1), as course slides state the constraint."""
+    """WGAN-GP with the linear hinge max(0, norm - 1), as course slides state the constraint.
+
+    >>> state, info = first_step(algorithms.wgan_hinge(critic, generator, prior=origin))
+    >>> info["penalty"]  # 10 (5 - 1)
+    40.0
+    """
     require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.adam(learning_rate, b1=b1, b2=b2)
     penalty = penalties.linear_hinge_penalty(weight)
@@ -209,9 +263,13 @@ def wgan_div(
     weight=2.0,
     power=6.0,
 ) -> Algorithm:
-    """Wu et al., 2018, Wasserstein Divergence for GANs: k 2, p 6, Adam 2e-4.  n_critic 4.
+    """Wasserstein divergence of Wu et al., 2018: k 2, p 6, Adam 2e-4.  n_critic 4.
 
     The authors' code has k 10 instead (`weight=10.0`); this follows the paper.
+
+    >>> state, info = first_step(algorithms.wgan_div(critic, generator, prior=origin))
+    >>> info["penalty"]  # 2 * 5^6
+    31250.0
     """
     require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.adam(learning_rate, b1=b1, b2=b2)
@@ -230,11 +288,15 @@ def sngan(
     objective: Objective | None = None,
     penalty: Penalty = _NO_PENALTY,
 ) -> Algorithm:
-    """Miyato et al., 2018, Spectral Normalization for GANs: the hinge game, setting C, n_critic 1.
+    """SN-GAN of Miyato et al., 2018, Spectral Normalization for GANs: hinge, setting C, n_critic 1.
 
     The critic is wrapped by `networks.with_spectral_norm` here. For the Wasserstein variant give
     `objective=objectives.wasserstein()`. The paper's ResNet on CIFAR-10 uses Adam 2e-4 (0, 0.9)
     with n_critic 5 and the learning rate falling linearly to 0.
+
+    >>> state, info = first_step(algorithms.sngan(critic, generator, prior=origin))
+    >>> info["real_score"]  # of the critic (3 x_1 + 4 x_2) / 5
+    0.6
     """
     require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.adam(learning_rate, b1=b1, b2=b2)
@@ -251,10 +313,15 @@ def ebgan(
     margin=10.0,
     pulling_away_weight=0.1,
 ) -> Algorithm:
-    """Zhao, Mathieu and LeCun, 2017, Energy-based GAN: margin 10, Adam 1e-3 (MNIST).  n_critic 1.
+    """Energy-based GAN of Zhao, Mathieu and LeCun, 2017: margin 10, Adam 1e-3 (MNIST).  n_critic 1.
 
     The critic returns an energy [B] (reconstruction error), or `types.Scored(energy, code)` where
     the pulling-away weight is not 0. The margin is in units of that energy.
+
+    >>> member = algorithms.ebgan(critic, generator, prior=origin, pulling_away_weight=0.0)
+    >>> state, info = first_step(member)
+    >>> info["critic_loss"]  # energy 3 on real, margin 10 - 0 on fake
+    13.0
     """
     require_settings(learning_rate=learning_rate)
     tx = optax.adam(learning_rate)
@@ -274,7 +341,7 @@ def began(
     window: int = 1000,
     patience: int = 3,
 ) -> Algorithm:
-    """Berthelot, Schumm and Metz, 2017, BEGAN: Adam 1e-4, halved when M stalls.  n_critic 1.
+    """BEGAN of Berthelot, Schumm and Metz, 2017: Adam 1e-4, halved when M stalls.  n_critic 1.
 
     The critic returns the energy L [B], the mean absolute error of its auto-encoder. The paper
     states neither Adam's betas nor what a stall is. Here M, averaged over `window` updates, stalls
@@ -284,6 +351,10 @@ def began(
     Raises:
       ValueError: if window is below 1, or patience below 2: the first window holds M's infinite
         start.
+
+    >>> state, info = first_step(algorithms.began(critic, generator, prior=origin, lambda_k=0.1))
+    >>> info["k"], round(state.objective.k.item(), 4)  # k moves by 0.1 (0.5 * 3 - 0)
+    (0.0, 0.15)
     """
     require(patience >= 2, "patience", patience, "give at least 2 windows")
     require(window >= 1, "window", window, "give at least one update")
@@ -319,9 +390,13 @@ def dragan(
     b2=0.9,
     weight=10.0,
 ) -> Algorithm:
-    """Kodali et al., 2017, On Convergence and Stability of GANs: gan penalised around real data.
+    """DRAGAN of Kodali et al., 2017: `gan` with a gradient penalty around the real data.
 
     n_critic 1, weight 10; noise as in the authors' code, see `penalties.dragan`.
+
+    >>> state, info = first_step(algorithms.dragan(critic, generator, prior=origin))
+    >>> info["penalty"]  # 10 (5 - 1)^2
+    160.0
     """
     require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.adam(learning_rate, b1=b1, b2=b2)
@@ -339,7 +414,14 @@ def r1_gan(
     decay=0.99,
     weight=10.0,
 ) -> Algorithm:
-    """Mescheder, Geiger and Nowozin, 2018: gan with R1, RMSProp 1e-4 (0.99), w 10.  n_critic 1."""
+    """R1 of Mescheder, Geiger and Nowozin, 2018: `gan` with a penalty on real data.  n_critic 1.
+
+    RMSProp 1e-4 (0.99), weight 10.
+
+    >>> state, info = first_step(algorithms.r1_gan(critic, generator, prior=origin))
+    >>> info["penalty"]  # 10 / 2 * 5^2
+    125.0
+    """
     require_settings(learning_rate=learning_rate, decay=decay)
     tx = optax.rmsprop(learning_rate, decay=decay, eps_in_sqrt=False)
     return _build(critic, generator, prior, tx, objectives.non_saturating(), penalties.r1(weight))
@@ -354,7 +436,12 @@ def r1_r2_gan(
     decay=0.99,
     weight=10.0,
 ) -> Algorithm:
-    """As `r1_gan`, penalised on generated data too (R1 + R2)."""
+    """R1 + R2: as `r1_gan`, penalised on generated data too.
+
+    >>> state, info = first_step(algorithms.r1_r2_gan(critic, generator, prior=origin))
+    >>> info["penalty"]
+    250.0
+    """
     require_settings(learning_rate=learning_rate, decay=decay)
     tx = optax.rmsprop(learning_rate, decay=decay, eps_in_sqrt=False)
     penalty = penalties.total(penalties.r1(weight), penalties.r2(weight))
@@ -371,10 +458,14 @@ def rpgan(
     b2=0.99,
     weight=0.1,
 ) -> Algorithm:
-    """Huang et al., 2024, The GAN is dead (R3GAN): relativistic pairing with R1 + R2.  n_critic 1.
+    """R3GAN's game of Huang et al., 2024: relativistic pairing with R1 + R2.  n_critic 1.
 
     Adam with b1 0; learning rate, b2 and weight follow schedules in the authors' code, here they
     are constants of that range: choose the weight for the data's scale.
+
+    >>> state, info = first_step(algorithms.rpgan(critic, generator, prior=origin))
+    >>> info["critic_loss"], info["penalty"]  # log(1 + e^-3), 2 * 0.1 / 2 * 5^2
+    (0.0486, 2.5)
     """
     require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.adam(learning_rate, b1=b1, b2=b2)

@@ -1,4 +1,17 @@
-"""train: the only Python loop. Compiled chunks of steps, one host crossing a chunk."""
+"""Trains: the only Python loop of the library, around compiled chunks of steps.
+
+The host is asked once a chunk, and the next chunk is dispatched before it looks at the last one.
+
+The examples train a shift towards data around (1, 0):
+
+    >>> critic = networks.from_fn(lambda key, x: jnp.zeros(2), lambda w, x: x @ w)
+    >>> generator = networks.from_fn(lambda key, z: jnp.zeros((1, 2)), lambda shift, z: z + shift)
+    >>> algorithm = jwgan.wgan(
+    ...     critic, generator, prior=priors.normal(2), learning_rate=0.05, c=1.0
+    ... )
+    >>> data = lambda key, num: jax.random.normal(key, (num, 2)) + jnp.array([[1.0, 0.0]])
+    >>> source = sources.from_sampler(data, n_critic=5, batch_size=64)
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,15 +38,27 @@ def _never(step: int) -> bool:
 def chunk_program(
     algorithm: Algorithm, source: Source, mesh: Mesh | None = None
 ) -> Callable[[Any, Any, int], Any]:
-    """The compiled `(state, operand, length) -> (state, info [length])`; donates the state.
+    """Compiles a chunk: `(state, operand, length) -> (state, info [length])`; donates the state.
 
     With a mesh the batches are divided over its axis "data", see `parallel`.
+
+    Args:
+      algorithm: the member.
+      source: batches; the operand is what `source.fetch(first_step, length)` returns.
+      mesh: as of `train`.
+
+    >>> chunk = loop.chunk_program(algorithm, source)
+    >>> state = algorithm.init(jax.random.key(0), source.batch)
+    >>> state, info = chunk(state, source.fetch(0, 10), 10)
+    >>> state.step.item(), info.critic_loss.shape
+    (10, (10,))
     """
 
     def chunk(state: Any, operand: Any, length: int) -> tuple[Any, Any]:
         xs, take = source.batches(operand, state.key, length)
 
         def body(state: Any, x: Any) -> tuple[Any, Any]:
+            # Without this the compiler may leave parts of the state divided over the devices.
             return sharding.replicated(algorithm.step(state, take(x)))
 
         return jax.lax.scan(body, state, xs, length=length)
@@ -50,14 +75,19 @@ def chunk_program(
 
 
 def with_fresh_key(state: Any, number: int) -> Any:
-    """The state with another base key, so that what follows is other noise and other data.
+    """Changes the base key of a state, so that it goes on with other noise and other data.
 
-    For going on from a checkpoint whose future ended badly. The same number gives the same key.
+    For a checkpoint whose future ended badly. The same number gives the same key.
 
     Args:
-      state: a state whose base key is an attribute `key`, of itself or of what it wraps; keys
-        [K] of K seeds side by side are renewed each.
+      state: a state whose base key is an attribute `key`, of itself or of what it wraps; of keys
+        [K] of K trials side by side, each is renewed.
       number: 0, 1, 2, ... for the first, second, third retry.
+
+    >>> state = algorithm.init(jax.random.key(0), source.batch)
+    >>> retried = loop.with_fresh_key(state, 0)
+    >>> bool(retried.key == state.key), bool((retried.critic.params == state.critic.params).all())
+    (False, True)
     """
 
     def renew(path: Any, leaf: Any) -> Any:
@@ -67,6 +97,15 @@ def with_fresh_key(state: Any, number: int) -> Any:
         return jax.vmap(fold)(leaf) if leaf.ndim else fold(leaf)
 
     return jax.tree_util.tree_map_with_path(renew, state)
+
+
+def _hand_over(
+    pending: list[tuple[int, Any]], record: Callable[[int, Any], Any], keep: int
+) -> None:
+    """Gives `record` the metrics of all pending chunks but the newest `keep`, oldest first."""
+    while len(pending) > keep:
+        first, info = pending.pop(0)
+        record(first, jax.device_get(info))
 
 
 def train(
@@ -85,8 +124,8 @@ def train(
 ) -> Any:
     """Trains until the state's step counter reaches `steps`.
 
-    The next chunk is dispatched before the last one's figures are fetched, so the device does not
-    wait for the host; except where `observe` is due, which sees a finished chunk.
+    The next chunk is dispatched before the metrics of the last one are fetched, so that the device
+    does not wait for the host; except where `observe` is due, which sees a finished chunk.
 
     Args:
       algorithm: the member; its state has a `key` and a `step`.
@@ -95,7 +134,7 @@ def train(
       steps: total number of steps, those already in the state included.
       chunk_steps: steps in one compiled program; a chunk ends at each multiple of it, and the
         last one may be shorter.
-      record: `(first_step, info)`, called with a chunk's figures as NumPy arrays [length].
+      record: `(first_step, info)`, called with a chunk's metrics as NumPy arrays [length].
       due: `(step) -> bool`, asked at every chunk boundary, the first and the last included.
       observe: `(step, state)`, called where due, when everything before `step` is recorded and
         the state is still alive; it may save or sample from it.
@@ -110,35 +149,42 @@ def train(
 
     Raises:
       ValueError: if chunk_steps is below 1.
+
+    >>> state = algorithm.init(jax.random.key(0), source.batch)
+    >>> first_losses = []
+    >>> state = loop.train(
+    ...     algorithm, state, source, steps=200,
+    ...     record=lambda first, info: first_losses.append((first, info.critic_loss[0].item())),
+    ... )
+    >>> [first for first, _ in first_losses]  # a chunk is 50 steps
+    [0, 50, 100, 150]
+    >>> distance = abs(state.generator.params - jnp.array([[1.0, 0.0]])).max()
+    >>> bool(distance < 0.5)  # a clipped linear critic makes it circle around the answer
+    True
     """
     require(chunk_steps >= 1, "chunk_steps", chunk_steps, "give at least one step a chunk")
     run_chunk = chunk_program(algorithm, source, mesh)
     step = int(np.ravel(np.asarray(state.step))[0])
-    pending: list[tuple[int, Any]] = []  # figures still on the device
-
-    def flush(keep: int) -> None:
-        while len(pending) > keep:
-            first, info = pending.pop(0)
-            record(first, jax.device_get(info))
+    pending: list[tuple[int, Any]] = []  # metrics that are still on the device
 
     while True:
         if due(step):
-            flush(keep=0)
+            _hand_over(pending, record, keep=0)
             observe(step, state)
         if step >= steps or stop(step):
             break
-        # chunks end at multiples of chunk_steps wherever a run goes on, so that what is looked at
-        # there is looked at after the same steps
+        # A chunk ends at the next multiple of chunk_steps, wherever the run was resumed: so a
+        # resumed run is observed after the same steps as one that was never stopped.
         length = min(chunk_steps - step % chunk_steps, steps - step)
         try:
             operand = source.fetch(step, length)
         except Exception:
-            flush(keep=0)
+            _hand_over(pending, record, keep=0)
             rescue(step, state)
             raise
         state, info = run_chunk(state, operand, length)
         pending.append((step, info))
         step += length
-        flush(keep=1)
-    flush(keep=0)
+        _hand_over(pending, record, keep=1)  # the device is at work on the newest
+    _hand_over(pending, record, keep=0)
     return state

@@ -1,8 +1,15 @@
-"""Where batches come from: -> Source, as `loop.train` takes it.
+"""Where batches come from. Each function here returns a `Source`, as `loop.train` takes it.
 
-A Source has a host half and a compiled half, so that data held on the device never leave it: the
-batch of step t is a function of the run's key and t, whatever the chunk length and wherever the
-run was resumed.
+A Source has a host half, `fetch`, and a compiled half, `batches`, so that data held on the device
+never leave it. The batch of step t is a function of the run's key and t, whatever the chunk length
+and wherever the run was resumed.
+
+The examples look at the batches of the first steps:
+
+    >>> def first_batches(source, steps):
+    ...     operand = source.fetch(0, steps)  # on the host
+    ...     xs, take = source.batches(operand, jax.random.key(0), steps)  # compiled, in a run
+    ...     return jax.lax.map(take, xs)  # [steps, n_critic, B, *D]
 """
 
 import math
@@ -42,13 +49,17 @@ def _check(n_critic: int, batch_size: int) -> None:
 
 
 def epoch_positions(key: Key, epoch: Array, offset: Array, count: int, size: int) -> Array:
-    """Row indices [count] of consecutive draws, each epoch a fresh permutation of all rows.
+    """Finds the row indices [count] of consecutive draws; each epoch is a new permutation of rows.
 
     Args:
       key: the run's data key.
       epoch, offset: [] int32, where the first draw stands; 0 <= offset < size.
       count: draws wanted.
       size: number of rows.
+
+    >>> rows = sources.epoch_positions(jax.random.key(0), jnp.int32(0), jnp.int32(0), 6, size=3)
+    >>> sorted(rows[:3].tolist()), sorted(rows[3:].tolist())
+    ([0, 1, 2], [0, 1, 2])
     """
     epochs = epoch + jnp.arange(math.ceil((count - 1) / size) + 1)
     permute = lambda e: jax.random.permutation(jax.random.fold_in(key, e), size)
@@ -58,13 +69,22 @@ def epoch_positions(key: Key, epoch: Array, offset: Array, count: int, size: int
 
 
 def from_array(array: Any, *, n_critic: int, batch_size: int, mesh: Mesh | None = None) -> Source:
-    """Rows of a real array [N, *D] held on the device, without replacement within an epoch.
+    """Draws rows of an array held on the device, without replacement within an epoch.
 
-    With a mesh, every device holds all rows.
+    Args:
+      array: real data [N, *D], floats.
+      n_critic: critic updates a step, each with its own batch.
+      batch_size: B.
+      mesh: devices that each hold all rows; None for the default device.
 
     Raises:
       ValueError: if n_critic or batch_size is no whole number above 0, the batch is larger than the
-        data, or they are whole numbers, as bytes of images are.
+        data, or the data are whole numbers, as bytes of images are.
+
+    >>> data = jnp.arange(8.0).reshape(8, 1)
+    >>> batches = first_batches(sources.from_array(data, n_critic=2, batch_size=2), steps=2)
+    >>> batches.shape, sorted(batches.ravel().tolist())  # one epoch
+    ((2, 2, 2, 1), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])
     """
     _check(n_critic, batch_size)
     is_real = jnp.issubdtype(array.dtype, jnp.floating)
@@ -78,7 +98,7 @@ def from_array(array: Any, *, n_critic: int, batch_size: int, mesh: Mesh | None 
 
     def fetch(first_step: int, length: int) -> Any:
         del length
-        # Python integers: first_step * per_step passes 2**31 in a long run
+        # In Python's integers: first_step * per_step passes 2**31 in a long run.
         epoch, offset = divmod(first_step * per_step, size)
         return array, np.int32(epoch), np.int32(offset)
 
@@ -93,7 +113,22 @@ def from_array(array: Any, *, n_critic: int, batch_size: int, mesh: Mesh | None 
 
 
 def from_sampler(sample: Callable[[Key, int], Array], *, n_critic: int, batch_size: int) -> Source:
-    """Fresh draws `sample(key, num) -> x [num, *D]`, inside the compiled program."""
+    """Draws fresh samples for every batch, inside the compiled program.
+
+    Args:
+      sample: `(key, num) -> x [num, *D]`.
+      n_critic: critic updates a step, each with its own batch.
+      batch_size: B.
+
+    Raises:
+      ValueError: if n_critic or batch_size is no whole number above 0.
+
+    >>> def gaussian(key, num):
+    ...     return jax.random.normal(key, (num, 3))
+    >>> source = sources.from_sampler(gaussian, n_critic=5, batch_size=4)
+    >>> source.batch.shape, first_batches(source, steps=2).shape
+    ((5, 4, 3), (2, 5, 4, 3))
+    """
     _check(n_critic, batch_size)
     num = n_critic * batch_size
 
@@ -116,13 +151,21 @@ def from_sampler(sample: Callable[[Key, int], Array], *, n_critic: int, batch_si
 
 
 def from_iterator(iterator: Iterator[Any], batch: Any) -> Source:
-    """Batches [n_critic, B, *D] from a host iterator, one `next` for each step.
+    """Takes batches [n_critic, B, *D] from a host iterator, one `next` for each step.
 
     The iterator's own state must be saved beside the run's to resume exactly.
 
     Args:
       iterator: yields arrays of `batch`'s shape and dtype.
       batch: a ShapeDtypeStruct [n_critic, B, *D].
+
+    Raises:
+      ValueError: from `fetch`, when the iterator yields another shape.
+
+    >>> stream = iter([np.zeros((1, 2, 3)), np.ones((1, 2, 3))])
+    >>> source = sources.from_iterator(stream, jax.ShapeDtypeStruct((1, 2, 3), "float32"))
+    >>> first_batches(source, steps=2).mean(axis=(1, 2, 3)).tolist()
+    [0.0, 1.0]
     """
 
     def fetch(first_step: int, length: int) -> Array:

@@ -1,4 +1,12 @@
-"""Behaviour around any member: Algorithm -> Algorithm."""
+"""Behaviour around any member of the family: Algorithm -> Algorithm.
+
+The examples wrap a member that moves a shift towards data at (1, 0):
+
+    >>> critic = networks.from_fn(lambda key, x: jnp.array([3.0, 4.0]), lambda w, x: x @ w)
+    >>> generator = networks.from_fn(lambda key, z: jnp.zeros((1, 2)), lambda shift, z: z + shift)
+    >>> member = jwgan.wgan_gp(critic, generator, prior=priors.normal(2), learning_rate=0.1)
+    >>> batch = jnp.tile(jnp.array([1.0, 0.0]), (3, 4, 1))  # n_critic 3, B 4
+"""
 
 from typing import Any, NamedTuple
 
@@ -12,7 +20,11 @@ from jwgan.types import Algorithm, Array, Key, Params, Ragged
 class EMAState(NamedTuple):
     """A member's state and the running average of its generator's parameters.
 
-    What the loop and other wrappers read of a state is passed through.
+    The properties are what the loop and other wrappers read of a state.
+
+    Attributes:
+      inner: the member's own state.
+      average: tree like the generator's params.
     """
 
     inner: Any
@@ -20,19 +32,22 @@ class EMAState(NamedTuple):
 
     @property
     def key(self) -> Key:
+        """The run's base key []."""
         return self.inner.key
 
     @property
     def step(self) -> Array:
+        """[] int32, generator updates so far."""
         return self.inner.step
 
     @property
     def critic(self) -> Any:
+        """The member's critic, as it is."""
         return self.inner.critic
 
     @property
     def generator(self) -> Any:
-        """The player with averaged parameters: what is sampled from."""
+        """The generator with averaged parameters: what is sampled from."""
         return self.inner.generator._replace(params=self.average)
 
 
@@ -47,7 +62,16 @@ def with_ema(algorithm: Algorithm, decay: float | Array) -> Algorithm:
       algorithm: any member with a `generator.params` in its state.
       decay: d in [0, 1); 0 is the current generator.
 
+    Raises:
+      ValueError: decay outside [0, 1).
+
     Reference: Yazici et al., 2019, The Unusual Effectiveness of Averaging in GAN Training.
+
+    >>> algorithm = wrappers.with_ema(member, decay=0.999)
+    >>> state, _ = jax.jit(algorithm.step)(algorithm.init(jax.random.key(0), batch), batch)
+    >>> ratio = state.average / state.inner.generator.params  # from 0, d_1 = 2 / 11
+    >>> round(ratio[0, 0].item(), 4)
+    0.8182
     """
     remedy = "give a number in [0, 1), for example 0.999"
     require((decay >= 0) & (decay < 1), "decay", decay, remedy)
@@ -78,14 +102,23 @@ def with_ema(algorithm: Algorithm, decay: float | Array) -> Algorithm:
 
 
 def with_n_critic(algorithm: Algorithm, n_critic: int | Array) -> Algorithm:
-    """The first n_critic batches of a step's [n, B, *D] alone, as if there were no more.
+    """Uses the first n_critic batches of a step's [n, B, *D] alone, as if there were no more.
 
-    So members of one program may differ in their number of critic updates (`many`). A step takes
-    the time of its own updates; vmapped, that of the member with the most of them.
+    So the trials of one program may differ in their number of critic updates, see `many`. A step
+    takes the time of its own updates; vmapped, that of the trial with the most of them.
 
     Args:
       algorithm: any member.
       n_critic: 1 <= n_critic <= n, may be traced.
+
+    Raises:
+      ValueError: n_critic below 1, or a batch with fewer rows.
+
+    >>> state = member.init(jax.random.key(0), batch)
+    >>> first, _ = jax.jit(wrappers.with_n_critic(member, 1).step)(state, batch)
+    >>> alone, _ = jax.jit(member.step)(state, batch[:1])
+    >>> jnp.allclose(first.critic.params, alone.critic.params).item()
+    True
     """
     require(n_critic >= 1, "n_critic", n_critic, "give at least one critic update a step")
 
