@@ -1,7 +1,8 @@
-"""A critic alone between two samplers: the family's critic update with nobody to fool.
+"""Trains a critic alone between two samplers: the family's critic update without a generator.
 
-The second sampler stands where the generator's would be, as a prior behind a generator that passes
-it through. So any objective, penalty, constraint and network goes, and `loop.train` runs it.
+The second sampler takes the generator's place, as a prior behind a network that returns its input.
+So every objective, penalty, constraint and network of the library works, and `loop.train` runs it:
+it measures a Wasserstein distance, or any other divergence that a critic estimates.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ from jwgan import adversarial
 from jwgan.adversarial import AdversarialState
 from jwgan.types import Algorithm, Array, Info, Key, Network, Objective, Penalty, Prior
 
-# Without parameters: z -> z.
+# The generator z -> z, without parameters.
 IDENTITY = Network(
     lambda key, z: ({}, {}), lambda params, state, z: (z, state), lambda params, state, z: z
 )
@@ -27,7 +28,7 @@ def build(
     objective: Objective,
     penalty: Penalty,
 ) -> Algorithm:
-    """A critic of what `fake` samples; the batches it is stepped with are the real data.
+    """Assembles a critic of what `fake` samples; the batches of its steps are the real data.
 
     A step is n_critic critic updates, each with fresh fakes. Its info is a dict of scalars, of the
     last update: "critic_loss" without the penalty, "penalty", "wasserstein_estimate",
@@ -42,6 +43,25 @@ def build(
 
     Returns:
       An Algorithm whose `init` raises ValueError as `adversarial.init` does.
+
+    A linear critic with weights in [-1, 1] measures the distance of two points (2, 0) and (0, 0):
+
+    >>> linear = networks.from_fn(lambda key, x: jnp.zeros(2), lambda w, x: x @ w)
+    >>> algorithm = critics.build(
+    ...     linear,
+    ...     fake=lambda key, num: jnp.zeros((num, 2)),
+    ...     critic_tx=optax.chain(optax.sgd(0.5), constraints.clip_weights(1.0)),
+    ...     objective=objectives.wasserstein(),
+    ...     penalty=penalties.none(),
+    ... )
+    >>> points = lambda key, num: jnp.tile(jnp.array([[2.0, 0.0]]), (num, 1))
+    >>> source = sources.from_sampler(points, n_critic=1, batch_size=4)
+    >>> state = algorithm.init(jax.random.key(0), source.batch)
+    >>> estimates = []
+    >>> record = lambda first, info: estimates.extend(info["wasserstein_estimate"].tolist())
+    >>> state = loop.train(algorithm, state, source, steps=3, record=record)
+    >>> estimates
+    [0.0, 2.0, 2.0]
     """
     parts: dict[str, Any] = {"critic": critic, "critic_tx": critic_tx, "objective": objective}
     players = {**parts, "generator": IDENTITY, "prior": fake}
@@ -51,10 +71,10 @@ def build(
 
     def step(state: AdversarialState, batch: Array) -> tuple[AdversarialState, Info]:
         key = jax.random.fold_in(state.key, state.step)
-        player, _, (_, figures) = adversarial.critic_updates(
+        player, _, (_, metrics) = adversarial.critic_updates(
             state, batch, key, penalty=penalty, **players
         )
-        return state._replace(step=state.step + 1, critic=player), figures
+        return state._replace(step=state.step + 1, critic=player), metrics
 
     def generate(state: AdversarialState, z: Array) -> Array:
         del state

@@ -1,7 +1,7 @@
-"""Detectors of the family's known defects, for a user's own networks and data.
+"""Detects the known defects of GAN code in your own networks, data and training.
 
-They take plain functions and pytrees, need nothing of the rest of the library but the shape of an
-Algorithm, and report figures rather than raise: what is too much is the caller's to say.
+The detectors take plain functions and pytrees. They return numbers and do not raise: how much is
+too much is for the caller to say.
 """
 
 import math
@@ -17,12 +17,13 @@ from jwgan.types import Algorithm, Array, CriticFn, Key, Params, Prior
 
 
 def _named_leaves(tree: Any) -> list[tuple[str, Any]]:
+    """(path, leaf) of every leaf; a path reads "layer/kernel"."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return [(jax.tree_util.keystr(path, simple=True, separator="/"), x) for path, x in leaves]
 
 
 def cross_sample_leak(critic_fn: CriticFn, x: Array) -> Array:
-    r"""How much a sample's score depends on the other samples of its batch.
+    r"""Measures how much a sample's score depends on the other samples of its batch.
 
     $\max_{i \ne j} |\partial D(x)_i / \partial x_j|$ over all coordinates, relative to the same
     with $i = j$. It is 0 for a critic that may be penalised and far from 0 with batch normalisation
@@ -35,7 +36,18 @@ def cross_sample_leak(critic_fn: CriticFn, x: Array) -> Array:
     Returns:
       [], >= 0; infinity where only the other samples matter.
 
+    Raises:
+      ValueError: fewer than two samples.
+
     Reference: Gulrajani et al., 2017, Improved Training of Wasserstein GANs, section 4.
+
+    Subtracting the batch's mean, as batch norm does, lets samples see one another:
+
+    >>> x = jnp.array([[1.0], [3.0]])
+    >>> diagnostics.cross_sample_leak(lambda x: x[:, 0], x).item()
+    0.0
+    >>> diagnostics.cross_sample_leak(lambda x: x[:, 0] - x.mean(), x).item()
+    1.0
     """
     num = x.shape[0]
     require(num >= 2, "x's batch size", num, "give at least two samples")
@@ -46,40 +58,63 @@ def cross_sample_leak(critic_fn: CriticFn, x: Array) -> Array:
 
 
 def gradient_norms(gradient: Params) -> dict[str, Array]:
-    """The norm [] of each leaf of a loss's gradient, by path: does it vanish or explode with depth?
+    """Measures the norm [] of each leaf of a loss's gradient: does it vanish or explode with depth?
 
     Args:
       gradient: the tree from `jax.grad(loss)(params)`.
 
+    Returns:
+      {path of the leaf: norm}.
+
     Reference: Gulrajani et al., 2017, Improved Training of Wasserstein GANs, figure 1b.
+
+    >>> norms = diagnostics.gradient_norms({"first": {"w": jnp.array([[3.0], [4.0]])}})
+    >>> {name: norm.item() for name, norm in norms.items()}
+    {'first/w': 5.0}
     """
     return {name: jnp.linalg.norm(leaf.ravel()) for name, leaf in _named_leaves(gradient)}
 
 
 def dead_parameters(gradient: Params, tolerance: float = 0.0) -> list[str]:
-    """Paths of the leaves that a loss does not train: no entry above `tolerance`, or a NaN.
+    """Lists the leaves that a loss does not train: no entry above `tolerance`, or a NaN.
 
     A layer that is built and not called, or cut off by a stop_gradient, shows up here.
 
     Args:
       gradient: the tree from `jax.grad(loss)(params)`, concrete.
       tolerance: absolute; gradients that vanish only by rounding need one > 0.
+
+    Returns:
+      Paths of those leaves.
+
+    Raises:
+      ValueError: tolerance < 0.
+
+    >>> gradient = {"used": jnp.ones(2), "cut off": jnp.zeros(2), "broken": jnp.array([jnp.nan])}
+    >>> diagnostics.dead_parameters(gradient)
+    ['broken', 'cut off']
     """
     require(tolerance >= 0, "tolerance", tolerance, "give a bound >= 0")
-    # "not >" and not "<=": a NaN is no training either
+    # "not >" instead of "<=", which is false for NaN: a NaN is no training either.
     return [name for name, x in _named_leaves(gradient) if not jnp.abs(x).max() > tolerance]
 
 
 def outside_box(params: Params, c: float) -> dict[str, float]:
-    r"""How far each leaf is outside [-c, c]: path -> max |w| - c, leaves inside left out.
+    r"""Measures how far each leaf is outside [-c, c]; leaves inside are left out.
 
-    A relative 1e-6 is granted, one rounding of the clipped update.
+    A leaf may exceed c by a relative 1e-6, one rounding of the clipped update.
 
     Args:
       params: concrete parameters.
       c: half-width of the box.
 
+    Returns:
+      {path of the leaf: max |w| - c}.
+
     Reference: Arjovsky, Chintala and Bottou, 2017, Wasserstein GAN, Algorithm 1, line 7.
+
+    >>> diagnostics.outside_box({"w": jnp.array([0.5, -2.0]), "b": jnp.zeros(1)}, c=0.5)
+    {'w': 1.5}
     """
     largest = {name: float(jnp.abs(leaf).max()) for name, leaf in _named_leaves(params)}
     return {name: top - c for name, top in largest.items() if not top <= c * (1 + 1e-6)}
@@ -94,10 +129,13 @@ class Repeat(NamedTuple):
 
 
 def repeats(draws: Iterable[Any]) -> list[Repeat]:
-    """Pairs of draws [B, *D] with bit-equal samples; empty is what fresh noise and data give.
+    """Lists the pairs of draws [B, *D] that have bit-equal samples; fresh noise and data have none.
 
-    Samples drawn with replacement from a small data set repeat by chance: then judge by `share`.
-    Repetition within one draw is not looked at.
+    Samples drawn with replacement from a small data set repeat by chance: then look at `share`.
+    Repetition within one draw is not searched for.
+
+    >>> diagnostics.repeats([np.array([[1.0], [2.0]]), np.array([[3.0]]), np.array([[2.0], [4.0]])])
+    [Repeat(first=0, second=2, share=0.5)]
     """
     rows = [[np.asarray(row).tobytes() for row in draw] for draw in draws]
     pairs = [
@@ -109,15 +147,25 @@ def repeats(draws: Iterable[Any]) -> list[Repeat]:
 
 
 def repeated_batches(batch: Array) -> list[Repeat]:
-    """Critic updates that share real samples in one step's batch [n_critic, B, *D]."""
+    """Lists the critic updates that share real samples in one step's batch [n_critic, B, *D].
+
+    >>> diagnostics.repeated_batches(jnp.zeros((2, 4, 1)))  # the same data for both updates
+    [Repeat(first=0, second=1, share=1.0)]
+    """
     return repeats(list(np.asarray(batch)))
 
 
 def recorded(prior: Prior) -> tuple[Prior, list[np.ndarray]]:
-    """The same prior, and a list to which every executed draw z [num, *Z] is appended, in order.
+    """Returns the same prior and a list to which it appends every executed draw z [num, *Z].
 
     It calls back to the host and works under jit, scan and grad, not under vmap: a probe, not for
     training runs. Wait for the results (`jax.effects_barrier()`) before reading the list.
+
+    >>> prior, draws = diagnostics.recorded(lambda key, num: jnp.zeros((num, 1)))
+    >>> _ = jax.jit(lambda key: prior(key, 3))(jax.random.key(0))
+    >>> jax.effects_barrier()
+    >>> [z.shape for z in draws]
+    [(3, 1)]
     """
     draws: list[np.ndarray] = []
 
@@ -132,10 +180,10 @@ def recorded(prior: Prior) -> tuple[Prior, list[np.ndarray]]:
 def noise_reuse(
     make: Callable[[Prior], Algorithm], prior: Prior, key: Key, batch: Array, steps: int = 2
 ) -> list[Repeat]:
-    """Latents that an algorithm uses more than once in its first steps.
+    """Lists the latents that an algorithm uses more than once in its first steps.
 
     It runs the algorithm with a recording prior. Draws are numbered in order, n_critic + 1 a step
-    for `adversarial.step`: its critic updates, then the generator's.
+    for `adversarial.step`: those of its critic updates, then that of the generator's.
 
     Args:
       make: `prior -> Algorithm`, for example
@@ -144,6 +192,16 @@ def noise_reuse(
       key: of the run.
       batch: [n_critic, B, *D], used for every step.
       steps: how many steps to watch; with 2, a key that does not advance is found too.
+
+    Returns:
+      Pairs of draws with equal latents; none for the members of this library.
+
+    >>> critic = networks.from_fn(lambda key, x: jnp.ones(2), lambda w, x: x @ w)
+    >>> generator = networks.from_fn(lambda key, z: jnp.zeros((1, 2)), lambda shift, z: z + shift)
+    >>> make = lambda prior: jwgan.wgan_gp(critic, generator, prior=prior)
+    >>> batch = jnp.ones((2, 4, 2))
+    >>> diagnostics.noise_reuse(make, priors.normal(2), jax.random.key(0), batch)
+    []
     """
     recording, draws = recorded(prior)
     algorithm = make(recording)
@@ -165,7 +223,7 @@ class Norms(NamedTuple):
 
 
 class LipschitzReport(NamedTuple):
-    r"""Input gradient norms $\|\nabla_x D\|_2$ where it matters and where nobody looked."""
+    r"""Input gradient norms $\|\nabla_x D\|_2$ on the data and on the lines through them."""
 
     real: Norms
     fake: Norms
@@ -179,7 +237,7 @@ class LipschitzReport(NamedTuple):
 
 
 def lipschitz_report(critic_fn: CriticFn, real: Array, fake: Array, key: Key) -> LipschitzReport:
-    """Where and by how much a critic's slope differs from 1, measured at 4 B points.
+    """Measures where and by how much a critic's slope differs from 1, at 4 B points.
 
     A lower bound of the critic's Lipschitz constant; for an upper bound see `layer_norm_product`.
 
@@ -190,13 +248,19 @@ def lipschitz_report(critic_fn: CriticFn, real: Array, fake: Array, key: Key) ->
 
     Reference: Gulrajani et al., 2017, Improved Training of Wasserstein GANs, section 4 (between);
     Wei et al., 2018, Improving the Improved Training of Wasserstein GANs (elsewhere).
+
+    >>> critic_fn = lambda x: x @ jnp.array([3.0, 4.0])
+    >>> real, fake = jnp.ones((8, 2)), jnp.zeros((8, 2))
+    >>> report = diagnostics.lipschitz_report(critic_fn, real, fake, jax.random.key(0))
+    >>> report.between.mean.item(), report.constant.item()
+    (5.0, 5.0)
     """
     require(real.shape == fake.shape, "fake's shape", fake.shape, f"give that of real {real.shape}")
     key_between, key_outside = jax.random.split(key)
     column = (real.shape[0],) + (1,) * (real.ndim - 1)
     between = jax.random.uniform(key_between, column, real.dtype)
     beyond = jax.random.uniform(key_outside, column, real.dtype, minval=-1.0)
-    beyond = jnp.where(beyond < 0, beyond, 1 + beyond)  # in [-1, 0) or [1, 2)
+    beyond = jnp.where(beyond < 0, beyond, 1 + beyond)  # from [-1, 1) to [-1, 0) and [1, 2)
 
     def norms(x: Array) -> Norms:
         gradient = jax.grad(lambda x: critic_fn(x).sum())(x).reshape(x.shape[0], -1)
@@ -210,16 +274,20 @@ def lipschitz_report(critic_fn: CriticFn, real: Array, fake: Array, key: Key) ->
 
 
 def layer_norm_product(params: Params) -> Array:
-    r"""An upper bound [] of the Lipschitz constant of layers applied one after the other.
+    r"""Bounds the Lipschitz constant [] of layers applied one after the other from above.
 
-    The product of $\sqrt{k}\,\sigma_1(W)$ over all leaves with two or more axes, W the matrix
-    [-1, last axis] and k the number of taps (1 for a dense layer; kh kw for a kernel HWIO, since
-    each input value enters at most that many patches). It holds for a chain of dense layers and
-    convolutions with 1-Lipschitz activations (ReLU, leaky ReLU, tanh, ...), not for residual
+    The bound is the product of $\sqrt{k}\,\sigma_1(W)$ over all leaves with two or more axes, W the
+    matrix [-1, last axis] and k the number of taps (1 for a dense layer; kh kw for a kernel HWIO,
+    since each input value enters at most that many patches). It holds for a chain of dense layers
+    and convolutions with 1-Lipschitz activations (ReLU, leaky ReLU, tanh, ...), not for residual
     branches, normalisation layers, attention or transposed kernels. It is usually far from tight.
 
     Reference: Szegedy et al., 2014, Intriguing properties of neural networks, section 4.3; Tsuzuku,
     Sato and Sugiyama, 2018, Lipschitz-Margin Training (convolutions).
+
+    >>> layers = [jnp.diag(jnp.array([3.0, 1.0])), jnp.diag(jnp.array([2.0, 1.0]))]
+    >>> round(diagnostics.layer_norm_product(layers).item(), 4)
+    6.0
     """
     product = jnp.ones(())
     for leaf in jax.tree.leaves(params):

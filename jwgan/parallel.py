@@ -1,13 +1,23 @@
-"""The same step on many devices and hosts: jit with shardings, shard_map, or pmap.
+"""Runs the same step on many devices and hosts: jit with shardings, shard_map, or pmap.
 
 All three run the one adversarial step on the global batch, with the random numbers of the global
 sample index, so 1, 2, 4 and 8 devices give the same run up to the order of float32 sums.
 
-* `jax.set_mesh(data_mesh())` around `loop.train`, or `sharded_step`: one global-view program, which
+* `loop.train(..., mesh=data_mesh())`, or `sharded_step`: one program for the global batch, which
   the compiler divides. Batch statistics are global by construction. The default.
 * `shard_map_step`, `pmap_step`: the program of one device, written out. Build the algorithm with
-  networks wrapped by `per_device`: each runs its own rows and gathers the outputs; all that is
-  small (losses, penalties' norms, optimizers) is computed everywhere.
+  networks wrapped by `per_device`: each device runs its own rows and gathers the outputs; all that
+  is small (losses, penalties' norms, optimizers) is computed on every device.
+
+The examples run on however many devices there are:
+
+    >>> devices = jax.device_count()
+    >>> critic = networks.from_fn(lambda key, x: jnp.array([3.0, 4.0]), lambda w, x: x @ w)
+    >>> generator = networks.from_fn(lambda key, z: jnp.zeros((1, 2)), lambda shift, z: z + shift)
+    >>> batch = jnp.ones((1, 2 * devices, 2))  # n_critic 1
+    >>> def member(wrap=lambda network: network):
+    ...     return jwgan.wgan_gp(wrap(critic), wrap(generator), prior=priors.normal(2))
+    >>> state = member().init(jax.random.key(0), batch)
 """
 
 from collections.abc import Callable
@@ -27,13 +37,17 @@ AXIS = "data"
 
 
 def data_mesh(devices: Any = None) -> Mesh:
-    """A mesh with the single axis "data" over the given devices (all by default)."""
+    """Makes a mesh with the single axis "data" over the given devices, all by default.
+
+    >>> parallel.data_mesh(jax.devices()[:1]).axis_names
+    ('data',)
+    """
     devices = np.asarray(jax.devices() if devices is None else devices)
     return Mesh(devices, (AXIS,), axis_types=(AxisType.Auto,))
 
 
 def seeds_mesh(seed_groups: int, devices: Any = None) -> Mesh:
-    """A mesh with axes "seed" and "data": K seeds divided among groups of devices.
+    """Makes a mesh with axes "seed" and "data": K seeds divided among groups of devices.
 
     Args:
       seed_groups: how many groups; each trains its part of the seeds, on batches split within it.
@@ -41,6 +55,9 @@ def seeds_mesh(seed_groups: int, devices: Any = None) -> Mesh:
 
     Raises:
       ValueError: if the groups do not divide the devices.
+
+    >>> parallel.seeds_mesh(1, jax.devices()[:1]).axis_names
+    ('seed', 'data')
     """
     devices = np.asarray(jax.devices() if devices is None else devices)
     remedy = f"give a divisor of the {devices.size} devices"
@@ -55,12 +72,24 @@ def _check_rows(num: int, devices: int) -> None:
 
 
 def sharded_step(algorithm: Algorithm, mesh: Mesh) -> Step:
-    """The compiled step with the batch axis split over the mesh and the state replicated.
+    """Compiles the step with the batch axis split over the mesh and the state replicated.
 
     The program is the single-device one. Results agree up to the order of float32 sums.
 
+    Args:
+      algorithm: any member.
+      mesh: from `data_mesh`.
+
+    Returns:
+      `(state, batch [n_critic, B, *D]) -> (state, info)`.
+
     Raises:
       ValueError: when called with a batch size that the devices do not divide.
+
+    >>> step = parallel.sharded_step(member(), parallel.data_mesh())
+    >>> _, info = step(state, batch)
+    >>> round(info.penalty.item(), 2)  # 10 (5 - 1)^2
+    160.0
     """
     whole, split = NamedSharding(mesh, P()), NamedSharding(mesh, P(None, AXIS))
     jitted = jax.jit(algorithm.step, in_shardings=(whole, split), out_shardings=(whole, whole))
@@ -74,10 +103,23 @@ def sharded_step(algorithm: Algorithm, mesh: Mesh) -> Step:
 
 
 def sharded_seeds_step(algorithm: Algorithm, mesh: Mesh) -> Step:
-    """K runs side by side on a `seeds_mesh`: states [K, ...], batches [K, n_critic, B, *D].
+    """Compiles the step of K runs side by side on a `seeds_mesh`.
+
+    Args:
+      algorithm: any member.
+      mesh: from `seeds_mesh`.
+
+    Returns:
+      `(states [K, ...], batches [K, n_critic, B, *D]) -> (states, infos [K])`.
 
     Raises:
       ValueError: when called with K or a batch size that the mesh does not divide.
+
+    >>> step = parallel.sharded_seeds_step(member(), parallel.seeds_mesh(1))
+    >>> states = jax.vmap(member().init, (0, None))(many.keys([0, 1]), batch)
+    >>> _, infos = step(states, jnp.stack([batch, batch]))
+    >>> np.round(infos.penalty, 2).tolist()
+    [160.0, 160.0]
     """
     by_seed = NamedSharding(mesh, P("seed"))
     split = NamedSharding(mesh, P("seed", None, AXIS))
@@ -100,10 +142,10 @@ def sharded_seeds_step(algorithm: Algorithm, mesh: Mesh) -> Step:
 
 @jax.custom_vjp
 def _shared(x: Any) -> Any:
-    """The same value on every device; its gradient is the mean over them.
+    """The identity on a value that is the same on every device; its gradient is the devices' mean.
 
-    Every device computes the whole loss, so the devices' gradients add up to as many times the
-    right one as there are devices, spread unevenly: their mean is right everywhere.
+    Every device computes the whole loss. The gradients of N devices therefore add up to N times the
+    right one, unevenly spread over the devices: their mean is right, and the same, on each of them.
     """
     return x
 
@@ -121,6 +163,9 @@ def per_device(network: Network) -> Network:
     It takes and returns the global batch: rows are cut on the way in and gathered on the way out.
     Layers with statistics over the batch must be told to take them over the axis "data", for
     example flax's `BatchNorm(axis_name="data")`.
+
+    >>> parallel.per_device(critic).init(jax.random.key(0), batch[0])  # outside it is as before
+    (Array([3., 4.], dtype=float32), {})
     """
 
     def on_rows(apply: Callable) -> Callable:
@@ -140,7 +185,7 @@ def per_device(network: Network) -> Network:
 
 
 def _on_global_batch(algorithm: Algorithm) -> Step:
-    """The step given this device's rows of the batch."""
+    """The step as a function of this device's rows of the batch."""
 
     def step(state: Any, rows: Array) -> tuple[Any, Any]:
         return algorithm.step(state, jax.lax.all_gather(rows, AXIS, axis=1, tiled=True))
@@ -149,13 +194,25 @@ def _on_global_batch(algorithm: Algorithm) -> Step:
 
 
 def shard_map_step(algorithm: Algorithm, mesh: Mesh) -> Step:
-    """The compiled step as a program for each device; networks wrapped by `per_device`.
+    """Compiles the step as a program for each device.
+
+    Args:
+      algorithm: a member whose networks are wrapped by `per_device`.
+      mesh: from `data_mesh`.
+
+    Returns:
+      `(state, batch [n_critic, B, *D]) -> (state, info)`.
 
     Raises:
       ValueError: when called with a batch size that the devices do not divide.
+
+    >>> step = parallel.shard_map_step(member(parallel.per_device), parallel.data_mesh())
+    >>> _, info = step(state, batch)
+    >>> round(info.penalty.item(), 2)
+    160.0
     """
-    # check_vma would sum the gradients of replicated parameters by itself; `_shared` does it here,
-    # in the way that is also right under pmap
+    # With check_vma JAX would sum the gradients of replicated parameters by itself. `_shared` does
+    # it here, in the way that is also right under pmap.
     mapped = jax.shard_map(
         _on_global_batch(algorithm),
         mesh=mesh,
@@ -173,12 +230,24 @@ def shard_map_step(algorithm: Algorithm, mesh: Mesh) -> Step:
 
 
 def pmap_step(algorithm: Algorithm, devices: Any = None) -> Step:
-    """The step under `jax.pmap`, which JAX keeps in maintenance; networks wrapped by `per_device`.
+    """Compiles the step under `jax.pmap`, which JAX keeps in maintenance.
 
     States have a leading device axis: `replicate` makes it, `state[0]` of every leaf undoes it.
 
+    Args:
+      algorithm: a member whose networks are wrapped by `per_device`.
+      devices: all by default.
+
+    Returns:
+      `(states [devices, ...], batch [n_critic, B, *D]) -> (states, infos [devices])`.
+
     Raises:
       ValueError: when called with a batch size that the devices do not divide.
+
+    >>> step = parallel.pmap_step(member(parallel.per_device))
+    >>> _, infos = step(parallel.replicate(state, devices), batch)
+    >>> round(infos.penalty[0].item(), 2)
+    160.0
     """
     devices = list(jax.devices() if devices is None else devices)
     mapped = jax.pmap(_on_global_batch(algorithm), axis_name=AXIS, devices=devices)
@@ -193,5 +262,9 @@ def pmap_step(algorithm: Algorithm, devices: Any = None) -> Step:
 
 
 def replicate(state: Any, num: int) -> Any:
-    """A state with a leading axis of `num` devices, for `pmap_step`."""
+    """Copies a state along a new leading axis of `num` devices, for `pmap_step`.
+
+    >>> parallel.replicate({"w": jnp.array([1.0, 2.0])}, 3)["w"].shape
+    (3, 2)
+    """
     return jax.tree.map(lambda leaf: jnp.stack([leaf] * num), state)

@@ -1,7 +1,15 @@
-"""Pure functions on arrays, real [N, F] and fake [M, F], that say how good the samples are."""
+"""Metrics of samples: pure functions of arrays, as a rule real [N, F] and fake [M, F]."""
 
-from jwgan import lazy
+from types import ModuleType
 
-__getattr__, __dir__ = lazy.submodules(
+from jwgan import check, lazy
+
+_find, __dir__ = lazy.submodules(
     __name__, ("classifier", "coverage", "frechet", "kernel", "sliced")
 )
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name == "classifier":  # the only one with a network
+        check.require_package("flax", "flax")
+    return _find(name)

@@ -1,4 +1,4 @@
-"""Which modes of a known mixture, or which part of the real data, the samples reach."""
+"""Measures which modes of a mixture, or which part of the real data, the samples reach."""
 
 from typing import NamedTuple
 
@@ -46,6 +46,15 @@ def mode_coverage(
 
     Raises:
       ValueError: x and modes are not of one dimension, or a width is not above 0.
+
+    Three samples at the first of two modes, one between them:
+
+    >>> x = jnp.array([[0.0, 0.0], [0.0, 0.1], [0.1, 0.0], [5.0, 0.0]])
+    >>> found = coverage.mode_coverage(x, jnp.array([[0.0, 0.0], [10.0, 0.0]]), std=0.1)
+    >>> found.modes_covered.item(), found.high_quality_share.item(), found.counts.tolist()
+    (1, 0.75, [3, 0])
+    >>> round(found.kl.item(), 4)  # a single mode of two: log 2
+    0.6931
     """
     shapes = (x.shape, modes.shape)
     fits = x.ndim == modes.ndim == 2 and x.shape[1] == modes.shape[1] and min(map(min, shapes)) > 0
@@ -69,7 +78,7 @@ def mode_coverage(
 
 
 def neighbour_coverage(real: Array, fake: Array, num_neighbours: int = 5) -> Array:
-    """Share of the real samples that have a fake one nearer than their own k-th real neighbour.
+    """Computes the share of real samples with a fake one nearer than their k-th real neighbour.
 
     Fakes from the data's own distribution reach about 1 - 2^-k (N = M), a collapsed generator the
     share of its modes. Needs no knowledge of the modes; distances are Euclidean, in whatever
@@ -87,12 +96,18 @@ def neighbour_coverage(real: Array, fake: Array, num_neighbours: int = 5) -> Arr
       ValueError: there are not enough real samples, or no fake one.
 
     Reference: Naeem et al., 2020, Reliable Fidelity and Diversity Metrics for Generative Models.
+
+    Two clusters, of which the fakes reach one:
+
+    >>> real = jnp.array([[0.0], [0.1], [0.2], [9.0], [9.1], [9.2]])
+    >>> coverage.neighbour_coverage(real, jnp.array([[0.1]]), num_neighbours=2).item()
+    0.5
     """
     good = 1 <= num_neighbours < len(real)
     require(good, "num_neighbours", num_neighbours, f"give 1 to {len(real) - 1}, below N")
     require(len(fake) >= 1, "fake", fake.shape, "give at least one sample")
     real, fake = real.reshape(len(real), -1), fake.reshape(len(fake), -1)
-    # the smallest is each sample's distance to itself
+    # Index 0 after sorting is each sample's distance to itself.
     radius = jnp.sort(_squared_distances(real, real), axis=1)[:, num_neighbours]
     return (_squared_distances(real, fake).min(axis=1) < radius).mean()
 

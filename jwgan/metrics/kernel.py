@@ -15,7 +15,7 @@ Kernel = Callable[[Array, Array], Array]  # (x [N, F], y [M, F]) -> [N, M]
 
 
 def mmd2(real: Array, fake: Array, kernel: Kernel) -> Array:
-    """Unbiased estimate of the squared maximum mean discrepancy; below 0 by chance.
+    """Estimates the squared maximum mean discrepancy without bias; so it may be below 0.
 
     E k(x, x') + E k(y, y') - 2 E k(x, y) over pairs of different rows.
 
@@ -27,7 +27,17 @@ def mmd2(real: Array, fake: Array, kernel: Kernel) -> Array:
     Returns:
       [] in the kernel's units.
 
-    Reference: Gretton et al., A Kernel Two-Sample Test, 2012, lemma 6.
+    Raises:
+      ValueError: fewer than two rows.
+
+    Reference: Gretton et al., 2012, A Kernel Two-Sample Test, lemma 6.
+
+    With the linear kernel it is the squared distance of the means, here 3^2, less the noise in it:
+
+    >>> linear = kernel.polynomial(degree=1, offset=0.0)
+    >>> real, fake = jnp.zeros((4, 1)), jnp.full((4, 1), 3.0)
+    >>> kernel.mmd2(real, fake, linear).item()
+    9.0
     """
     require(min(len(real), len(fake)) >= 2, "rows", (len(real), len(fake)), "give at least 2")
     cross = kernel(real, fake).mean(axis=1).mean()
@@ -41,9 +51,12 @@ def _mean_of_pairs(gram: Array) -> Array:  # [N, N] -> []
 
 
 def polynomial(degree: int = 3, scale: float | None = None, offset: float = 1.0) -> Kernel:
-    """(scale * x.y + offset)^degree; `scale` is 1 / F by default.
+    """The kernel (scale * <x, y> + offset)^degree; `scale` is 1 / F by default.
 
-    The defaults are those of Binkowski et al., Demystifying MMD GANs, 2018 (KID).
+    The defaults are those of Binkowski et al., 2018, Demystifying MMD GANs (KID).
+
+    >>> kernel.polynomial()(jnp.ones((1, 4)), jnp.ones((1, 4))).item()  # (4 / 4 + 1)^3
+    8.0
     """
 
     def kernel(x: Array, y: Array) -> Array:
@@ -53,7 +66,14 @@ def polynomial(degree: int = 3, scale: float | None = None, offset: float = 1.0)
 
 
 def rbf(bandwidth: float) -> Kernel:
-    """exp(-|x - y|^2 / (2 bandwidth^2))."""
+    """The kernel exp(-|x - y|^2 / (2 bandwidth^2)).
+
+    Raises:
+      ValueError: bandwidth <= 0.
+
+    >>> round(kernel.rbf(1.0)(jnp.zeros((1, 2)), jnp.ones((1, 2))).item(), 4)  # exp(-1)
+    0.3679
+    """
     require(bandwidth > 0, "bandwidth", bandwidth, "give a length > 0")
 
     def kernel(x: Array, y: Array) -> Array:

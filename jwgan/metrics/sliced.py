@@ -8,7 +8,7 @@ from jwgan.types import Array, Key
 
 
 def sliced_w1(key: Key, real: Array, fake: Array, num_projections: int = 128) -> Array:
-    """Mean over random directions of the exact W1 between the projected samples.
+    """Averages the exact W1 between projected samples over random directions.
 
     Never above W1; a shift by d gives |d| E|u_1|, u uniform on the sphere (2 / pi in the plane).
     The key fixes the directions: use one key to compare runs.
@@ -25,7 +25,13 @@ def sliced_w1(key: Key, real: Array, fake: Array, num_projections: int = 128) ->
     Raises:
       ValueError: the samples are not of one dimension, there are none, or no directions.
 
-    Reference: Bonneel et al., Sliced and Radon Wasserstein Barycenters of Measures, 2015.
+    Reference: Bonneel et al., 2015, Sliced and Radon Wasserstein Barycenters of Measures.
+
+    >>> real = jnp.zeros((4, 2))
+    >>> shifted = real + jnp.array([[3.0, 4.0]])
+    >>> distance = sliced.sliced_w1(jax.random.key(0), real, shifted, num_projections=10_000)
+    >>> bool(abs(distance - 5 * 2 / jnp.pi) < 0.05)
+    True
     """
     shapes = (real.shape, fake.shape)
     fits = (
@@ -39,7 +45,15 @@ def sliced_w1(key: Key, real: Array, fake: Array, num_projections: int = 128) ->
 
 
 def w1_on_line(real: Array, fake: Array) -> Array:
-    """Exact W1 between samples [N] and [M] on the line: the area between their distributions."""
+    """Computes W1 [] between samples [N] and [M] on the line exactly.
+
+    It is the area between their distribution functions.
+
+    >>> sliced.w1_on_line(jnp.array([0.0, 1.0]), jnp.array([5.0, 2.0])).item()
+    3.0
+    >>> sliced.w1_on_line(jnp.array([0.0]), jnp.array([5.0, 2.0])).item()
+    3.5
+    """
     real, fake = jnp.sort(real), jnp.sort(fake)
     if len(real) == len(fake):
         return jnp.abs(real - fake).mean()

@@ -1,4 +1,7 @@
-"""Synthetic worlds with a known answer.  One file each; nothing is registered."""
+"""Synthetic worlds with a known answer: `Problem`s to sample from, `Pair`s with a known W1.
+
+A world of your own is a function that returns one of the two; nothing is registered.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -24,9 +27,10 @@ class Problem(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two distributions whose Wasserstein-1 distance is known: what a critic is graded on.
+    """Two distributions whose Wasserstein-1 distance is known, to grade critics on.
 
-    Signs are the house's: the potential maximises E_real f - E_fake f over 1-Lipschitz f.
+    Signs are those of the critics in this library: the potential maximises E_real f - E_fake f over
+    1-Lipschitz f.
 
     Attributes:
       name: What it is called in a run's configuration.

@@ -10,11 +10,21 @@ from jwgan.types import Array, Key
 
 
 def mixture(name: str, modes: Array | np.ndarray, std: float) -> Problem:
-    """Gaussians of standard deviation `std` around `modes` [M, D], all equally likely.
+    """A mixture of Gaussians of standard deviation `std` around `modes` [M, D], equally likely.
+
+    Args:
+      name: what the problem is called.
+      modes: [M, D] centres.
+      std: of every mode, per coordinate.
 
     Raises:
       ValueError: `modes` is not [M, D], two modes coincide (that mode would weigh double), or
         `std` is negative.
+
+    >>> points = gaussians.mixture("points", [[0.0, 0.0], [3.0, 4.0]], std=0.0)
+    >>> x = points.sample(jax.random.key(0), 100)
+    >>> sorted(set(jnp.linalg.norm(x, axis=1).tolist()))
+    [0.0, 5.0]
     """
     modes = np.asarray(modes, np.float32)
     require(modes.ndim == 2 and len(modes), "modes", modes.shape, "give an array [M, D]")
@@ -40,8 +50,12 @@ def _circle(num: int, radius: float) -> np.ndarray:  # -> [num, 2]
 def eight_gaussians() -> Problem:
     """Eight modes on a circle of radius 2, std .02, all divided by 1.414.
 
-    Gulrajani et al., Improved Training of Wasserstein GANs, 2017, figure 1, as scaled in the
-    authors' code.
+    Reference: Gulrajani et al., 2017, Improved Training of Wasserstein GANs, figure 1, as scaled in
+    the authors' code.
+
+    >>> problem = gaussians.eight_gaussians()
+    >>> problem.modes.shape, problem.sample(jax.random.key(0), 5).shape
+    ((8, 2), (5, 2))
     """
     return mixture("eight_gaussians", _circle(8, 2.0) / 1.414, 0.02 / 1.414)
 
@@ -49,8 +63,11 @@ def eight_gaussians() -> Problem:
 def twenty_five_gaussians() -> Problem:
     """A 5 x 5 grid of modes at 2 * {-2, ..., 2}, std .05, all divided by 2.828.
 
-    Gulrajani et al., Improved Training of Wasserstein GANs, 2017, figure 1, as scaled in the
-    authors' code.
+    Reference: Gulrajani et al., 2017, Improved Training of Wasserstein GANs, figure 1, as scaled in
+    the authors' code.
+
+    >>> gaussians.twenty_five_gaussians().modes.shape
+    (25, 2)
     """
     line = 2.0 * np.arange(-2, 3)
     grid = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
@@ -60,7 +77,11 @@ def twenty_five_gaussians() -> Problem:
 def ring() -> Problem:
     """Eight modes on the unit circle, std .01, unscaled.
 
-    The mixture test of Mao et al., Least Squares Generative Adversarial Networks, 2017 (after
-    Metz et al., Unrolled GAN, 2017).
+    Reference: the mixture test of Mao et al., 2017, Least Squares Generative Adversarial Networks
+    (after Metz et al., 2017, Unrolled Generative Adversarial Networks).
+
+    >>> problem = gaussians.ring()
+    >>> problem.mode_std, round(jnp.linalg.norm(problem.modes[1]).item(), 4)
+    (0.01, 1.0)
     """
     return mixture("ring", _circle(8, 1.0), 0.01)

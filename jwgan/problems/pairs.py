@@ -1,4 +1,7 @@
-"""Pairs of distributions whose W1, and mostly whose potential, is known in closed form."""
+"""Pairs of distributions whose W1, and mostly whose potential, is known in closed form.
+
+References: Arjovsky, Chintala and Bottou, 2017, Wasserstein GAN, and those in the functions.
+"""
 
 import math
 from typing import Any
@@ -16,7 +19,11 @@ from jwgan.types import Array, CriticFn, Key
 def parallel_lines(theta: float) -> Pair:
     """Real {0} x U[0, 1], fake {theta} x U[0, 1]: W1 = |theta|, JS = log 2 unless theta is 0.
 
-    Arjovsky, Chintala and Bottou, Wasserstein GAN, 2017, example 1.
+    Reference: Arjovsky, Chintala and Bottou, 2017, Wasserstein GAN, example 1.
+
+    >>> pair = pairs.parallel_lines(-0.5)
+    >>> pair.w1, pair.potential(jnp.array([[0.0, 1.0], [-0.5, 1.0]])).tolist()
+    (0.5, [0.0, -0.5])
     """
 
     def sample(key: Key, num: int) -> Array:
@@ -26,7 +33,7 @@ def parallel_lines(theta: float) -> Pair:
 
 
 def translation(sample: Any, shift: Any) -> Pair:
-    """Real as sampled, fake the same law moved by `shift` [D]: W1 = |shift| in any dimension.
+    """A law, and the same law moved by `shift` [D] as the fake: W1 = |shift| in any dimension.
 
     The potential falls along the shift, f(x) = -<shift, x> / |shift|; for no shift it is 0.
 
@@ -36,6 +43,9 @@ def translation(sample: Any, shift: Any) -> Pair:
 
     Raises:
       ValueError: The shift is not a finite vector.
+
+    >>> pairs.translation(priors.normal(2), [3.0, 4.0]).w1
+    5.0
     """
     shift = _vector(shift, "shift")
     length = float(np.linalg.norm(shift))
@@ -51,12 +61,16 @@ def translation(sample: Any, shift: Any) -> Pair:
 
 
 def point_masses(real: Any, fake: Any) -> Pair:
-    """All mass at `real` [D] against all mass at `fake` [D]: W1 = |real - fake|.
+    """Two points, all mass at `real` [D] against all at `fake` [D]: W1 = |real - fake|.
 
     The potential is determined on the segment between them; this one falls evenly everywhere.
 
     Raises:
       ValueError: Not two finite vectors of one length.
+
+    >>> pair = pairs.point_masses([0.0, 0.0], [3.0, 4.0])
+    >>> pair.w1, pair.sample_fake(jax.random.key(0), 1).tolist()
+    (5.0, [[3.0, 4.0]])
     """
     real, fake = _vector(real, "real"), _vector(fake, "fake")
     require(real.shape == fake.shape, "fake", fake.shape, f"give {real.shape} as for real")
@@ -67,7 +81,11 @@ def point_masses(real: Any, fake: Any) -> Pair:
 def dirac(theta: float) -> Pair:
     """The Dirac-GAN's data and generator on the line: real at 0, fake at theta.  W1 = |theta|.
 
-    Mescheder, Geiger and Nowozin, Which Training Methods for GANs do actually Converge?, 2018.
+    Reference: Mescheder, Geiger and Nowozin, 2018, Which Training Methods for GANs do actually
+    Converge?, definition 2.1.
+
+    >>> pairs.dirac(-2.0).w1
+    2.0
     """
     return point_masses([0.0], [theta])._replace(name="dirac")
 
@@ -75,7 +93,7 @@ def dirac(theta: float) -> Pair:
 def gaussians_1d(
     real_mean: float = 0.0, real_std: float = 1.0, fake_mean: float = 0.0, fake_std: float = 1.0
 ) -> Pair:
-    """Normals on the line, samples [num, 1].
+    """Two normal laws on the line, samples [num, 1].
 
     With m, s the differences of means and deviations, W1 is the mean of |m + s Z|:
     |s| sqrt(2 / pi) exp(-m^2 / 2 s^2) + m erf(m / (|s| sqrt 2)).  The potential has slope
@@ -83,6 +101,11 @@ def gaussians_1d(
 
     Raises:
       ValueError: A deviation that is not positive.
+
+    >>> pairs.gaussians_1d(fake_mean=3.0).w1
+    3.0
+    >>> round(pairs.gaussians_1d(fake_std=2.0).w1, 4)  # sqrt(2 / pi)
+    0.7979
     """
     require(real_std > 0, "real_std", real_std, "give a standard deviation > 0")
     require(fake_std > 0, "fake_std", fake_std, "give a standard deviation > 0")
@@ -105,7 +128,7 @@ def gaussians_1d(
 
 
 def gaussians(real_mean: Any, real_std: Any, fake_mean: Any, fake_std: Any) -> Pair:
-    """Normals in D dimensions with deviations along the axes: W1 between |m| and W2.
+    """Two normal laws in D dimensions with deviations along the axes: |m| <= W1 <= W2.
 
     W2^2 = |m|^2 + |s|^2, m and s the differences of means and deviations; W1 has no closed form,
     unless s is 0 (a translation; then it is given, with the potential) or D is 1 (`gaussians_1d`).
@@ -119,6 +142,9 @@ def gaussians(real_mean: Any, real_std: Any, fake_mean: Any, fake_std: Any) -> P
 
     Raises:
       ValueError: Vectors of different lengths, or a deviation that is not positive.
+
+    >>> pairs.gaussians([0.0, 0.0], [1.0, 1.0], [3.0, 0.0], [5.0, 1.0]).bounds
+    (3.0, 5.0)
     """
     vectors = [_vector(v, "mean, std") for v in (real_mean, real_std, fake_mean, fake_std)]
     shapes = [v.shape for v in vectors]
@@ -136,20 +162,30 @@ def gaussians(real_mean: Any, real_std: Any, fake_mean: Any, fake_std: Any) -> P
 
 
 def spheres(dim: int, real_radius: float, fake_radius: float) -> Pair:
-    """Uniform on spheres about 0, a radius of 0 being a point: W1 = |difference of the radii|.
+    """Uniform laws on spheres about 0, a radius of 0 being a point: W1 = |difference of the radii|.
 
-    Point to sphere is the hard test of Anil, Lucas and Grosse, Sorting out Lipschitz Function
-    Approximation, 2019.  Like `balls` and `round_gaussians` a radial pair: mass moves along rays,
+    Point to sphere is the hard test of Anil, Lucas and Grosse, 2019, Sorting out Lipschitz Function
+    Approximation. Like `balls` and `round_gaussians` a radial pair: mass moves along rays,
     the potential is |x| with the sign that is high on real, and its gradient at 0 is given as 0.
 
     Raises:
       ValueError: `dim` below 1 or a negative radius.
+
+    >>> pair = pairs.spheres(3, real_radius=0.0, fake_radius=2.0)
+    >>> pair.w1, pair.potential(jnp.array([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0]])).tolist()
+    (2.0, [-0.0, -2.0])
     """
     return _radial("spheres", dim, real_radius, fake_radius, 1.0, _direction)
 
 
 def balls(dim: int, real_radius: float, fake_radius: float) -> Pair:
-    """Uniform in balls about 0: W1 = |difference of the radii| dim / (dim + 1).  See `spheres`."""
+    """Uniform laws in balls about 0: W1 = |difference of the radii| dim / (dim + 1).
+
+    See `spheres`.
+
+    >>> pairs.balls(3, real_radius=1.0, fake_radius=5.0).w1
+    3.0
+    """
 
     def in_ball(key: Key, num: int, dim: int) -> Array:
         key_radius, key_direction = jax.random.split(key)
@@ -160,9 +196,12 @@ def balls(dim: int, real_radius: float, fake_radius: float) -> Pair:
 
 
 def round_gaussians(dim: int, real_std: float, fake_std: float) -> Pair:
-    """N(0, std^2 I): W1 = |difference of the deviations| sqrt 2 Gamma((dim + 1)/2) / Gamma(dim/2).
+    """Two laws N(0, std^2 I): W1 = |difference of the deviations| E |z|, z standard normal.
 
-    See `spheres`.
+    E |z| = sqrt 2 Gamma((dim + 1)/2) / Gamma(dim/2). See `spheres`.
+
+    >>> round(pairs.round_gaussians(2, real_std=1.0, fake_std=2.0).w1, 4)  # sqrt(pi / 2)
+    1.2533
     """
     mean = math.sqrt(2) * math.exp(math.lgamma((dim + 1) / 2) - math.lgamma(dim / 2))
     normal = lambda key, num, dim: jax.random.normal(key, (num, dim))
@@ -170,7 +209,7 @@ def round_gaussians(dim: int, real_std: float, fake_std: float) -> Pair:
 
 
 def finite_samples(real: Any, fake: Any, w1: float, potential: CriticFn | None = None) -> Pair:
-    """Points drawn with replacement from two fixed sets, [N, D] and [M, D], all equally likely.
+    """Two fixed sets of points, [N, D] and [M, D], drawn from with replacement, equally likely.
 
     The truth is a linear programme, solved outside: `exact = transport.dual(real, fake)`, then
     `finite_samples(real, fake, exact.w1, transport.cones(fake, exact.at_y))`. At a point that is
@@ -178,6 +217,10 @@ def finite_samples(real: Any, fake: Any, w1: float, potential: CriticFn | None =
 
     Raises:
       ValueError: Not two arrays of points of one dimension.
+
+    >>> real, fake = [[0.0], [1.0]], [[2.0], [3.0]]
+    >>> pairs.finite_samples(real, fake, transport.exact_w1(real, fake)).w1
+    2.0
     """
     real, fake = jnp.asarray(real, jnp.float32), jnp.asarray(fake, jnp.float32)
     shapes = (real.shape, fake.shape)
@@ -188,7 +231,12 @@ def finite_samples(real: Any, fake: Any, w1: float, potential: CriticFn | None =
 
 
 def _radial(name: str, dim: int, real: float, fake: float, mean_radius: float, unit: Any) -> Pair:
-    """`unit` law at two scales; mean_radius its E |x|.  (key, num, dim) -> x [num, dim]"""
+    """A pair of one law at two scales.
+
+    Args:
+      unit: `(key, num, dim) -> x [num, dim]`, the law at scale 1, symmetric about 0.
+      mean_radius: its E |x|.
+    """
     require(dim >= 1, "dim", dim, "give at least 1")
     require(real >= 0, "real's scale", real, "give a length >= 0")
     require(fake >= 0, "fake's scale", fake, "give a length >= 0")
