@@ -1,7 +1,7 @@
-"""Warns of collapse and divergence from figures that a run computes anyway.
+"""Warns of collapse and divergence from metrics that a run computes anyway.
 
-A run is cut into stretches of steps. Of each, a few sums are kept (`add`); the first stretch is
-the reference the later ones are compared with. `judge` turns them, with figures of the samples,
+A run is cut into windows of steps. Of each, a few sums are kept (`add`); the first window is the
+reference that later ones are compared with. `warnings_of` turns them, with metrics of the samples,
 into warnings. The thresholds were set on other runs than those their precision and recall were
 measured on: `experiments.alarm`.
 """
@@ -22,10 +22,10 @@ class Thresholds(NamedTuple):
 
     Attributes:
       coverage: below this share of the real data's own coverage the samples have collapsed.
-      growth: a gradient norm, or the estimate's size, is this many times the first stretch's.
-      decay: the generator's gradient norm is this part of the first stretch's.
+      growth: a gradient norm, or the estimate's size, is this many times the first window's.
+      decay: the generator's gradient norm is this part of the first window's.
       negative: mean estimate over mean |estimate| is below minus this.
-      bound: k_t is within this of 0 or 1 for a whole stretch.
+      bound: k_t is within this of 0 or 1 for a whole window.
       memorised: this part of the score gap between training data and fakes is also between
         training and held-out data.
     """
@@ -39,7 +39,7 @@ class Thresholds(NamedTuple):
 
 
 def add(sums: Mapping[str, float], info: Mapping[str, Any]) -> dict[str, float]:
-    """The sums of a stretch with more steps: a flat dictionary of numbers, as JSON keeps it.
+    """The sums of a window with more steps: a flat dictionary of numbers, as JSON keeps it.
 
     Args:
       sums: of the steps so far, `EMPTY` at first.
@@ -60,30 +60,30 @@ def add(sums: Mapping[str, float], info: Mapping[str, Any]) -> dict[str, float]:
     return total
 
 
-def judge(
+def warnings_of(
     reference: Mapping[str, float],
     recent: Mapping[str, float],
-    health: Mapping[str, float],
+    metrics: Mapping[str, float],
     thresholds: Thresholds = Thresholds(),  # noqa: B008
 ) -> dict[str, str]:
-    """{kind of trouble: one sentence}, empty for a run that looks well.
+    """Warnings as {kind: one sentence}; empty for a run that looks well.
 
     Args:
-      reference: sums of the first stretch.
+      reference: sums of the first window.
       recent: sums of the last one.
-      health: figures of samples and scores, as far as known: "coverage" and "coverage_of_real"
+      metrics: of samples and scores, as far as known: "coverage" and "coverage_of_real"
         (see `metrics.coverage.neighbour_coverage`), "held_out_gap" (E D(seen) - E D(held out) over
         E D(seen) - E D(fake)).
     """
-    return {**_of_samples(health, thresholds), **_of_figures(reference, recent, thresholds)}
+    return {**_of_samples(metrics, thresholds), **_of_sums(reference, recent, thresholds)}
 
 
-def _of_samples(health: Mapping[str, float], limits: Thresholds) -> dict[str, str]:
+def _of_samples(metrics: Mapping[str, float], limits: Thresholds) -> dict[str, str]:
     found = {}
-    share = health.get("coverage", 1.0) / max(health.get("coverage_of_real", 1.0), _TINY)
+    share = metrics.get("coverage", 1.0) / max(metrics.get("coverage_of_real", 1.0), _TINY)
     if share < limits.coverage:
         found["collapse"] = f"the samples cover {share:.0%} of what real data do: modes are missing"
-    gap = health.get("held_out_gap", 0.0)
+    gap = metrics.get("held_out_gap", 0.0)
     if gap > limits.memorised:
         found["memorised"] = (
             f"{gap:.0%} of the critic's gap is also between training and held-out data: it has "
@@ -92,7 +92,7 @@ def _of_samples(health: Mapping[str, float], limits: Thresholds) -> dict[str, st
     return found
 
 
-def _of_figures(
+def _of_sums(
     reference: Mapping[str, float], recent: Mapping[str, float], limits: Thresholds
 ) -> dict[str, str]:
     found: dict[str, str] = {}
@@ -101,9 +101,9 @@ def _of_figures(
     for name in GRADIENTS:
         ratio = math.exp(_mean(recent, name) - _mean(reference, name))
         if ratio > limits.growth:
-            found[f"{name}_explodes"] = f"{_words(name)} is {ratio:.3g} times that of the start"
+            found[f"{name}_explodes"] = f"{_spelled(name)} is {ratio:.3g} times that of the start"
         elif ratio < limits.decay and name == GRADIENTS[1]:
-            found[f"{name}_vanishes"] = f"{_words(name)} is {ratio:.3g} times that of the start"
+            found[f"{name}_vanishes"] = f"{_spelled(name)} is {ratio:.3g} times that of the start"
     size = _mean(recent, "size")
     if size > limits.growth * max(_mean(reference, "size"), _TINY):
         found["estimate_explodes"] = f"the estimate has grown to {size:.3g}"
@@ -119,7 +119,7 @@ def _mean(sums: Mapping[str, float], name: str) -> float:
     return sums[name] / max(sums["count"], 1.0)
 
 
-def _words(name: str) -> str:
+def _spelled(name: str) -> str:
     return "the " + name.replace("_", " ").replace("critic", "critic's").replace(
         "generator", "generator's"
     )

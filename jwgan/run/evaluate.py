@@ -14,7 +14,7 @@ import numpy as np
 from jwgan import metrics, report, transport
 
 PICTURES = 100  # samples in a grid of images
-HEALTH_POINTS = 500  # samples in the figures of the alarm, at most
+METRIC_POINTS = 500  # samples in the metrics of the alarm, at most
 POINTS = 2000  # samples in a 2-D picture and in an exact W1
 
 
@@ -31,7 +31,7 @@ def picture(task: Any, algorithm: Any, state: Any) -> Any:
 
 
 def quality(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
-    """Figures of the final samples; which ones depends on the kind of data."""
+    """Measures the final samples; which metrics there are depends on the kind of data."""
     key = jax.random.key(13)
     if task.problem is not None:
         return world_quality(task, np.asarray(algorithm.sample(key, state, POINTS)))
@@ -43,30 +43,30 @@ def quality(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
     return image_quality(task, np.concatenate([sample(k, state, 500) for k in keys]))
 
 
-def make_probe(task: Any, algorithm: Any) -> Callable[[Any], dict[str, float]]:
-    """`state -> figures` of samples beside held-out data, in milliseconds, for the alarm."""
-    held_out, other = health_points(task)
-    figures = jax.jit(lambda state: health(task, algorithm, state))
+def make_sample_metrics(task: Any, algorithm: Any) -> Callable[[Any], dict[str, float]]:
+    """Makes `state -> {metric: value}` of samples beside held-out data: milliseconds a call."""
+    held_out, other = held_out_points(task)
+    compiled = jax.jit(lambda state: sample_metrics(task, algorithm, state))
     of_real = round(float(metrics.coverage.neighbour_coverage(held_out, other)), 5)
 
-    def probe(state: Any) -> dict[str, float]:
-        found = jax.device_get(figures(state))
+    def metrics_of(state: Any) -> dict[str, float]:
+        found = jax.device_get(compiled(state))
         finite = {k: round(float(v), 6) for k, v in found.items() if np.isfinite(v)}
         return {**finite, "coverage_of_real": of_real}
 
-    return probe
+    return metrics_of
 
 
-def health_points(task: Any) -> tuple[Any, Any]:
-    """Held-out points for the alarm's figures, and as many others of them."""
-    half = min(HEALTH_POINTS, len(task.held_out) // 2)
+def held_out_points(task: Any) -> tuple[Any, Any]:
+    """Held-out points for the alarm's metrics, and as many others of them."""
+    half = min(METRIC_POINTS, len(task.held_out) // 2)
     return task.held_out[:half], task.held_out[half : 2 * half]
 
 
-def health(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
-    """The probe's figures of one state, traced."""
+def sample_metrics(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
+    """Metrics of one state's samples and scores, traced."""
     # behind a barrier: of a constant XLA would sort the distances while it compiles, for seconds
-    held_out = jax.lax.optimization_barrier(jnp.asarray(health_points(task)[0]))
+    held_out = jax.lax.optimization_barrier(jnp.asarray(held_out_points(task)[0]))
     flat = lambda x: x.reshape(len(x), -1)
     fake = algorithm.sample(jax.random.key(14), state, len(held_out))
     found = {
@@ -83,31 +83,34 @@ def health(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
 
 
 def world_quality(task: Any, fake: Any) -> dict[str, Any]:
-    """Exact W1 to held-out points beside the same figure for real points, and mode coverage."""
+    """Exact W1 to held-out points, the same between real points, and mode coverage."""
     real, other = task.held_out[:POINTS], task.held_out[POINTS : 2 * POINTS]
-    figures = {
+    quality = {
         "exact_w1": round(transport.exact_w1(real, fake), 5),
         "exact_w1_of_real": round(transport.exact_w1(real, other), 5),
     }
     if task.problem.modes is not None:
         found = metrics.coverage.mode_coverage(fake, task.problem.modes, task.problem.mode_std)
-        figures["modes_covered"] = int(found.modes_covered)
-        figures["modes"] = len(task.problem.modes)
-        figures["high_quality_share"] = round(float(found.high_quality_share), 4)
-    return figures
+        quality["modes_covered"] = int(found.modes_covered)
+        quality["modes"] = len(task.problem.modes)
+        quality["high_quality_share"] = round(float(found.high_quality_share), 4)
+    return quality
 
 
-def image_quality(task: Any, fake: Any, judge: Any = None) -> dict[str, Any]:
-    """What a classifier of the real data makes of the samples, beside real held-out data.
+def image_quality(task: Any, fake: Any, fitted: Any = None) -> dict[str, Any]:
+    """Measures samples through a classifier of the real data, beside real held-out data.
 
-    `judge` is that of `fit_judge`, fitted here if it is not given.
+    Args:
+      task: an image task whose data have labels and a held-out part.
+      fake: samples [N, H, W, C].
+      fitted: of `fit_classifier`; fitted here if it is not given.
     """
     data = task.dataset
-    judge = judge or fit_judge(data)
-    probabilities = jax.jit(judge.probabilities)
-    real_seen, fake_seen = (probabilities(judge.params, x) for x in (data.test_images, fake))
+    fitted = fitted or fit_classifier(data)
+    probabilities = jax.jit(fitted.probabilities)
+    real_seen, fake_seen = (probabilities(fitted.params, x) for x in (data.test_images, fake))
     real_features, fake_features, train_features = (
-        np.asarray(jax.jit(judge.features)(judge.params, x))
+        np.asarray(jax.jit(fitted.features)(fitted.params, x))
         for x in (data.test_images, fake, data.images[: len(fake)])
     )
     of_fake, of_real = (
@@ -133,7 +136,7 @@ def image_quality(task: Any, fake: Any, judge: Any = None) -> dict[str, Any]:
     }
 
 
-def fit_judge(dataset: Any) -> Any:
+def fit_classifier(dataset: Any) -> Any:
     """The classifier of a labelled data set; the same one for every run on that data."""
     epochs = 40 if len(dataset.images) < 10_000 else 3
     return metrics.classifier.fit(

@@ -44,16 +44,16 @@ GAP = (
 NO_GAP = "This data set has no held-out part, so there is no critic_held_out_gap."
 
 
-class Measure(NamedTuple):
-    """The measuring of one run.
+class W1Probe(NamedTuple):
+    """Measures exact W1 and the critic's estimate of one run.
 
     Attributes:
-      words: what the figures are, in words.
-      figures: `state -> {name: figure}`; figures that are not finite are left out.
+      description: what the metrics are, in words.
+      metrics: `state -> {name: value}`; values that are not finite are left out.
     """
 
-    words: str
-    figures: Callable[[Any], dict[str, float]]
+    description: str
+    metrics: Callable[[Any], dict[str, float]]
 
 
 def require_packages() -> None:
@@ -62,15 +62,15 @@ def require_packages() -> None:
         check.require_package(package, "transport")
 
 
-def make(task: Any, algorithm: Any) -> Measure:
-    """Of a member on a task. The samples' latents are the same at every step, as are real data."""
+def make(task: Any, algorithm: Any) -> W1Probe:
+    """The probe of a member on a task; its latents and real data are the same at every step."""
     real, held_out, has_held_out = _real(task)
     num, on_plane = len(held_out), task.problem is not None
     name = "exact_w1" if on_plane else "sample_w1"
     of_real = _w1(real, held_out)
     scores = _make_scores(algorithm, real, held_out)
 
-    def figures(state: Any) -> dict[str, float]:
+    def metrics(state: Any) -> dict[str, float]:
         fake, found = scores(state)
         found = {name: _w1(fake, held_out), f"{name}_of_real": of_real, **found}
         if not has_held_out:
@@ -78,10 +78,10 @@ def make(task: Any, algorithm: Any) -> Measure:
         return {k: round(float(v), 6) for k, v in found.items() if math.isfinite(v)}
 
     if on_plane:
-        return Measure(WORLD.format(num=num), figures)
+        return W1Probe(WORLD.format(num=num), metrics)
     kind = "held-out images" if has_held_out else "other training images"
     words = PICTURES.format(num=num, held_out=kind, dims=math.prod(task.shape))
-    return Measure(words + (GAP if has_held_out else NO_GAP), figures)
+    return W1Probe(words + (GAP if has_held_out else NO_GAP), metrics)
 
 
 def _real(task: Any) -> tuple[Any, Any, bool]:

@@ -33,6 +33,8 @@ from jwgan.run import (
 from jwgan.run.experiment import Experiment
 from jwgan.run.options import check
 
+MAX_RETRIES = 10  # of --on-nonfinite restore
+
 
 def require_memory(state: Any, batch: Any) -> None:
     """Raises ValueError if a state, its gradients and a batch cannot fit in this machine."""
@@ -100,38 +102,35 @@ def conclude(run: session.Run, state: Any, result: dict[str, Any]) -> None:
     config = run.config
     stopped = result["stopped_by"]
     if config.quality and not stopped:
-        if run.many:
-            sweep_session.add_quality(run.many, state, result)
+        if run.sweep:
+            sweep_session.add_quality(run.sweep, state, result)
         else:
             result["quality"] = evaluate.quality(run.task, run.algorithm, state)
     report.write_json(run.folder / "result.json", result)
     page = report.write_report(run.folder)
-    for figure, value in result.get("quality", {}).items():
-        print(f"{figure}: {value}", file=sys.stderr)
+    for metric, value in result.get("quality", {}).items():
+        print(f"{metric}: {value}", file=sys.stderr)
     print(f"report: {page}", file=sys.stderr)
     if config.json:
         print(json.dumps(result))
 
 
 def is_expected(error: Exception) -> bool:
-    """Whether it is about the machine, the data or the numbers, and not a defect of the program."""
+    """Whether an error is about the machine, the data or the numbers, and no defect of ours."""
     kinds = (session.NonFiniteError, checkpoint.CheckpointError, data.DataError, OSError)
     return isinstance(error, kinds)
 
 
-MAX_RETRIES = 10
-
-
 def init(run: session.Run) -> Any:
     """The state before the first step, a function of the seed; traced."""
-    key = run.many.keys if run.many else jax.random.key(run.config.seed)
+    key = run.sweep.keys if run.sweep else jax.random.key(run.config.seed)
     return run.algorithm.init(key, run.source.batch)
 
 
 def first_state(run: session.Run) -> Any:
     """The state before the first step."""
-    if run.many:  # keys are an argument: XLA would take minutes to draw so much at compile time
-        return jax.jit(lambda keys: run.algorithm.init(keys, run.source.batch))(run.many.keys)
+    if run.sweep:  # keys are an argument: XLA would take minutes to draw so much at compile time
+        return jax.jit(lambda keys: run.algorithm.init(keys, run.source.batch))(run.sweep.keys)
     return hosts.placed(jax.jit(lambda: init(run))(), run.mesh)
 
 
@@ -145,8 +144,8 @@ def newest(run: session.Run) -> tuple[session.Run, tuple[str, ...]]:
     if not checkpoint.steps(folder):
         return run._replace(state=first_state(run), step=0, extra={}), ()
     found = checkpoint.restore(folder, jax.eval_shape(lambda: init(run)))
-    place = sweep_build.placed if run.many else hosts.placed
-    state = place(found.state, run.many.mesh if run.many else run.mesh)
+    place = sweep_build.placed if run.sweep else hosts.placed
+    state = place(found.state, run.sweep.mesh if run.sweep else run.mesh)
     return run._replace(state=state, step=found.step, extra=found.extra), found.skipped
 
 
@@ -160,35 +159,36 @@ def _only_first(make: Callable[[], Any]) -> Any:
     return make() if hosts.is_first() else contextlib.nullcontext()
 
 
-def _make_probe(run: session.Run) -> Callable:
-    if run.many:
-        return sweep_session.make_probe(run.many)
-    return evaluate.make_probe(run.task, run.algorithm)
+def _make_sample_metrics(run: session.Run) -> Callable:
+    if run.sweep:
+        return sweep_session.make_sample_metrics(run.sweep)
+    return evaluate.make_sample_metrics(run.task, run.algorithm)
 
 
-def _with_measure(run: session.Run) -> session.Run:
-    """The run with what --w1-every looks at."""
+def _with_w1_probe(run: session.Run) -> session.Run:
+    """The run with the probe that --w1-every asks for."""
     if not run.config.w1_every or not hosts.is_first():
         return run
-    return run._replace(measure=exact_w1.make(run.task, run.algorithm))
+    return run._replace(w1_probe=exact_w1.make(run.task, run.algorithm))
 
 
-def _measured(run: session.Run, session: session.Session) -> dict[str, Any]:
+def _last_w1(run: session.Run, callbacks: session.Session) -> dict[str, Any]:
     """The last exact W1, what it is, and the time all of them took; {} without --w1-every."""
-    if not session.measured:
+    if not callbacks.last_w1:
         return {}
-    seconds = round(session.measuring, 3)
-    return {"transport": {**session.measured, "seconds": seconds, "what": run.measure.words}}
+    seconds = round(callbacks.w1_seconds, 3)
+    what = run.w1_probe.description
+    return {"transport": {**callbacks.last_w1, "seconds": seconds, "what": what}}
 
 
-def _stretch(
-    run: session.Run, journal: session.Journal, probe: Callable
+def _train_once(
+    run: session.Run, journal: session.Journal, metrics_of: Callable
 ) -> tuple[Any, session.Session]:
-    """Trains until the last step, a signal, the time limit or a non-finite figure."""
+    """Trains until the last step, a signal, the time limit or a non-finite metric."""
     config, labels = run.config, []
     kind: type[session.Session] = session.Session
-    if run.many:
-        kind, labels = sweep_session.SweepSession, [one.label for one in run.many.trials]
+    if run.sweep:
+        kind, labels = sweep_session.SweepSession, [one.label for one in run.sweep.trials]
     best = lambda extra: -(extra.get("sliced_distance") or float("inf"))
     with (
         console.stop_signals() as caught,
@@ -196,7 +196,7 @@ def _stretch(
         _only_first(lambda: report.Writer(run.folder, run.step, trials=labels)) as writer,
         _only_first(lambda: console.progress_bar(run.name, config.steps, run.step)) as show,
     ):
-        callbacks = kind(run, journal, probe, writer, checkpoints)
+        callbacks = kind(run, journal, metrics_of, writer, checkpoints)
         callbacks.caught, callbacks.show = caught, show or callbacks.show
         state = loop.train(
             run.algorithm,
@@ -216,51 +216,53 @@ def _stretch(
 
 
 def _retry(
-    run: session.Run, trouble: session.NonFinite, retries: list[dict[str, Any]]
+    run: session.Run, non_finite: session.NonFinite, retries: list[dict[str, Any]]
 ) -> tuple[session.Run, session.Journal]:
     """Back to the last finite checkpoint: on with another key, or the end with an explanation."""
     hosts.wait_for_all("saved")  # before the others read what the first one writes
     run, _ = newest(run)
     if run.config.on_nonfinite == "stop" or len(retries) >= MAX_RETRIES:
         start = run.step
-        keep_for_inspection(run, trouble)
+        keep_for_inspection(run, non_finite)
         raise session.NonFiniteError(
-            f"{trouble}; the state before that step is in {run.folder / 'nonfinite'}, the last "
+            f"{non_finite}; the state before that step is in {run.folder / 'nonfinite'}, the last "
             f"finite checkpoint is of step {start}: lower the learning rate, or go on from there "
             "with --resume --on-nonfinite restore"
         )
     journal = session.Journal.from_extra(run.extra)
-    journal.retries = [*retries, {"trouble": str(trouble), "restored_step": run.step}]
-    print(f"warning: {trouble}; back to step {run.step} with another key", file=sys.stderr)
+    journal.retries = [*retries, {"trouble": str(non_finite), "restored_step": run.step}]
+    print(f"warning: {non_finite}; back to step {run.step} with another key", file=sys.stderr)
     return run._replace(state=loop.with_fresh_key(run.state, len(retries))), journal
 
 
-def keep_for_inspection(run: session.Run, trouble: session.NonFinite) -> None:
+def keep_for_inspection(run: session.Run, non_finite: session.NonFinite) -> None:
     """Repeats the run up to the bad step and saves the state before it, which is still finite."""
     state = loop.train(
         run.algorithm,
         run.state,
         run.source,
-        steps=trouble.step,
+        steps=non_finite.step,
         chunk_steps=run.config.chunk_steps,
         mesh=run.mesh,
     )
     with checkpoint.Checkpoints(run.folder / "nonfinite", keep=1) as checkpoints:
-        checkpoints.save(trouble.step, hosts.local(state, run.mesh), {"trouble": str(trouble)})
+        checkpoints.save(
+            non_finite.step, hosts.local(state, run.mesh), {"trouble": str(non_finite)}
+        )
 
 
 def train(run: session.Run) -> tuple[Any, dict[str, Any]]:
-    """Trains and writes everything; returns the final state and the figures of the run.
+    """Trains and writes everything; returns the final state and the run's result.
 
     Raises:
-      NonFiniteError: a figure is not finite, and --on-nonfinite is stop or of no help.
+      NonFiniteError: a metric is not finite, and --on-nonfinite is stop or of no help.
     """
     began, start, journal = time.perf_counter(), run.step, session.Journal.from_extra(run.extra)
-    probe, run = _make_probe(run), _with_measure(run)
-    state, callbacks = _stretch(run, journal, probe)
-    while callbacks.trouble:
-        run, journal = _retry(run, callbacks.trouble, journal.retries)
-        state, callbacks = _stretch(run, journal, probe)
+    metrics_of, run = _make_sample_metrics(run), _with_w1_probe(run)
+    state, callbacks = _train_once(run, journal, metrics_of)
+    while callbacks.non_finite:
+        run, journal = _retry(run, callbacks.non_finite, journal.retries)
+        state, callbacks = _train_once(run, journal, metrics_of)
     step, seconds = step_of(state), time.perf_counter() - began
     state = hosts.local(state, run.mesh)
     return state, {
@@ -268,7 +270,7 @@ def train(run: session.Run) -> tuple[Any, dict[str, Any]]:
         "steps": step,
         "seconds": round(seconds, 2),
         "seconds_to_first_picture": round(callbacks.first_picture or 0.0, 2),
-        "seconds_saving": round(callbacks.saving, 3),
+        "seconds_saving": round(callbacks.save_seconds, 3),
         "steps_per_second": round((step - start) / seconds, 3),
         "wasserstein_estimate": callbacks.estimate,
         "state_sha256": checkpoint.state_sha256(state),
@@ -277,5 +279,5 @@ def train(run: session.Run) -> tuple[Any, dict[str, Any]]:
         "retries": journal.retries,
         "warnings": list(journal.warnings.values()),
         **callbacks.more(),
-        **_measured(run, callbacks),
+        **_last_w1(run, callbacks),
     }

@@ -34,7 +34,7 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
             "step": int(state.step),
             "trial": config.trial,
             "quality": evaluate.quality(task, algorithm, state),
-            "transport": {**probe.figures(state), "what": probe.words},
+            "transport": {**probe.metrics(state), "what": probe.description},
         }
     except (ValueError, OSError) as error:
         options.fail(error)

@@ -1,11 +1,11 @@
-"""A run from its state to its end: what is written on the way, when it stops, what if it fails.
+"""Between two chunks of a run: what is recorded, evaluated, saved, and when the run stops.
 
-`train` is the whole of it. The state of the run itself is one pytree; what else a run remembers
-(its best checkpoint, its retries, the alarm's sums) is the Journal, and both are in every
-checkpoint.
+The state of the run itself is one pytree; what else a run remembers (its best checkpoint, its
+retries, the alarm's sums) is the Journal, and both are in every checkpoint. `lifecycle` calls.
 """
 
 import dataclasses
+import os
 import pathlib
 import sys
 import time
@@ -17,7 +17,22 @@ import numpy as np
 from jwgan import adversarial, report
 from jwgan.run import alarms, evaluate, hosts
 
-START = time.perf_counter()
+
+def process_start() -> float:
+    """When this process began, as `time.time()` has it: imports count in "time to first picture".
+
+    Where the system does not say (outside of Linux), when this module was imported.
+    """
+    try:
+        with open("/proc/self/stat", encoding="ascii", errors="replace") as file:
+            ticks = float(file.read().rpartition(")")[2].split()[19])  # since the machine started
+    except OSError:
+        return _IMPORTED
+    up = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - up
+
+
+_IMPORTED = time.time()
 
 
 class Run(NamedTuple):
@@ -33,15 +48,17 @@ class Run(NamedTuple):
     step: int
     extra: dict[str, Any]  # of the checkpoint it goes on from; {} at the start
     mesh: Any = None  # of several devices
-    many: Any = None  # `sweep_build.Many` with --seeds or --sweep
-    measure: Any = None  # `exact_w1.Measure` with --w1-every
+    sweep: Any = None  # `sweep_build.Sweep` with --seeds or --sweep
+    w1_probe: Any = None  # `exact_w1.W1Probe` with --w1-every
 
 
 class NonFiniteError(RuntimeError):
-    """A figure is NaN or infinite."""
+    """A metric is NaN or infinite."""
 
 
 class NonFinite(NamedTuple):
+    """The first metric that is NaN or infinite."""
+
     quantity: str
     value: float
     step: int
@@ -50,24 +67,41 @@ class NonFinite(NamedTuple):
         return f"{self.quantity} is {self.value} at step {self.step}"
 
 
+# Names in checkpoints that were written until 0.1.0, and what they are called now.
+OLD_NAMES = {"members": "trials", "stretch": "window", "health": "pending"}
+
+
 @dataclasses.dataclass
 class Journal:
-    """What a run remembers beside its state, as JSON keeps it."""
+    """What a run remembers beside its state, as JSON keeps it.
 
-    best: dict[str, Any] | None = None  # {"step", "sliced_distance"} of the best checkpoint
+    Attributes:
+      best: {"step", "sliced_distance"} of the best checkpoint.
+      retries: what went wrong, and the step that was restored.
+      warnings: those of the last evaluation, {kind: one sentence}.
+      reference: the alarm's sums over the first window of steps.
+      window: its sums over the steps since the last evaluation.
+      pending: metrics of the last evaluation that are in no row of metrics.jsonl yet.
+      trials: of a sweep, what is remembered of each.
+    """
+
+    best: dict[str, Any] | None = None
     retries: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     warnings: dict[str, str] = dataclasses.field(default_factory=dict)
-    reference: dict[str, float] = dataclasses.field(default_factory=dict)  # the alarm's sums
-    stretch: dict[str, float] = dataclasses.field(default_factory=dict)
-    health: dict[str, Any] = dataclasses.field(default_factory=dict)  # not yet in a row
-    trials: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # of a sweep
+    reference: dict[str, float] = dataclasses.field(default_factory=dict)
+    window: dict[str, float] = dataclasses.field(default_factory=dict)
+    pending: dict[str, Any] = dataclasses.field(default_factory=dict)
+    trials: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
     @classmethod
     def from_extra(cls, extra: dict[str, Any]) -> "Journal":
+        """The journal of a checkpoint; what it does not know is left out."""
+        renamed = {OLD_NAMES.get(name, name): value for name, value in extra.items()}
+        if renamed.get("trials"):
+            of_one = lambda mine: {OLD_NAMES.get(name, name): x for name, x in mine.items()}
+            renamed["trials"] = [of_one(mine) for mine in renamed["trials"]]
         known = {field.name for field in dataclasses.fields(cls)}
-        if "members" in extra:  # as trials were called until 0.1.0
-            extra = {**extra, "trials": extra["members"]}
-        return cls(**{name: value for name, value in extra.items() if name in known})
+        return cls(**{name: value for name, value in renamed.items() if name in known})
 
 
 def is_picture_step(step: int, chunk_steps: int) -> bool:
@@ -77,7 +111,7 @@ def is_picture_step(step: int, chunk_steps: int) -> bool:
 
 
 def first_non_finite(first: int, scalars: dict[str, Any]) -> NonFinite | None:
-    """The earliest NaN or infinity in a chunk of figures {quantity: [length]}."""
+    """The earliest NaN or infinity in a chunk of metrics {quantity: [length]}."""
     found = [
         NonFinite(name, float(values[i]), first + int(i))
         for name, values in scalars.items()
@@ -87,126 +121,153 @@ def first_non_finite(first: int, scalars: dict[str, Any]) -> NonFinite | None:
 
 
 class Session:
-    """The callbacks of `loop.train` over one stretch of a run."""
+    """The callbacks of `loop.train`, from one start of the loop to its end.
 
-    def __init__(self, run: Run, journal: Journal, probe: Callable, writer: Any, checkpoints: Any):
-        self.run, self.journal, self.probe = run, journal, probe
-        self.measured: dict[str, Any] = {}  # the last exact W1, and the step of it
-        self.measuring = 0.0  # seconds
+    Args:
+      run: what is trained.
+      journal: what it remembers; changed in place.
+      metrics_of: `state -> {metric: value}` of samples, see `evaluate.make_sample_metrics`.
+      writer: a `report.Writer`; None in processes that do not write.
+      checkpoints: a `checkpoint.Checkpoints`.
+    """
+
+    def __init__(
+        self, run: Run, journal: Journal, metrics_of: Callable, writer: Any, checkpoints: Any
+    ):
+        self.run, self.journal, self.metrics_of = run, journal, metrics_of
+        self.last_w1: dict[str, Any] = {}  # the last exact W1, and its step
+        self.w1_seconds = 0.0
         self.writer, self.checkpoints = writer, checkpoints
-        self.saved = self.examined = run.step
+        self.saved = self.evaluated = run.step
         self.began = time.perf_counter()
-        self.saving = 0.0  # seconds
+        self.save_seconds = 0.0
         self.first_picture: float | None = None
         self.estimate: float | None = None
-        self.trouble: NonFinite | None = None
+        self.non_finite: NonFinite | None = None
         self.caught: list[int] = []
         self.show: Callable[[int, float, str], None] = lambda step, estimate, warning: None
 
     def local(self, state: Any) -> Any:
+        """This process's copy of the state."""
         return hosts.local(state, self.run.mesh)
 
-    def drawn(self, step: int) -> bool:
+    def picture_is_due(self, step: int) -> bool:
+        """Whether a picture belongs to this step."""
         return is_picture_step(step, self.run.config.chunk_steps)
 
-    def complete(self, step: int) -> bool:
+    def checkpoint_is_due(self, step: int) -> bool:
         """Whether a multiple of checkpoint_every was passed: a property of the step, wherever the
         run was resumed."""
         every = self.run.config.checkpoint_every
         return step // every > self.saved // every
 
-    def measures(self, step: int) -> bool:
+    def w1_is_due(self, step: int) -> bool:
+        """Whether --w1-every asks for this step."""
         every = self.run.config.w1_every
         return every > 0 and step % every == 0
 
     def due(self, step: int) -> bool:
-        kinds = (self.drawn, self.complete, self.measures)
+        """Whether `observe` has something to do; the loop asks before it waits for the state."""
+        kinds = (self.picture_is_due, self.checkpoint_is_due, self.w1_is_due)
         return step > self.run.step and any(is_due(step) for is_due in kinds)
 
     def observe(self, step: int, state: Any) -> None:
-        if self.trouble or not hosts.is_first():
+        """Draws, measures and saves what is due."""
+        if self.non_finite or not hosts.is_first():
             return
         state = self.local(state)
-        if self.drawn(step):
+        if self.picture_is_due(step):
             self.picture(step, state)
-        if self.measures(step):
-            self.measure(step, state)
-        if self.complete(step):
-            self.examine(step, state)
-            self.save(step, state, self.journal.health["sliced_distance"])
+        if self.w1_is_due(step):
+            self.probe_w1(step, state)
+        if self.checkpoint_is_due(step):
+            self.evaluate(step, state)
+            self.save(step, state, self.journal.pending["sliced_distance"])
 
     def stop(self, step: int) -> bool:
+        """Whether the run ends here, in all processes alike."""
         minutes = self.run.config.minutes
         late = minutes and time.perf_counter() - self.began > 60 * minutes
         number = hosts.largest(self.caught[0] if self.caught else 0)
         if number and not self.caught:  # another process was asked to stop
             self.caught.append(number)
-        return bool(hosts.largest(bool(number or late or self.trouble)))
+        return bool(hosts.largest(bool(number or late or self.non_finite)))
 
     def record(self, first: int, info: Any) -> None:
+        """Writes a chunk's metrics, looks for what is not finite, and moves the progress bar."""
         scalars = adversarial.scalars(info)
         if hosts.is_first():
-            self.writer.scalars(first, scalars, self.journal.health)
-        self.journal.health = {}
-        self.trouble = self.trouble or first_non_finite(first, scalars)
-        if not self.trouble:
-            self.journal.stretch = alarms.add(self.journal.stretch, scalars)
+            self.writer.scalars(first, scalars, self.journal.pending)
+        self.journal.pending = {}
+        self.non_finite = self.non_finite or first_non_finite(first, scalars)
+        if not self.non_finite:
+            self.journal.window = alarms.add(self.journal.window, scalars)
             self.estimate = float(info.wasserstein_estimate[-1])
             warning = ", ".join(self.journal.warnings)
             self.show(first + len(info.penalty), self.estimate, warning)
 
+    def draw(self, state: Any) -> Any:
+        """The picture of a state."""
+        return evaluate.picture(self.run.task, self.run.algorithm, state)
+
     def picture(self, step: int, state: Any) -> None:
-        image = evaluate.picture(self.run.task, self.run.algorithm, state)
+        """Writes the picture of a step."""
+        image = self.draw(state)
         report.save_png(self.run.folder / "samples" / f"{step:08d}.png", image)
         self.writer.image("samples", step, image)
-        self.first_picture = self.first_picture or time.perf_counter() - START
+        self.first_picture = self.first_picture or time.time() - process_start()
 
-    def examine(self, step: int, state: Any) -> None:
-        """Looks at samples and figures, and warns."""
+    def evaluate(self, step: int, state: Any) -> None:
+        """Measures samples, keeps the best step, and warns."""
         journal = self.journal
-        health = self.probe(state)
-        journal.health = {**journal.health, **health}
-        self.examined = step
-        if journal.best is None or health["sliced_distance"] < journal.best["sliced_distance"]:
-            journal.best = {"step": step, "sliced_distance": health["sliced_distance"]}
-        found = alarms.judge(journal.reference, journal.stretch, health)
-        for kind in found.keys() - journal.warnings.keys():
-            print(f"warning at step {step}: {found[kind]}", file=sys.stderr)
-        journal.warnings = found
-        journal.reference = journal.reference or journal.stretch
-        journal.stretch = {}
+        metrics = self.metrics_of(state)
+        journal.pending = {**journal.pending, **metrics}
+        self.evaluated = step
+        if journal.best is None or metrics["sliced_distance"] < journal.best["sliced_distance"]:
+            journal.best = {"step": step, "sliced_distance": metrics["sliced_distance"]}
+        self.warn(step, alarms.warnings_of(journal.reference, journal.window, metrics))
+        journal.reference = journal.reference or journal.window
+        journal.window = {}
 
-    def measure(self, step: int, state: Any) -> None:
-        """Exact W1 beside the critic's estimate."""
+    def warn(self, step: int, found: dict[str, str]) -> None:
+        """Prints warnings that were not there at the last evaluation, and keeps all of them."""
+        for kind in found.keys() - self.journal.warnings.keys():
+            print(f"warning at step {step}: {found[kind]}", file=sys.stderr)
+        self.journal.warnings = found
+
+    def probe_w1(self, step: int, state: Any) -> None:
+        """Measures exact W1 beside the critic's estimate."""
         began = time.perf_counter()
-        figures = self.run.measure.figures(state)
-        self.journal.health = {**self.journal.health, **figures}
-        self.measured = {"step": step, **figures}
-        self.measuring += time.perf_counter() - began
+        metrics = self.run.w1_probe.metrics(state)
+        self.journal.pending = {**self.journal.pending, **metrics}
+        self.last_w1 = {"step": step, **metrics}
+        self.w1_seconds += time.perf_counter() - began
 
     def save(self, step: int, state: Any, sliced_distance: float | None = None) -> None:
+        """Saves a checkpoint of the state and the journal."""
         began = time.perf_counter()
         self.saved = step
         extra = {**dataclasses.asdict(self.journal), "sliced_distance": sliced_distance}
         self.checkpoints.save(step, state, extra)
-        self.saving += time.perf_counter() - began
+        self.save_seconds += time.perf_counter() - began
 
     def more(self) -> dict[str, Any]:
-        """Figures of the end beside a single run's."""
+        """What the result has beside a single run's."""
         return {}
 
     def finish(self, step: int, state: Any) -> None:
-        """The last checkpoint, picture and look; after a signal there is no time for the latter.
+        """The last checkpoint, picture and evaluation; after a signal there is no time for those.
 
-        The look comes after the checkpoint: a run that goes on from here must not remember it.
+        The final evaluation comes after the last checkpoint, so that a resumed run does not inherit
+        its warnings.
         """
-        if self.trouble or not hosts.is_first():
+        if self.non_finite or not hosts.is_first():
             return
         state = self.local(state)
         if step > self.saved or step == 0:
             self.save(step, state)
         self.picture(step, state)
-        if step > self.examined and not self.caught:
-            self.examine(step, state)
-        if self.run.measure and self.measured.get("step") != step and not self.caught:
-            self.measure(step, state)
+        if step > self.evaluated and not self.caught:
+            self.evaluate(step, state)
+        if self.run.w1_probe and self.last_w1.get("step") != step and not self.caught:
+            self.probe_w1(step, state)

@@ -84,7 +84,7 @@ def can_be_swept(names: Sequence[str]) -> str:
     return f"what can be swept here is {', '.join(names)}; other options give shapes or files"
 
 
-def of(config: Any) -> list[Trial]:
+def trials(config: Any) -> list[Trial]:
     """The trials, the seeds of a setting one after another.
 
     Raises:

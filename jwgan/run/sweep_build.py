@@ -32,8 +32,8 @@ def make_mesh(trials: int, num: int | None) -> Any:
     return jax.sharding.Mesh(there[:num], ("trial",)) if num > 1 else None
 
 
-class Many(NamedTuple):
-    """All trials as one; what their run has beside what a single one has."""
+class Sweep(NamedTuple):
+    """All trials as one run: what it has beside what a single one has."""
 
     task: Any
     trials: list[sweep.Trial]
@@ -45,13 +45,13 @@ class Many(NamedTuple):
     mesh: Any = None  # of the devices among which they are divided
 
 
-def assemble(config: Any, build: Callable, task: Any) -> Many:
+def assemble(config: Any, build: Callable, task: Any) -> Sweep:
     """Builds the trials as one algorithm, with one source.
 
     Raises:
       ValueError: a number cannot be swept in this experiment, or a trial's build refuses it.
     """
-    trials, swept = sweep.of(config), list(sweep.parse_sweep(config))
+    trials, swept = sweep.trials(config), list(sweep.parse_sweep(config))
     settings = {name: [getattr(m.config, name) for m in trials] for name in swept}
     base = trials[0].config
 
@@ -75,7 +75,7 @@ def assemble(config: Any, build: Callable, task: Any) -> Many:
         bad = ", ".join(name for name in swept if name not in good)
         raise ValueError(f"sweep names {bad!r}: {sweep.can_be_swept(good)}")
     each = many.each(make, settings, mapped)
-    return Many(task, trials, swept, algorithm, each, source, keys, mesh)
+    return Sweep(task, trials, swept, algorithm, each, source, keys, mesh)
 
 
 def placed(state: Any, mesh: Any) -> Any:

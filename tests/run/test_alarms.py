@@ -29,7 +29,7 @@ HEALTHY = {"coverage": 0.9, "coverage_of_real": 0.97, "held_out_gap": 0.05}
 
 
 def judged(health=HEALTHY, **recent):
-    return alarms.judge(sums(), sums(**recent), health)
+    return alarms.warnings_of(sums(), sums(**recent), health)
 
 
 def test_nothing_is_said_of_a_healthy_run():
@@ -62,8 +62,10 @@ def test_samples():
 
 
 def test_before_the_first_stretch_only_samples_speak():
-    assert alarms.judge({}, {}, HEALTHY) == {}
-    assert set(alarms.judge({}, sums(critic=1e9), HEALTHY | {"coverage": 0.0})) == {"collapse"}
+    assert alarms.warnings_of({}, {}, HEALTHY) == {}
+    assert set(alarms.warnings_of({}, sums(critic=1e9), HEALTHY | {"coverage": 0.0})) == {
+        "collapse"
+    }
 
 
 def test_a_critic_whose_gradient_vanishes_is_no_alarm():
@@ -74,7 +76,7 @@ def test_a_critic_whose_gradient_vanishes_is_no_alarm():
 def test_one_spike_is_not_a_trend():
     recent = info()
     recent["critic_gradient_norm"][3] = 1e9
-    assert alarms.judge(sums(), alarms.add(alarms.EMPTY, recent), HEALTHY) == {}
+    assert alarms.warnings_of(sums(), alarms.add(alarms.EMPTY, recent), HEALTHY) == {}
 
 
 def test_sums_of_pieces_are_the_sums_of_the_whole():
@@ -94,6 +96,8 @@ def test_sums_of_pieces_are_the_sums_of_the_whole():
 
 def test_the_thresholds_count():
     recent = sums(critic=5.0)
-    assert alarms.judge(sums(), recent, HEALTHY) == {}
+    assert alarms.warnings_of(sums(), recent, HEALTHY) == {}
     strict = alarms.Thresholds(growth=2.0)
-    assert set(alarms.judge(sums(), recent, HEALTHY, strict)) == {"critic_gradient_norm_explodes"}
+    assert set(alarms.warnings_of(sums(), recent, HEALTHY, strict)) == {
+        "critic_gradient_norm_explodes"
+    }

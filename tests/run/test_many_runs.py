@@ -197,7 +197,7 @@ def test_an_option_that_cannot_be_traced_is_refused():
 
 def test_trials_are_seeds_of_each_setting():
     config = wgan_gp.Config(seeds=2, seed=5, sweep="learning-rate=1e-3,1e-4")
-    found = sweep.of(config)
+    found = sweep.trials(config)
     assert [(m.config.seed, m.config.learning_rate) for m in found] == [
         (5, 1e-3), (6, 1e-3), (5, 1e-4), (6, 1e-4),
     ]  # fmt: skip

@@ -48,7 +48,7 @@ def linear(x):
 def test_a_translation_and_a_linear_critic():
     task = tasks.load_world("eight_gaussians")
     shift = jnp.array([3.0, 0.0])
-    found = exact_w1.make(task, known(task.held_out[:100], linear)).figures(shift)
+    found = exact_w1.make(task, known(task.held_out[:100], linear)).metrics(shift)
     assert found.keys() == FIGURES
     assert found["exact_w1"] == pytest.approx(3.0, abs=1e-5)
     assert found["critic_estimate"] == pytest.approx(6.0, abs=1e-5)
@@ -62,7 +62,7 @@ def test_a_translation_and_a_linear_critic():
 def test_a_perfect_generator_shows_the_floor():
     task = tasks.load_world("eight_gaussians")
     fresh = np.asarray(task.problem.sample(jax.random.key(2**31 - 2), 100))
-    found = exact_w1.make(task, known(fresh, linear)).figures(jnp.zeros(2))
+    found = exact_w1.make(task, known(fresh, linear)).metrics(jnp.zeros(2))
     assert found["exact_w1"] == found["exact_w1_of_real"] > 0.05
 
 
@@ -71,7 +71,7 @@ def test_energies_have_their_sign_turned():
     turned = known(
         task.held_out[:100], lambda x: -linear(x), lambda real, fake: score_gap(fake, real)
     )
-    found = exact_w1.make(task, turned).figures(jnp.array([3.0, 0.0]))
+    found = exact_w1.make(task, turned).metrics(jnp.array([3.0, 0.0]))
     assert found["critic_estimate"] == pytest.approx(6.0, abs=1e-5)
 
 
@@ -97,7 +97,7 @@ def test_what_was_learnt_by_heart_is_a_share_of_the_gap_for_energies_too():
     share = (mean(images[:half]) - mean(task.held_out[:half])).mean() / (images[:half].mean() + 3)
     for sign, separation in ((1, score_gap), (-1, lambda real, fake: score_gap(fake, real))):
         member = known(fake, lambda x: sign * mean(x), separation)
-        found = evaluate.health(task, member, jnp.zeros((2, 2, 1)))
+        found = evaluate.sample_metrics(task, member, jnp.zeros((2, 2, 1)))
         assert found["held_out_gap"] == pytest.approx(share, rel=1e-4)
         assert abs(share) > 0.001
 
@@ -105,27 +105,27 @@ def test_what_was_learnt_by_heart_is_a_share_of_the_gap_for_energies_too():
 def test_images_have_a_name_of_their_own_and_words():
     task = image_task(held_out=True)
     made = exact_w1.make(task, known(task.held_out, linear))
-    found = made.figures(jnp.full((2, 2, 1), 0.5))
+    found = made.metrics(jnp.full((2, 2, 1), 0.5))
     assert "exact_w1" not in found
     assert found["sample_w1"] == pytest.approx(
         1.0, abs=1e-5
     )  # the same images, moved by 0.5 in 4 D
-    assert "no estimate of the W1 of the two laws" in made.words
-    assert "20 held-out images" in made.words
+    assert "no estimate of the W1 of the two laws" in made.description
+    assert "20 held-out images" in made.description
 
 
 def test_without_a_held_out_part_there_is_no_gap():
     task = image_task(held_out=False)
     made = exact_w1.make(task, known(task.held_out, linear))
-    found = made.figures(jnp.zeros((2, 2, 1)))
+    found = made.metrics(jnp.zeros((2, 2, 1)))
     assert "critic_held_out_gap" not in found
     assert found["sample_w1_of_real"] > 0  # two different halves, not the same images twice
-    assert "no held-out part" in made.words
+    assert "no held-out part" in made.description
 
 
 def test_samples_that_ran_away_have_no_figure():
     task = tasks.load_world("eight_gaussians")
-    found = exact_w1.make(task, known(task.held_out[:100], linear)).figures(jnp.full(2, jnp.inf))
+    found = exact_w1.make(task, known(task.held_out[:100], linear)).metrics(jnp.full(2, jnp.inf))
     assert "exact_w1" not in found
     assert found["exact_w1_of_real"] > 0
 

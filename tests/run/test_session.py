@@ -157,7 +157,7 @@ def test_the_best_checkpoint_stays(tmp_path, capsys, monkeypatch):
     distances = iter([3.0, 1.0, 2.0, 5.0])
     figures = {"coverage": 1.0, "coverage_of_real": 1.0}
     probe = lambda state: {**figures, "sliced_distance": next(distances)}
-    monkeypatch.setattr(evaluate, "make_probe", lambda task, algorithm: probe)
+    monkeypatch.setattr(evaluate, "make_sample_metrics", lambda task, algorithm: probe)
     run(tmp_path / "run", "--steps", "13", "--keep", "1")
     assert checkpoint.steps(tmp_path / "run/checkpoints") == [8, 13]
     assert result(capsys)["best"] == {"step": 8, "sliced_distance": 1.0}
