@@ -92,9 +92,13 @@ def printable(text: str) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """An exception in one line for a message or a log: its class and the start of its text.
+    """An exception in one line for a message or a log: its class and its text.
+
+    Of a long text the start and the end are kept: the cause often stands at the end.
 
     >>> check.one_line(OSError("disk\\nfull"))
     'OSError: disk full'
     """
-    return f"{type(error).__name__}: " + " ".join(str(error).split())[:300]
+    text = " ".join(str(error).split())
+    text = text if len(text) <= 300 else f"{text[:190]} ... {text[-105:]}"
+    return printable(f"{type(error).__name__}: {text}" if text else type(error).__name__)

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jwgan.check import require
+from jwgan.check import require, require_package
 from jwgan.types import Array, Key, ModelState, Network, Params, require_networks
 
 # For a Linen module that is called as `module(x, train=True)` in training and with `train=False`
@@ -102,6 +102,7 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
     >>> network.evaluate(params, model_state, jnp.zeros((5, 2))).shape
     (5, 3)
     """
+    require_package("flax", "flax")
     from flax import nnx
 
     def graph(mode: str) -> Any:

@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jwgan.check import printable
-from jwgan.numerics import is_key
+from jwgan import check, numerics
 
 _SCALARS = (bool, int, float, complex)
 
@@ -20,7 +19,7 @@ class CheckpointError(ValueError):
     """One line: what is wrong, where, and what to do."""
 
     def __init__(self, message: str):
-        super().__init__(printable(message))
+        super().__init__(check.printable(message))
 
 
 class Leaf(NamedTuple):
@@ -48,8 +47,13 @@ def host(state: Any) -> list[Leaf]:
     """The leaves on the host, copied: the state may be donated while they are being written."""
     leaves = _flat(state)
     kinds = [_kind(path, leaf) for path, leaf in leaves.items()]
-    impls = [str(jax.random.key_impl(leaf)) if is_key(leaf) else None for leaf in leaves.values()]
-    data = [jax.random.key_data(leaf) if is_key(leaf) else leaf for leaf in leaves.values()]
+    impls = [
+        str(jax.random.key_impl(leaf)) if numerics.is_key(leaf) else None
+        for leaf in leaves.values()
+    ]
+    data = [
+        jax.random.key_data(leaf) if numerics.is_key(leaf) else leaf for leaf in leaves.values()
+    ]
     arrays = [np.array(array, order="C") for array in jax.device_get(data)]
     return [Leaf(*fields) for fields in zip(leaves, kinds, impls, arrays, strict=True)]
 
@@ -63,7 +67,9 @@ def _kind(path: str, leaf: Any) -> str:
     """A leaf's type in words, concrete or abstract; raises if it is nothing that can be kept."""
     if type(leaf) in _SCALARS and not (type(leaf) is int and not -(2**63) <= leaf < 2**64):
         return type(leaf).__name__
-    if is_key(leaf) or (hasattr(leaf, "dtype") and jnp.isdtype(leaf.dtype, ("bool", "numeric"))):
+    if numerics.is_key(leaf) or (
+        hasattr(leaf, "dtype") and jnp.isdtype(leaf.dtype, ("bool", "numeric"))
+    ):
         return f"{leaf.dtype}{list(leaf.shape)}"
     raise CheckpointError(
         f"leaf {path} is {leaf!r}: a state holds arrays, keys and numbers of 64 bits; "

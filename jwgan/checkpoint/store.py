@@ -29,11 +29,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jwgan.check import printable
+from jwgan import check
 from jwgan.checkpoint import leaves
 from jwgan.checkpoint.leaves import CheckpointError, Leaf
 
 FORMAT = 1
+_ORBAX = "orbax.checkpoint"
 _Path = str | os.PathLike[str]
 _SEAL = re.compile(r"([0-9]{8,})\.json")
 _DATA = re.compile(r"[0-9]{8,}-[0-9]+")
@@ -62,6 +63,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory: _Path, keep: int = 3, score: Callable | None = None):
+        check.require_package(_ORBAX, "run")  # now, and not after the first save has failed
         if keep < 1:
             raise CheckpointError(f"keep is {keep}: keep at least 1 checkpoint")
         self.directory = Path(directory)
@@ -123,7 +125,7 @@ class Checkpoints:
             with contextlib.suppress(OSError):
                 _draft(_seal_path(self.directory, step)).unlink()
             raise CheckpointError(
-                f"checkpoint {step} was not written to {self.directory} ({_line(error)}): "
+                f"checkpoint {step} was not written to {self.directory} ({check.one_line(error)}): "
                 "free space or mend the directory; the last checkpoint is untouched"
             ) from error
         with contextlib.suppress(OSError):  # what cannot be removed is tried again next time
@@ -157,13 +159,14 @@ def restore(directory: _Path, target: Any, step: int | None = None) -> Restored:
     Raises:
       CheckpointError: no whole checkpoint; a leaf (named) is missing, too many or of another kind.
     """
+    check.require_package(_ORBAX, "run")  # here, where it is not taken for a damaged checkpoint
     directory = Path(directory)
     skipped: list[str] = []
     for candidate in reversed(steps(directory)) if step is None else [step]:
         try:
             seal, arrays = _read(directory, candidate)
         except Exception as error:  # whatever keeps it from being read
-            skipped.append(f"step {candidate}: {_line(error)}")
+            skipped.append(f"step {candidate}: {check.one_line(error)}")
             continue
         state = leaves.fill(target, seal, arrays, directory)
         return Restored(candidate, state, seal["extra"], seal["state_sha256"], tuple(skipped))
@@ -173,19 +176,29 @@ def restore(directory: _Path, target: Any, step: int | None = None) -> Restored:
 
 def _store(data: Path, parts: list[Leaf]) -> None:
     """Writes the arrays with orbax, which refuses empty ones: the seal's shape stands for those."""
-    import orbax.checkpoint as ocp
-
+    ocp = _orbax()
     data.parent.mkdir(parents=True, exist_ok=True)
     arrays = {leaf.path: leaf.array for leaf in parts if leaf.array.size}
     if arrays:
-        with _orbax() as checkpointer, _silenced():
+        with _checkpointer() as checkpointer, _silenced():
             checkpointer.save(data.absolute(), args=ocp.args.PyTreeSave(arrays))
 
 
 def _orbax() -> Any:
-    """An orbax checkpointer that waits for no other process: only the first one writes."""
+    """The module orbax.checkpoint.
+
+    Raises:
+      MissingPackageError: it is not installed.
+    """
+    check.require_package(_ORBAX, "run")
     import orbax.checkpoint as ocp
 
+    return ocp
+
+
+def _checkpointer() -> Any:
+    """An orbax checkpointer that waits for no other process: only the first one writes."""
+    ocp = _orbax()
     alone = ocp.options.MultiprocessingOptions(
         primary_host=jax.process_index(),
         active_processes={jax.process_index()},
@@ -263,7 +276,9 @@ def _best(seals: dict[int, dict[str, Any]], score: Callable) -> set[int]:
     try:
         scores = {step: score(seal["extra"]) for step, seal in seals.items()}
     except Exception as error:
-        raise CheckpointError(f"score failed ({_line(error)}): give one for every extra") from error
+        raise CheckpointError(
+            f"score failed ({check.one_line(error)}): give one for every extra"
+        ) from error
     scores = {step: value for step, value in scores.items() if value == value}
     return {max(scores, key=lambda step: scores[step])} if scores else set()
 
@@ -315,14 +330,13 @@ def _verify(condition: Any, name: str) -> None:
 
 
 def _load(data: Path, records: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-    import orbax.checkpoint as ocp
-
+    ocp = _orbax()
     empty = [r for r in records if 0 in r["shape"]]
     arrays = {r["path"]: np.zeros(r["shape"], jnp.dtype(r["dtype"])) for r in empty}
     as_numpy = ocp.RestoreArgs(restore_type=np.ndarray)
     wanted = {r["path"]: as_numpy for r in records if r["path"] not in arrays}
     if wanted:
-        with _orbax() as checkpointer:
+        with _checkpointer() as checkpointer:
             args = ocp.args.PyTreeRestore(restore_args=wanted)
             arrays |= checkpointer.restore(data.absolute(), args=args)
     return arrays
@@ -336,11 +350,6 @@ def _checked_extra(extra: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return json.loads(json.dumps(dict(extra), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"extra is no JSON ({_line(error)}): give a JSON object") from error
-
-
-def _line(error: Exception) -> str:
-    """An exception in one short line; of a long one the end, where its cause stands, too."""
-    text = " ".join(str(error).split())
-    text = text if len(text) <= 200 else f"{text[:90]} ... {text[-100:]}"
-    return printable(f"{type(error).__name__}: {text}")
+        raise CheckpointError(
+            f"extra is no JSON ({check.one_line(error)}): give a JSON object"
+        ) from error

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from jwgan.data import datasets, streams
+from jwgan import check
+from jwgan.data import datasets, readers, streams
 
 VERSION = {"mnist": "3.0.1", "fashion_mnist": "3.0.1"}  # as TFDS has them; others are 1.0.0
 
 
 def examples(images: Any, labels: Any) -> Iterator[tuple[int, dict[str, Any]]]:
     """(number, example) of images [N, H, W, C] in [-1, 1], one at a time."""
+    check.require_package("PIL", "data")
     from PIL import Image
 
     for i in range(len(images)):
@@ -28,8 +30,7 @@ def prepare(
     name: str, splits: dict[str, tuple[Any, Any]], classes: tuple[str, ...], out: Any
 ) -> Any:
     """Writes {split: (images, labels or None)} below `out`; returns the folder."""
-    import tensorflow_datasets as tfds
-
+    tfds = readers.tensorflow_datasets()
     shape = splits["train"][0][0].shape
 
     class Converted(  # type: ignore[call-arg]  # mypy does not see TFDS's base class

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jwgan import check
 from jwgan.data.readers import (
     DataError,
     Part,
@@ -85,7 +86,11 @@ def digits() -> Dataset:
 
     The held-out part is every fifth image of each class (Alpaydin and Kaynak, Optical Recognition
     of Handwritten Digits, UCI, 1998).
+
+    Raises:
+      MissingPackageError: scikit-learn is not installed.
     """
+    check.require_package("sklearn", "data")
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from jwgan.check import printable
+from jwgan import check
 
 Part = tuple[np.ndarray, np.ndarray | None]  # images, labels
 
@@ -36,7 +36,7 @@ class DataError(ValueError):
     """A missing or damaged data file; one line naming the file and the remedy."""
 
     def __init__(self, message: str):
-        super().__init__(printable(message))
+        super().__init__(check.printable(message))
 
 
 def require_memory(num_bytes: int, what: str, remedy: str) -> None:
@@ -48,11 +48,6 @@ def require_memory(num_bytes: int, what: str, remedy: str) -> None:
     if num_bytes > there:
         sizes = f"{num_bytes / 2**30:.1f} GiB, this machine has {there / 2**30:.1f} GiB"
         raise DataError(f"{what} take {sizes}; {remedy}")
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return (text or type(error).__name__)[:200]
 
 
 # IDX files
@@ -82,7 +77,7 @@ def read_idx(path: str | os.PathLike, item_shape: tuple[int, ...]) -> np.ndarray
             _refuse_bomb(path, expected, 2**26 + _EXPANSION * stored if gzipped else MOST_BYTES)
             body = _read_up_to(stream, expected + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: {_one_line(error)}; {_AGAIN}") from error
+        raise DataError(f"{path}: {check.one_line(error)}; {_AGAIN}") from error
     if len(body) != expected:
         what = "truncated" if len(body) < expected else "too long"
         got = str(len(body)) if len(body) < expected else "more"
@@ -167,7 +162,7 @@ def _is_below(path: Path, root: Path) -> bool:
 
 
 def _unreadable_folder(error: OSError) -> None:
-    raise DataError(f"{error.filename}: {_one_line(error)}; make it readable") from error
+    raise DataError(f"{error.filename}: {check.one_line(error)}; make it readable") from error
 
 
 def read_image(path: str | os.PathLike, image_size: int, channels: int) -> np.ndarray:
@@ -179,16 +174,18 @@ def read_image(path: str | os.PathLike, image_size: int, channels: int) -> np.nd
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: unreadable image: no regular file; replace or remove it")
+    check.require_package("PIL", "data")  # here, where it is not taken for a damaged image
     try:
         with open(path, "rb") as file:
             return square(file, image_size, channels)
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
-        what = _one_line(error)
+        what = check.one_line(error)
         raise DataError(f"{path}: unreadable image: {what}; replace or remove it") from error
 
 
 def square(file: IO[bytes], image_size: int, channels: int) -> np.ndarray:
     """What `read_image` makes of an open file; raises what Pillow raises."""
+    check.require_package("PIL", "data")
     from PIL import Image, ImageOps
 
     with _open_image(file) as image:
@@ -202,6 +199,7 @@ def square(file: IO[bytes], image_size: int, channels: int) -> np.ndarray:
 
 def _open_image(file: IO[bytes]) -> Any:
     """A Pillow image, its pixels read; none of the formats that run other programs."""
+    check.require_package("PIL", "data")
     from PIL import Image, UnidentifiedImageError
 
     with warnings.catch_warnings():
@@ -219,14 +217,27 @@ def _open_image(file: IO[bytes]) -> Any:
 # TensorFlow Datasets folders (array_record), without TensorFlow
 
 
+def tensorflow_datasets() -> Any:
+    """The module tensorflow_datasets, once all that it needs to read images is there.
+
+    Raises:
+      MissingPackageError: one of the packages is not installed.
+    """
+    # It declares neither importlib_resources nor Pillow, which it needs without TensorFlow.
+    for package in ("tensorflow_datasets", "array_record", "importlib_resources", "PIL"):
+        check.require_package(package, "data")
+    import tensorflow_datasets as tfds
+
+    return tfds
+
+
 def read_tfds(prepared: Path) -> tuple[Part, Part | None, tuple[str, ...]]:
     """(train, test or None, names of the labels) of a folder that TFDS prepared.
 
     Raises:
       DataError: not array_record, damaged, or pictures of unequal shapes.
     """
-    import tensorflow_datasets as tfds
-
+    tfds = tensorflow_datasets()
     try:
         _check_tfds_folder(prepared)
         # What tfds.data_source does, whatever version was prepared.
@@ -239,7 +250,9 @@ def read_tfds(prepared: Path) -> tuple[Part, Part | None, tuple[str, ...]]:
         test = _tfds_split(builder, prepared, "test", names) if held_out else None
     except Exception as error:  # TFDS raises anything from KeyError up on a damaged folder
         remedy = "prepare it again with file_format='array_record'"
-        raise DataError(f"{prepared}: TFDS cannot read it: {_one_line(error)}; {remedy}") from error
+        raise DataError(
+            f"{prepared}: TFDS cannot read it: {check.one_line(error)}; {remedy}"
+        ) from error
     return train, test, names if train[1] is not None else ()
 
 
@@ -249,17 +262,17 @@ def open_tfds(prepared: Path, split: str) -> Any:
     Raises:
       DataError: not array_record, damaged, or without that split.
     """
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets import decode
-
+    tfds = tensorflow_datasets()
     try:
         _check_tfds_folder(prepared)
         builder = tfds.builder_from_directory(str(prepared))
-        source = builder.as_data_source(split, decoders={"image": decode.SkipDecoding()})
+        source = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
         _check_records(builder.info.splits[split], prepared)
     except Exception as error:  # TFDS raises anything from KeyError up on a damaged folder
         remedy = "prepare it again with file_format='array_record'"
-        raise DataError(f"{prepared}: TFDS cannot read it: {_one_line(error)}; {remedy}") from error
+        raise DataError(
+            f"{prepared}: TFDS cannot read it: {check.one_line(error)}; {remedy}"
+        ) from error
     return source
 
 
@@ -286,9 +299,9 @@ def _refuse_foreign_class(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tfds_split(builder: Any, prepared: Path, split: str, names: tuple[str, ...]) -> Part:
-    from tensorflow_datasets import decode
-
-    skip = {"image": decode.SkipDecoding()}  # decoding here is three times faster
+    skip = {
+        "image": tensorflow_datasets().decode.SkipDecoding()
+    }  # decoding here is three times faster
     source = builder.as_data_source(split, decoders=skip)
     _check_records(builder.info.splits[split], prepared)
     examples = source.__getitems__(list(range(len(source))))
@@ -305,7 +318,8 @@ def _tfds_split(builder: Any, prepared: Path, split: str, names: tuple[str, ...]
 
 def _check_records(split: Any, prepared: Path) -> None:
     """Every record there is, no more, and in this folder: dataset_info.json may say anything."""
-    from array_record.python import array_record_module  # tensorflow-datasets brings it
+    check.require_package("array_record", "data")  # tensorflow-datasets brings it
+    from array_record.python import array_record_module
 
     for path, length in zip(map(Path, split.filepaths), split.shard_lengths, strict=True):
         if path.parent != prepared:

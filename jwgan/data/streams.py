@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jwgan.check import require
+from jwgan import check
 from jwgan.data import datasets, readers
 from jwgan.sharding import over_data
 from jwgan.sources import Source
@@ -98,7 +98,7 @@ class TFDSRows:
         try:
             pixels = readers.square(encoded, self.image_size, self.channels)
         except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ...
-            what = " ".join(str(error).split())
+            what = check.one_line(error)
             raise datasets.DataError(
                 f"{self.folder}: image {index} is unreadable: {what}; prepare the data set again"
             ) from error
@@ -122,15 +122,17 @@ def from_rows(
     Raises:
       ValueError: there are no rows, n_critic or batch_size is below 1, or the processes do not
         divide the batch.
+      MissingPackageError: grain is not installed.
     """
+    check.require_package("grain", "data")
     import grain
 
-    require(n_critic >= 1, "n_critic", n_critic, "give at least one critic update a step")
-    require(batch_size >= 1, "batch_size", batch_size, "give at least one sample")
-    require(len(rows) >= 1, "number of rows", len(rows), "give at least one sample")
+    check.require(n_critic >= 1, "n_critic", n_critic, "give at least one critic update a step")
+    check.require(batch_size >= 1, "batch_size", batch_size, "give at least one sample")
+    check.require(len(rows) >= 1, "number of rows", len(rows), "give at least one sample")
     part, parts = (0, 1) if mesh is None else (jax.process_index(), jax.process_count())
     remedy = f"give a multiple of the {parts} processes"
-    require(batch_size % parts == 0, "batch_size", batch_size, remedy)
+    check.require(batch_size % parts == 0, "batch_size", batch_size, remedy)
     draws = grain.MapDataset.source(rows).seed(seed).shuffle().repeat(None)
     mine = grain.MapDataset.source(_Part(draws, batch_size, part, parts))
     options = grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=_READ_AHEAD)
