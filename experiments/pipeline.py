@@ -10,7 +10,6 @@ to do, 1 - (streamed rate / rate on held data), which noise can make negative.
 """
 
 import dataclasses
-import json
 import time
 from typing import Any
 
@@ -19,7 +18,7 @@ import numpy as np
 
 from experiments import wgan_gp
 from jwgan import loop, sources
-from jwgan.run import options, tasks, xla
+from jwgan.run import command, options, tasks
 from jwgan.run.options import option
 
 
@@ -29,7 +28,10 @@ class Config(wgan_gp.Config):
 
 
 def seconds(source: Any, config: Config, algorithm: Any = None) -> float:
-    """Of the timed steps' data, and of training on it if there is an algorithm."""
+    """Reads the timed steps' data, and trains on them if there is an algorithm: wall seconds.
+
+    The first half of the steps is not timed: they compile, and fill the pipeline's buffers.
+    """
     length = config.chunk_steps
     state = None
     if algorithm is not None:
@@ -48,7 +50,11 @@ def seconds(source: Any, config: Config, algorithm: Any = None) -> float:
 
 
 def measure(config: Config) -> dict[str, Any]:
-    """The figures."""
+    """Times the pipeline alone, the step on held data, and both together.
+
+    Raises:
+      ValueError: an option fits nothing, or the data cannot be read.
+    """
     options.check(config)
     if config.steps % config.chunk_steps:
         raise ValueError(f"steps is {config.steps}: give a multiple of {config.chunk_steps}")
@@ -70,15 +76,8 @@ def measure(config: Config) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    config = options.parse(Config, None, __doc__)
-    xla.use_compilation_cache()
-    xla.use_eigen()
-    try:
-        result = measure(config)
-    except (ValueError, OSError) as error:
-        options.fail(error)
-    print(json.dumps(result) if config.json else json.dumps(result, indent=1))
+def main(argv: list[str] | None = None) -> None:
+    command.run(Config, measure, __doc__, argv=argv)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jwgan
-from jwgan import networks, priors, run
+from jwgan import many, networks, priors, run
 from jwgan.models import autoencoder, mlp
 from jwgan.run import option
 
@@ -73,7 +73,7 @@ NUMBERS = ("learning_rate", "b1", "b2", "weight", "c", "gamma", "margin")  # whe
 
 
 def numbers_of(config: Any, member: Callable) -> dict[str, Any]:
-    """The member's numbers that the options give.
+    """Reads the member's numbers that the options give.
 
     Raises:
       ValueError: the member has none of that name.
@@ -90,7 +90,7 @@ def load(config: Config) -> Any:
 
 
 def build(config: Any, shape: tuple[int, ...], **kwargs: Any) -> Any:
-    """The member that the options name; `kwargs` come before its settings here."""
+    """Builds the member that the options name; `kwargs` come before its settings here."""
     run.one_of("member", config.member, MEMBERS)
     critic = run.player(mlp.MLPCritic((config.width,) * 3), config)
     if config.member in ("ebgan", "began"):  # an auto-encoder's error is the energy
@@ -103,6 +103,22 @@ def build(config: Any, shape: tuple[int, ...], **kwargs: Any) -> Any:
         run.player(mlp.MLPGenerator(shape, (config.width,) * 3), config),
         prior=priors.normal(config.latent),
         **MEMBERS[config.member] | numbers_of(config, member) | kwargs,
+    )
+
+
+def trials(config: Any, task: Any, **kwargs: Any) -> many.Trials:
+    """Sets up the seeds of a member as one program, each on its own data.
+
+    Args:
+      config: the options, --seed and --seeds among them.
+      task: a world, from `load`.
+      **kwargs: as `build` takes them.
+    """
+    return many.trials(
+        lambda: build(config, task.shape, **kwargs),
+        lambda n_critic: task.source(n_critic, config.batch_size),
+        seeds=range(config.seed, config.seed + config.seeds),
+        n_critic=config.n_critic,
     )
 
 

@@ -27,10 +27,11 @@ import numpy as np
 import jwgan
 from experiments import results, wgan_gp
 from experiments.growth import page as growth_page
-from jwgan import loop, many, priors, sources
+from experiments.speed import timing
+from jwgan import many, priors, sources
 from jwgan.models import dcgan, mlp
 from jwgan.problems import gaussians
-from jwgan.run import options, tasks, xla
+from jwgan.run import command, tasks
 from jwgan.run.options import option
 
 OFF = 0.15  # relative distance from the line
@@ -99,7 +100,7 @@ AXES = (
 
 
 def build(axis: str, value: int) -> tuple[Any, Any, Any]:
-    """(algorithm, source, keys) of a run with one number changed."""
+    """Builds a run with one number changed: (algorithm, source, keys)."""
     if axis == "side":
         own = {**CONV, axis: value}
         shape = (own["side"], own["side"], 1)
@@ -118,14 +119,14 @@ def build(axis: str, value: int) -> tuple[Any, Any, Any]:
     seeds = own.get("seeds", 1)
     if seeds == 1:
         return algorithm, draw(own["n_critic"]), jax.random.key(0)
-    source = many.drawn(draw, [own["n_critic"]] * seeds)
-    return many.over(lambda: algorithm), source, many.keys(range(seeds))
+    runs = many.trials(lambda: algorithm, draw, seeds=range(seeds), n_critic=own["n_critic"])
+    return runs.algorithm, runs.source, runs.keys
 
 
 def side_by_side() -> list[dict[str, Any]]:
-    """Runs in one program beside the same number of runs alone: the digits' main job, and DCGAN."""
+    """Measures K trials in one program beside K times one of them alone."""
     rows = []
-    for name, config, members, ways in (
+    for name, config, count, ways in (
         ("wgan_gp on digits", wgan_gp.Config(), 16, {"vmap": jax.vmap}),
         (
             "wgan_gp, DCGAN on digits of 16x16",
@@ -138,41 +139,31 @@ def side_by_side() -> list[dict[str, Any]]:
         make = lambda config=config, task=task: wgan_gp.build(config, task.shape)
         draw = lambda n, config=config, task=task: task.source(n, config.batch_size)
         alone = measure(make(), draw(config.n_critic), jax.random.key(0))
-        source, keys = many.drawn(draw, [config.n_critic] * members), many.keys(range(members))
         for way, mapped in ways.items():
-            together = measure(many.over(make, mapped=mapped), source, keys)
-            ratio = members * alone["cpu_ms"] / together["cpu_ms"]
-            row = {"case": name, "members": members, "way": way, "alone": alone}
+            runs = many.trials(
+                make, draw, seeds=range(count), n_critic=config.n_critic, mapped=mapped
+            )
+            together = measure(runs.algorithm, runs.source, runs.keys)
+            ratio = count * alone["cpu_ms"] / together["cpu_ms"]
+            row = {"case": name, "members": count, "way": way, "alone": alone}
             rows.append({**row, "together": together, "times_faster": round(ratio, 2)})
     return rows
 
 
-def measure(algorithm: Any, source: Any, key: Any) -> dict[str, Any]:
-    """Time and memory of a step."""
-    program: Any = loop.chunk_program(algorithm, source)
-    state = jax.jit(lambda key: algorithm.init(key, source.batch))(key)
+def measure(algorithm: Any, source: Any, keys: Any) -> dict[str, Any]:
+    """Times a step, and reads the memory that the compiler planned for a chunk of them.
 
-    operand = source.fetch(0, STEPS)
-    run = program.lower(state, operand, STEPS).compile()
-
-    def timed(chunks: int) -> tuple[float, float]:
-        """CPU and wall seconds of a step."""
-        nonlocal state
-        cpu, wall = time.process_time(), time.perf_counter()
-        for _ in range(chunks):
-            state, info = run(state, operand)
-        jax.block_until_ready((state, info))
-        steps = chunks * STEPS
-        return (time.process_time() - cpu) / steps, (time.perf_counter() - wall) / steps
-
-    timed(1)
-    chunks = max(1, int(SECONDS / STEPS / timed(1)[1]))
-    times = [timed(chunks) for _ in range(REPEATS)]
-    plan = run.memory_analysis()
+    A step is one of all trials, if there are several.
+    """
+    program = timing.Program(algorithm, source, STEPS, keys)
+    repeats = timing.repeats_in(program, SECONDS)
+    timings = [timing.clock(program, repeats, STEPS) for _ in range(REPEATS)]
+    plan = program.run_chunk.memory_analysis()
     planned = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
     return {
-        "cpu_ms": round(1000 * min(cpu for cpu, _ in times), 4),
-        "wall_ms": round(1000 * min(wall for _, wall in times), 4),
+        "cpu_ms": round(1000 * min(one.cpu_seconds_per_iteration for one in timings), 4),
+        "wall_ms": round(1000 / max(one.iterations_per_second for one in timings), 4),
+        # The state's buffers are donated: they are arguments and results, but there once.
         "memory_mb": round((planned - plan.alias_size_in_bytes) / 1e6, 4),
     }
 
@@ -211,18 +202,22 @@ def grown() -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    config = options.parse(Config, None, __doc__)
-    xla.use_compilation_cache()
-    xla.use_eigen()
-    try:
-        result = results.load("growth")["figures"] if config.recorded else grown()
-        out = pathlib.Path(config.out)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(growth_page.render(result, AXES), encoding="utf-8")
-    except OSError as error:
-        options.fail(error)
-    print(json.dumps(result) if config.json else f"page: {out}, {result['seconds']} s")
+def run(config: Config) -> dict[str, Any]:
+    """Measures, or loads the recorded measurement, and writes the page."""
+    result = results.load("growth")["figures"] if config.recorded else grown()
+    out = pathlib.Path(config.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(growth_page.render(result, AXES), encoding="utf-8")
+    return result
+
+
+def text(config: Config, result: dict[str, Any]) -> str:
+    """What is printed."""
+    return json.dumps(result) if config.json else f"page: {config.out}, {result['seconds']} s"
+
+
+def main(argv: list[str] | None = None) -> None:
+    command.run(Config, run, __doc__, argv=argv, text=text)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ from experiments.export import papers, programs
 from experiments.plan import chips, topology
 from experiments.speed import timing
 from jwgan import networks, parallel, sources
-from jwgan.run import options
+from jwgan.run import command, options
 from jwgan.run.options import option
 
 MEMBERS = ("wgan_gp", "began")
@@ -231,8 +231,9 @@ def measure_one(algorithm: Any, batch: Any) -> dict[str, Any]:
 
 
 def measure() -> dict[str, Any]:
-    """Every member and precision of the plan, timed on one device."""
-    jax.config.update("jax_enable_compilation_cache", False)  # seconds of compiling are told
+    """Times every member and precision of the plan on one device."""
+    # The seconds of compiling are reported, so they must not come from the cache.
+    jax.config.update("jax_enable_compilation_cache", False)
     rows = []
     for member in MEMBERS:
         for precision, products in MEASURED:
@@ -255,17 +256,22 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join([*text, *(f"missing: {what}" for what in result["missing"])])
 
 
-def main(argv: list[str] | None = None) -> None:
-    config = options.parse(Config, argv, __doc__)
-    try:
-        if config.measure:
-            result = measure()
-        else:
-            result = compile_one(config.compile) if config.compile else plan()
-    except ValueError as error:
-        options.fail(error)
+def run(config: Config) -> dict[str, Any]:
+    """Measures, compiles one program, or plans, as the options say."""
+    if config.measure:
+        return measure()
+    return compile_one(config.compile) if config.compile else plan()
+
+
+def text(config: Config, result: dict[str, Any]) -> str:
+    """What is printed."""
     as_json = config.json or config.compile or config.measure
-    print(json.dumps(result) if as_json else table(result))
+    return json.dumps(result) if as_json else table(result)
+
+
+def main(argv: list[str] | None = None) -> None:
+    # No setup: the programs that are counted are those that the user's own flags make.
+    command.run(Config, run, __doc__, argv=argv, setup=lambda: None, text=text)
 
 
 if __name__ == "__main__":

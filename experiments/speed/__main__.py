@@ -32,7 +32,8 @@ import jax
 
 from experiments.speed import cases, penalty, tables, timing
 from experiments.speed.cases import CASES, MLPS
-from jwgan.run import options, sweep_build, xla
+from jwgan import many
+from jwgan.run import command, options, sweep_build, xla
 from jwgan.run.options import option
 
 LAYOUTS = ("channels_last", "contiguous")
@@ -58,14 +59,20 @@ class Config:
 
 
 def case_program(config: Config) -> timing.Program:
-    """The program of a case, with its seeds."""
+    """Compiles the program of a case, with all its seeds."""
     parts = cases.players(config.case, config.convolution)
     algorithm, source = cases.member(config.case, parts), parts.source
     keys = jax.random.key(0)
     if config.seeds > 1:
         mesh = sweep_build.make_mesh(config.seeds, config.devices)
-        algorithm, source = cases.over_seeds(algorithm, source, config.seeds, mesh)
-        keys = jax.vmap(jax.random.key)(jax.numpy.arange(config.seeds))
+        runs = many.trials(
+            lambda: cases.member(config.case, parts),
+            lambda n_critic: parts.source,
+            seeds=range(config.seeds),
+            n_critic=source.batch.shape[0],
+            mapped=many.divided(mesh) if mesh else jax.vmap,
+        )
+        algorithm, source, keys = runs.algorithm, runs.source, runs.keys
     length = config.chunk_steps or cases.CHUNK_STEPS.get(config.case, 2)
     return timing.Program(algorithm, source, length, keys)
 
@@ -195,24 +202,32 @@ def check(config: Config) -> None:
         raise ValueError(f"convolution is 'lax': the case is {config.case}, give dcgan32")
 
 
-def main(argv: list[str] | None = None) -> None:
-    config = options.parse(Config, argv, __doc__, positional="case")
-    jax.config.update("jax_enable_compilation_cache", False)  # seconds of compiling are told
-    result: dict[str, Any]
-    try:
-        check(config)
-        if config.penalty_cost:
-            result = penalty_cost(config)
-        elif config.all:
-            result = {"cases": run_all(config)}
-        else:
-            result = measure(config)
-    except ValueError as error:
-        options.fail(error)
+def run(config: Config) -> dict[str, Any]:
+    """Times what the options ask for.
+
+    Raises:
+      ValueError: options that fit nothing, or a peer that gives no timing.
+    """
+    check(config)
+    if config.penalty_cost:
+        return penalty_cost(config)
+    return {"cases": run_all(config)} if config.all else measure(config)
+
+
+def setup() -> None:
+    """Compiles everything anew: the seconds of compiling are part of the result."""
+    jax.config.update("jax_enable_compilation_cache", False)
+
+
+def text(config: Config, result: dict[str, Any]) -> str:
+    """What is printed."""
     if config.all and not config.json:
-        print(tables.comparison(result["cases"]))
-    else:
-        print(json.dumps(result) if config.json else json.dumps(result, indent=1))
+        return tables.comparison(result["cases"])
+    return command.as_json(config, result)
+
+
+def main(argv: list[str] | None = None) -> None:
+    command.run(Config, run, __doc__, argv=argv, positional="case", setup=setup, text=text)
 
 
 if __name__ == "__main__":

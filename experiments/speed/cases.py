@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 import jwgan
-from jwgan import many, priors, sources
+from jwgan import priors, sources
 from jwgan.models import autoencoder, dcgan, mlp, resnet
 from jwgan.problems import gaussians
 
@@ -76,13 +76,6 @@ def member(name: str, parts: Players) -> Any:
     if name == "began32":
         return jwgan.began(*networks, prior=parts.prior, b2=0.9)
     return jwgan.wgan_gp(*networks, prior=parts.prior, b1=0.5, weight=parts.weight)
-
-
-def over_seeds(algorithm: Any, source: Any, seeds: int, mesh: Any = None) -> tuple[Any, Any]:
-    """(algorithm, source) of K runs side by side in one program, each with data of its own."""
-    mapped = many.divided(mesh) if mesh else jax.vmap
-    over = many.over(lambda: algorithm, mapped=mapped)
-    return over, many.drawn(lambda n_critic: source, [N_CRITIC] * seeds, mapped)
 
 
 def _mlp(width: int, batch: int) -> tuple[Any, Any, int, float, Any]:

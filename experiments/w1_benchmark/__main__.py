@@ -17,12 +17,11 @@ pairs of another seed. `cones` is of the truth's own form, and no comparison.
 """
 
 import dataclasses
-import json
 from typing import Any
 
 from experiments.w1_benchmark import grading, methods
 from experiments.w1_benchmark import tables as w1_tables
-from jwgan.run import options
+from jwgan.run import command, options
 from jwgan.run.options import option
 
 
@@ -56,11 +55,16 @@ def check(config: Config) -> None:
 
 
 def run(config: Config) -> dict[str, Any]:
-    """The result that is printed.
+    """Trains and grades the method with every seed; draws or does nothing for the recorded ones.
 
     Raises:
-      ValueError: for a pair that cannot be made.
+      ValueError: options that no run can have, or a pair that cannot be made.
     """
+    if config.table or config.figure:
+        if config.figure:
+            w1_tables.draw(config.figure)
+        return {}
+    check(config)
     pair = grading.load(config.dim, config.funnels, config.pair_seed)
     prepare = methods.METHODS[config.method]
     chosen_methods = prepare(config.dim, pair.sample_real, config.iterations)
@@ -81,20 +85,16 @@ def run(config: Config) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    config = options.parse(Config, None, __doc__)
+def text(config: Config, result: dict[str, Any]) -> str:
+    """What is printed."""
     if config.table or config.figure:
-        if config.table:
-            print(w1_tables.everything())
-        if config.figure:
-            w1_tables.draw(config.figure)
-        return
-    try:
-        check(config)
-        result = run(config)
-    except ValueError as error:
-        options.fail(error)
-    print(json.dumps(result) if config.json else json.dumps(result, indent=1))
+        return w1_tables.everything() if config.table else ""
+    return command.as_json(config, result)
+
+
+def main(argv: list[str] | None = None) -> None:
+    # No setup: the recorded runs had neither its flags nor a cache, and their seconds count.
+    command.run(Config, run, __doc__, argv=argv, setup=lambda: None, text=text)
 
 
 if __name__ == "__main__":
