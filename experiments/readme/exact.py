@@ -70,9 +70,10 @@ def gaussian_derivatives() -> str:
         exact = {name: values[i] for name, values in run["exact"].items()}
         slope = exact["w1_slope"] if mu else math.nan
         wgan_gp, lipschitz, saturating, other = _medians(run, i, *SLOPES, *GRADIENTS)
-        losses = (study.shown(exact["saturating"]), saturating)
-        losses += (study.shown(exact["non_saturating"]), other)
-        rows.append([f"{mu:g}", study.shown(slope), wgan_gp, lipschitz, *losses])
+        exact_losses = (study.shown(exact[name]) for name in ("saturating", "non_saturating"))
+        losses = zip(exact_losses, (saturating, other), strict=True)
+        row = [f"{mu:g}", study.shown(slope), wgan_gp, lipschitz]
+        rows.append([*row, *(cell for pair in losses for cell in pair)])
     head = ["mu", "slope of W1, exact", "by the WGAN-GP critic", "by the 1-Lipschitz critic"]
     head += ["saturating loss, exact", "by the discriminator, saturating"]
     return markdown.table([*head, "-log D loss, exact", "by the discriminator, -log D"], rows)
