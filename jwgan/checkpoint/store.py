@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jwgan import check
+from jwgan import check, files
 from jwgan.checkpoint import leaves
 from jwgan.checkpoint.leaves import CheckpointError, Leaf
 
@@ -123,7 +123,7 @@ class Checkpoints:
             for part in self.directory.glob(f"{data.name}*"):
                 shutil.rmtree(part, ignore_errors=True)
             with contextlib.suppress(OSError):
-                _draft(_seal_path(self.directory, step)).unlink()
+                files.draft(_seal_path(self.directory, step)).unlink()
             raise CheckpointError(
                 f"checkpoint {step} was not written to {self.directory} ({check.one_line(error)}): "
                 "free space or mend the directory; the last checkpoint is untouched"
@@ -220,14 +220,14 @@ def _silenced() -> Iterator[None]:
 
 def _make_seal(step: int, parts: list[Leaf], data: Path, extra: dict[str, Any]) -> dict[str, Any]:
     records = [leaves.record(leaf) for leaf in parts]
-    files = [path for path in data.rglob("*") if path.is_file()]
+    written = sorted(path for path in data.rglob("*") if path.is_file())
     seal = {
         "format": FORMAT,
         "step": step,
         "state_sha256": leaves.json_sha256(records),
         "extra": extra,
         "data": data.name,
-        "files": {str(path.relative_to(data)): _file_sha256(path) for path in sorted(files)},
+        "files": {str(path.relative_to(data)): _file_sha256(path) for path in written},
         "leaves": records,
     }
     return seal | {"seal_sha256": leaves.json_sha256(seal)}
@@ -240,17 +240,8 @@ def _file_sha256(path: Path) -> str:
 
 def _publish(path: Path, seal: dict[str, Any]) -> None:
     """Makes the checkpoint exist: all of the seal or nothing of it."""
-    draft = _draft(path)
-    draft.unlink(missing_ok=True)
-    with draft.open("x", encoding="utf-8") as file:  # not through a link of that name
-        file.write(json.dumps(seal, indent=1))  # json.dump nests less deeply than what was checked
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
-
-
-def _draft(seal_path: Path) -> Path:
-    return seal_path.with_suffix(".tmp")
+    # dumps, as in _checked_extra: json.dump refuses nesting that dumps still writes
+    files.replace(path, json.dumps(seal, indent=1).encode())
 
 
 def _retire(directory: Path, keep: int, score: Callable | None) -> None:

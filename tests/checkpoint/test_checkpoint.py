@@ -387,7 +387,7 @@ def test_links_out_of_the_directory_are_not_followed(spoiled, what):
     found = restore(spoiled, make_state())
     assert found.step == 10
     assert "is outside the directory" in found.skipped[0]
-    (spoiled / "00000030.tmp").symlink_to(spoiled.parent / "elsewhere.json")
+    (spoiled / "00000030.json.tmp").symlink_to(spoiled.parent / "elsewhere.json")
     with Checkpoints(spoiled) as writer:
         writer.save(30, make_state(3))
     assert not (spoiled.parent / "elsewhere.json").exists(), "nor is a draft that is one"
@@ -596,7 +596,7 @@ def test_a_disk_that_is_full_while_saving(spoiled, num_bytes, caplog):
         with pytest.raises(CheckpointError, match=r"checkpoint 30 was not .*File too large.*free"):
             writer.wait()
     assert caplog.text == ""
-    assert not (spoiled / "00000030.tmp").exists()
+    assert not (spoiled / "00000030.json.tmp").exists()
     assert restore(spoiled, make_state()).step == 20
     writer.save(30, state)
     writer.close()
