@@ -9,8 +9,8 @@ A claim's criterion (numbers and directions) stands in its file under experiment
 before it was measured. Verdicts: holds, fails, not decided (a 95 % interval crosses the number).
 A quick run is too short to judge a claim; it exits with 1 only if something is violated that
 mathematics leaves no doubt about, and its results (runs/claims/C5-quick.json) are shown only with
---quick. Results: runs/claims/C5.json; those of full runs that are shown in the README are recorded
-in experiments/results/claim-C5.json.
+--quick. Results: runs/claims/C5.json; those of full runs that experiments/claims/README.md shows
+are recorded in experiments/results/claim-C5.json.
 """
 
 import argparse
@@ -32,32 +32,32 @@ LEVEL = "xla_backend_optimization_level"
 
 
 def measure(number: str, seeds: int, quick: bool) -> dict[str, Any]:
-    """Measures a claim; its result as JSON."""
+    """Measures a claim: its result, as JSON has it."""
     module = ledger.module(number)
     wall, cpu = time.perf_counter(), time.process_time()
     found = module.measure(seeds, quick)
-    bars = [{**bar._asdict(), "verdict": bar.verdict} for bar in found.bars]
+    conditions = [{**one._asdict(), "verdict": one.verdict} for one in found.conditions]
     return {
         "number": number,
         **module.CLAIM._asdict(),
-        "verdict": ledger.verdict(found.bars),
-        "bars": bars,
+        "verdict": ledger.verdict(found.conditions),
+        "bars": conditions,
         "remarks": list(found.remarks),
         "seeds": seeds if found.seeds is None else found.seeds,
         "quick": quick,
         "cpu_minutes": round((time.process_time() - cpu) / 60, 2),
         "minutes": round((time.perf_counter() - wall) / 60, 2),
-        "drawn": found.drawn,
+        "drawn": found.plot_data,
     }
 
 
 def result_path(number: str, quick: bool) -> pathlib.Path:
-    """Where a run of a claim is kept."""
+    """The file in which a run of a claim is kept."""
     return FOLDER / f"{number}{'-quick' * quick}.json"
 
 
 def last(number: str, quick: bool) -> dict[str, Any] | None:
-    """A claim's last result: of this folder's full (or quick) runs, else the recorded one."""
+    """Reads a claim's last result: of this folder's full (or quick) runs, else the recorded one."""
     for path in (result_path(number, quick), results.RESULTS / f"claim-{number}.json"):
         if path.is_file():
             found = json.loads(path.read_text(encoding="utf-8"))
@@ -115,12 +115,12 @@ def run(chosen: Any) -> dict[str, dict[str, Any]]:
 
 
 def violated(results: dict[str, dict[str, Any]]) -> list[str]:
-    """What is certain and was not met."""
+    """Lists what is certain and was not met."""
     return [
-        f"{number}: {bar['what']} is {bar['value']}"
+        f"{number}: {condition['what']} is {condition['value']}"
         for number, result in results.items()
-        for bar in result["bars"]
-        if bar["certain"] and bar["verdict"] != ledger.HOLDS
+        for condition in result["bars"]
+        if condition["certain"] and condition["verdict"] != ledger.HOLDS
     ]
 
 

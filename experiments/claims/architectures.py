@@ -1,4 +1,4 @@
-"""Members on the architectures of WGAN-GP's robustness test, in miniature: what C11 trains.
+"""Trains members on the architectures of WGAN-GP's robustness test in miniature, for C11.
 
 The architectures are `jwgan.models.robustness`'s, on scikit-learn's 8 x 8 digits. Such an image is
 halved once where the paper's are halved three times or more, so beside each strided convolution
@@ -72,13 +72,13 @@ RANDOM_DEPTHS, RANDOM_FILTERS = (2, 3, 4), (5, 10, 20)  # the paper's: (4, ..., 
 
 
 def norm_of(member: str) -> Any:
-    """The norm of a member's critic, see `jwgan.models.norms`; None for none."""
+    """Looks up the norm of a member's critic in `jwgan.models.norms`; None for none."""
     name = MEMBERS[member].norm
     return getattr(norms, name) if name else None
 
 
 def pair(architecture: str, member: str) -> Any:
-    """(critic, generator), Linen modules of one of `ARCHITECTURES` for a member."""
+    """Makes (critic, generator), Linen modules of one of `ARCHITECTURES` for a member."""
     name, norm = ARCHITECTURES[architecture], norm_of(member)
     if name == "no_normalisation":
         players = robustness.no_normalisation(SHAPE, WIDTH)
@@ -93,7 +93,7 @@ def pair(architecture: str, member: str) -> Any:
 
 
 def random_pair(seed: int, member: str) -> Any:
-    """(critic, generator) drawn at random, the same for every member but for the critic's norm."""
+    """Draws (critic, generator) at random: the same for every member but for the critic's norm."""
     return robustness.random_architecture(
         seed,
         SHAPE,
@@ -104,13 +104,13 @@ def random_pair(seed: int, member: str) -> Any:
 
 
 def plain_pair(member: str) -> Any:
-    """(critic, generator) that compile in a second, for a quick run: small MLPs."""
+    """Makes (critic, generator) that compile in a second, for a quick run: small MLPs."""
     del member
     return mlp.MLPCritic((16,)), mlp.MLPGenerator(SHAPE, (16,), final_activation=jnp.tanh)
 
 
 def build(member: str, players: Any) -> Any:
-    """The member's algorithm on two Linen modules."""
+    """Builds a member on two Linen modules."""
 
     def network(module: Any) -> Any:
         if isinstance(module, mlp.MLPCritic | mlp.MLPGenerator):
@@ -128,13 +128,13 @@ def build(member: str, players: Any) -> Any:
 
 
 def _compiled(function: Any, *args: Any) -> Any:
-    """A jitted function's program, optimised less: a third of the seconds, and as fast to run."""
+    """Compiles a jitted function with less optimisation: in a third of the time, and as fast."""
     options = {"xla_backend_optimization_level": 1}
     return function.lower(*args).compile(compiler_options=options)
 
 
 def samples(member: str, players: Any, images: Any, seeds: int, steps: int) -> Any:
-    """Trains seeds FIRST_SEED, ... side by side: `SAMPLES` images of each, [K, N, *SHAPE].
+    """Trains seeds FIRST_SEED, ... in one program and draws `SAMPLES` images of each.
 
     Args:
       member: one of `MEMBERS`.
@@ -142,26 +142,33 @@ def samples(member: str, players: Any, images: Any, seeds: int, steps: int) -> A
       images: [N, *SHAPE] to train on.
       seeds: K.
       steps: generator updates.
+
+    Returns:
+      [K, SAMPLES, *SHAPE], as NumPy has it.
     """
-    algorithm, n_critic = build(member, players), MEMBERS[member].n_critic
-    together = many.over(lambda: algorithm)
-    one = lambda n: sources.from_array(images, n_critic=n, batch_size=BATCH)
-    source = many.drawn(one, [n_critic] * seeds)
-    keys = many.keys(range(FIRST_SEED, FIRST_SEED + seeds))
-    state = _compiled(jax.jit(lambda keys: together.init(keys, source.batch)), keys)(keys)
-    operand = source.fetch(0, steps)
-    program = _compiled(loop.chunk_program(together, source), state, operand, steps)
-    state, _ = program(state, operand)
+    algorithm = build(member, players)
+    runs = many.trials(
+        lambda: algorithm,
+        lambda n: sources.from_array(images, n_critic=n, batch_size=BATCH),
+        seeds=range(FIRST_SEED, FIRST_SEED + seeds),
+        n_critic=MEMBERS[member].n_critic,
+    )
+    # Not `runs.init`: a hundred programs are compiled, each of them with less optimisation.
+    init = jax.jit(lambda keys: runs.algorithm.init(keys, runs.source.batch))
+    states = _compiled(init, runs.keys)(runs.keys)
+    operand = runs.source.fetch(0, steps)
+    program = _compiled(loop.chunk_program(runs.algorithm, runs.source), states, operand, steps)
+    states, _ = program(states, operand)
     key = jax.random.key(13)
-    draw = jax.jit(lambda state: together.sample(key, state, SAMPLES))
-    return np.asarray(_compiled(draw, state)(state))
+    draw = jax.jit(lambda states: runs.algorithm.sample(key, states, SAMPLES))
+    return np.asarray(_compiled(draw, states)(states))
 
 
 # ---- how good the images are ---------------------------------------------------------------------
 
 
-def judge(dataset: Any, features: Callable[[Any], Any]) -> Callable[[Any], float]:
-    """`images [N, *D] -> quality`, from 0 for uniform noise to 1 for real images.
+def make_quality(dataset: Any, features: Callable[[Any], Any]) -> Callable[[Any], float]:
+    """Makes `images [N, *D] -> quality`, from 0 for uniform noise to 1 for real images.
 
     (F(noise) - F(images)) / (F(noise) - F(real)), F the Frechet distance to held-out images; real
     are training images. Images worse than noise are below 0, numbers that are not finite -1.
@@ -190,12 +197,12 @@ def judge(dataset: Any, features: Callable[[Any], Any]) -> Callable[[Any], float
 
 
 def classifier_features(dataset: Any) -> Callable[[Any], Any]:
-    """Features of the classifier that also judges the runs of `experiments.digits`."""
-    fitted = evaluate.fit_judge(dataset)
+    """Fits the classifier that training runs on digits are evaluated with: its features."""
+    fitted = evaluate.fit_classifier(dataset)
     compute = jax.jit(fitted.features)
     return lambda x: np.asarray(compute(fitted.params, x))
 
 
 def pixels(x: Any) -> Any:
-    """The images themselves, flat, as features: [N, *D] -> [N, F]; for a quick run."""
+    """Takes the images themselves, flat, as features: [N, *D] -> [N, F]; for a quick run."""
     return x.reshape(len(x), -1)

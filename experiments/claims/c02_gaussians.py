@@ -31,7 +31,7 @@ CLAIM = Claim(
 
 
 def _w1_errors(mu: float) -> tuple[float, float]:
-    """(largest error of three ways to W1, largest error of two derivatives of it) at mu."""
+    """Finds the largest error of three ways to W1, and of two to its derivative, at mu."""
     from scipy import stats
 
     closed = lambda m: transport.gaussian_w1_1d(0.0, 1.0, m, 1.0)
@@ -46,8 +46,8 @@ def _w1_errors(mu: float) -> tuple[float, float]:
     return max(abs(w1 - mu) for w1 in ways), max(abs(slope - 1) for slope in slopes)
 
 
-def exact_bars(means: Any) -> list[Any]:
-    """What mathematics leaves no doubt about; means without 0, ending at 8."""
+def exact_conditions(means: Any) -> list[Any]:
+    """Checks what mathematics leaves no doubt about, at means without 0 that end at 8."""
     truth = {k: np.asarray(v, float) for k, v in gaussians.exact_curves(means).items()}
     w1 = [_w1_errors(mu) for mu in means]
     most = {
@@ -75,42 +75,42 @@ def measure(seeds: int, quick: bool) -> Measured:
     means = np.array(gaussians.MEANS)
     trained = judges.train(gaussians.family(), gaussians.MEANS, seeds, 1000, quick)
     truth = gaussians.exact_curves(means)
-    bars, far = exact_bars([mu for mu in gaussians.MEANS if mu]), means >= 1
+    conditions, far = exact_conditions([mu for mu in gaussians.MEANS if mu]), means >= 1
     for name in ("wgan_gp", "lipschitz"):
         bias = 1 + means / (2 * fitting.WEIGHT) if name == "wgan_gp" else np.ones(len(means))
-        for figure, exact in {"estimate": means * bias, "wasserstein_gradient": bias}.items():
-            error = judges.worst(trained[name][figure][far], exact[far], relative=True)
-            what = f"{fitting.NAMES[name]}: error of its {figure.split('_')[-1]}"
-            bars.append(ledger.at_most(what, error, 0.1))
+        for metric, exact in {"estimate": means * bias, "wasserstein_gradient": bias}.items():
+            error = judges.worst(trained[name][metric][far], exact[far], relative=True)
+            what = f"{fitting.NAMES[name]}: error of its {metric.split('_')[-1]}"
+            conditions.append(ledger.at_most(what, error, 0.1))
     found = trained["discriminator"]
     js = judges.worst(found["estimate"], truth["js"], relative=False)
     slope = judges.worst(found["saturating_gradient"], truth["saturating"], relative=False)
     last = judges.worst(found["saturating_gradient"][-1:], np.zeros(1), relative=False)
-    bars += [
+    conditions += [
         ledger.at_most("discriminator: error of JS", js, 0.03),
         ledger.at_most("discriminator: error of 2 JS'", slope, 0.05),
         ledger.at_most("discriminator: saturating gradient at 8", last, 0.02),
     ]
     line = np.linspace(0.0, means[-1], 33)
     curves = {k: np.asarray(v, float).tolist() for k, v in gaussians.exact_curves(line).items()}
-    drawn = {"means": means.tolist(), "line": line.tolist()}
-    drawn |= {name: curves[name] for name in ("kl", "js", "w1")}
+    data = {"means": means.tolist(), "line": line.tolist()}
+    data |= {name: curves[name] for name in ("kl", "js", "w1")}
     return Measured(
-        bars, drawn | {name: trained[name]["estimate"].tolist() for name in fitting.JUDGES}
+        conditions, data | {name: trained[name]["estimate"].tolist() for name in fitting.ESTIMATORS}
     )
 
 
-def draw(drawn: dict[str, Any]) -> Any:
+def draw(data: dict[str, Any]) -> Any:
     figure = pictures.bands(
-        drawn["means"],
-        {fitting.NAMES[name]: drawn[name] for name in fitting.JUDGES},
+        data["means"],
+        {fitting.NAMES[name]: data[name] for name in fitting.ESTIMATORS},
         x="distance of the means",
         y="divergence",
         lines={"log 2": math.log(2)},
     )
     (ax,) = figure.axes
     for name, style in (("kl", "-"), ("js", "--"), ("w1", ":")):
-        ax.plot(drawn["line"], drawn[name], style, color="black", label=f"{name.upper()}, exact")
+        ax.plot(data["line"], data[name], style, color="black", label=f"{name.upper()}, exact")
     ax.set_ylim(-0.3, 10)
     ax.legend(frameon=False, fontsize=8)
     return figure

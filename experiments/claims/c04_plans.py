@@ -8,6 +8,7 @@ from experiments.claims import ledger
 from experiments.claims.ledger import Claim, Measured
 from experiments.divergences import gaussians
 from jwgan import transport
+from jwgan.report import plots
 
 CLAIM = Claim(
     title="The best plan's cost is the dual's value, and every 1-Lipschitz function is below it",
@@ -30,7 +31,7 @@ PAIRS, PLANS, FUNCTIONS, MOST = 20, 20, 20, 1e-9
 
 
 def other_plan(rng: Any, a: Any, b: Any) -> Any:
-    """A random plan [N, M] with row sums a [N] and column sums b [M].
+    """Makes a random plan [N, M] with row sums a [N] and column sums b [M].
 
     Rows are emptied and columns filled in a random order (north-west corner rule), which is a
     vertex of the plans' polytope, and mixed with a @ b.T, which is inside it.
@@ -46,9 +47,9 @@ def other_plan(rng: Any, a: Any, b: Any) -> Any:
 
 
 def lipschitz_functions(rng: Any, z: Any) -> Any:
-    """Values [3 FUNCTIONS, K] at the points z [K, D] of random 1-Lipschitz functions.
+    """Evaluates random 1-Lipschitz functions at the points z [K, D]: [3 FUNCTIONS, K].
 
-    Lower and upper envelopes of cones (McShane's extensions) and projections on a direction.
+    They are lower and upper envelopes of cones (McShane's extensions), and projections.
     """
     from scipy.spatial.distance import cdist
 
@@ -64,7 +65,7 @@ def lipschitz_functions(rng: Any, z: Any) -> Any:
 
 
 def dual_programme(z: Any, difference: Any) -> float:
-    """Max of sum_k difference_k f_k over f [K] with f_k - f_l <= |z_k - z_l| for all k, l."""
+    """Maximises sum_k difference_k f_k over f [K] with f_k - f_l <= |z_k - z_l| for all k, l."""
     from scipy import optimize
     from scipy.spatial.distance import cdist
 
@@ -72,14 +73,14 @@ def dual_programme(z: Any, difference: Any) -> float:
     k, line = np.nonzero(~np.eye(num, dtype=bool)), np.arange(num * (num - 1))
     slopes = np.zeros((len(line), num))
     slopes[line, k[0]], slopes[line, k[1]] = 1.0, -1.0
-    # f is free up to a constant: f_0 = 0
+    # f is determined up to a constant: f_0 = 0.
     bounds = [(0.0, 0.0), *[(None, None)] * (num - 1)]
     found = optimize.linprog(-difference, slopes, distance[k], bounds=bounds, method="highs")
     return -float(found.fun)
 
 
 def one_pair(rng: Any) -> dict[str, float]:
-    """The criterion's numbers of one random pair; each should not be above 0 but by rounding."""
+    """Computes the criterion's numbers of one random pair: at most 0, but for rounding."""
     from scipy.spatial.distance import cdist
 
     dim = int(rng.integers(1, 4))
@@ -111,20 +112,19 @@ def measure(seeds: int, quick: bool) -> Measured:
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
         rows += [one_pair(rng) for _ in range(PAIRS // 4 if quick else PAIRS)]
-    bars = []
+    conditions = []
     for name in dict.fromkeys(name for row in rows for name in row):
         largest = max(row[name] for row in rows if name in row)
         most = 1e-5 if "area" in name else MOST
-        bars.append(ledger.at_most(f"{name}, largest", ledger.exact(largest), most, certain=True))
-    return Measured(bars, {"plans": gaussians.plans()})
+        conditions.append(
+            ledger.at_most(f"{name}, largest", ledger.exact(largest), most, certain=True)
+        )
+    return Measured(conditions, {"plans": gaussians.plans()})
 
 
-def draw(drawn: dict[str, Any]) -> Any:
-    from matplotlib.figure import Figure
-
-    plans = drawn["plans"]
-    figure = Figure(figsize=(7.6, 3.6), dpi=110, layout="constrained")
-    panels = figure.subplots(1, 2)
+def draw(data: dict[str, Any]) -> Any:
+    plans = data["plans"]
+    figure, panels = plots.panels(2, width=3.8, height=3.6)
     most = np.max(plans["best_plan"])
     for ax, kind, title in zip(panels, ("poor", "best"), ("a poor plan", "the best"), strict=True):
         shown = ax.imshow(plans[f"{kind}_plan"], cmap="Blues", vmin=0.0, vmax=most)

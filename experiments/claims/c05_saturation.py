@@ -30,11 +30,11 @@ CLAIM = Claim(
     "bent into [0.5, 1.5] x [0, 1].",
     data="8 Gaussians, and disjoint supports in the plane; MLPs of 3 x 64 units, batch 64",
 )
-LOOKS = (0, 10, 30, 100, 300, 1000, 2000, 4000)
+UPDATES = (0, 10, 30, 100, 300, 1000, 2000, 4000)  # after which the gradients are measured
 
 
 def _gradients(state: Any, key: Any, critic: Any, generator: Any, prior: Any, loss: Any) -> Any:
-    """(norm of the mean gradient, spread between batches) of a generator's loss."""
+    """Measures a generator's loss: (norm of the mean gradient, its spread between batches)."""
 
     def of_batch(key: Any) -> Any:
         def value(params: Any) -> Any:
@@ -49,8 +49,8 @@ def _gradients(state: Any, key: Any, critic: Any, generator: Any, prior: Any, lo
     return jnp.linalg.norm(rows.mean(axis=0)), jnp.sqrt(rows.var(axis=0, ddof=1).sum())
 
 
-def worlds_of() -> dict[str, tuple[Any, Any]]:
-    """name -> (`(key, num) -> real x [num, 2]`, generator)."""
+def two_worlds() -> dict[str, tuple[Any, Any]]:
+    """The worlds, {name: (`(key, num) -> real x [num, 2]`, generator)}."""
     _, generator = worlds.players()
 
     def segment(key: Any, num: int) -> Any:
@@ -67,7 +67,10 @@ def worlds_of() -> dict[str, tuple[Any, Any]]:
 
 
 def _discriminator_update(sample: Any, critic: Any, generator: Any, prior: Any) -> Any:
-    """`(state, key) -> state`: the discriminator alone goes on, with Adam's rates of the game."""
+    """Makes `(state, key) -> state`: the discriminator alone goes on, as in the game.
+
+    It is no `critics.build`: it goes on with Adam's moments and the keys of the game.
+    """
     tx = optax.adam(1e-4, b1=0.5)
 
     def update(state: Any, key: Any) -> Any:
@@ -91,8 +94,12 @@ def _discriminator_update(sample: Any, critic: Any, generator: Any, prior: Any) 
     return update
 
 
-def _gradients_on_the_way(sample: Any, generator: Any, looks: list[int], seeds: int) -> Any:
-    """[looks, 4, K]: norm and spread of the saturating gradient, then of -log D's."""
+def _gradients_after(sample: Any, generator: Any, updates: list[int], seeds: int) -> Any:
+    """Trains K games, then the discriminators alone, and measures the generators' gradients.
+
+    Returns:
+      [updates, 4, K]: norm and spread of the saturating gradient, then of -log D's.
+    """
     critic, _ = worlds.players()
     prior = priors.normal(worlds.LATENT)
     game = algorithms.gan_minimax(critic, generator, prior=prior, learning_rate=1e-4)
@@ -110,49 +117,50 @@ def _gradients_on_the_way(sample: Any, generator: Any, looks: list[int], seeds: 
         update = lambda i, state: discriminator_update(state, jax.random.fold_in(key, i))
         return jax.lax.fori_loop(first, last, update, state)
 
-    def look(state: Any) -> Any:
+    def gradients(state: Any) -> Any:
         parts = (jax.random.key(7), critic, generator, prior)
         return (*_gradients(state, *parts, saturating), *_gradients(state, *parts, alternative))
 
-    # three small programs, each compiled once
+    # Three small programs, each compiled once.
     begin, advance = jax.jit(jax.vmap(start)), jax.jit(jax.vmap(go_on, (0, 0, None, None)))
-    see = jax.jit(jax.vmap(look))
+    measured = jax.jit(jax.vmap(gradients))
     keys = jax.vmap(jax.random.key)(np.arange(seeds))
     later = jax.vmap(lambda key: jax.random.fold_in(key, 2))(keys)
     states, rows = begin(keys), []
-    for first, last in zip([0, *looks], looks, strict=False):
+    for first, last in zip([0, *updates], updates, strict=False):
         states = advance(states, later, first, last)
-        rows.append(see(states))
+        rows.append(measured(states))
     return np.asarray(rows)
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    looks = [0, 10, 100] if quick else list(LOOKS)
+    updates = [0, 10, 100] if quick else list(UPDATES)
     names = ("saturating", "saturating_spread", "alternative", "alternative_spread")
-    start, bars = looks.index(10), []
-    drawn: dict[str, Any] = {}
-    for world, (sample, generator) in worlds_of().items():
-        if quick and drawn:
-            found = np.full((len(looks), 4, seeds), np.nan)  # a quick run is for the first world
+    start, conditions = updates.index(10), []
+    data: dict[str, Any] = {}
+    for world, (sample, generator) in two_worlds().items():
+        if quick and data:
+            # A quick run trains in the first world only.
+            found = np.full((len(updates), 4, seeds), np.nan)
         else:
-            found = _gradients_on_the_way(sample, generator, looks, seeds)
-        drawn[world] = {name: found[:, i].tolist() for i, name in enumerate(names)}
+            found = _gradients_after(sample, generator, updates, seeds)
+        data[world] = {name: found[:, i].tolist() for i, name in enumerate(names)}
         ratio = lambda i: ledger.interval(found[-1, i] / np.maximum(found[start, i], 1e-30))
-        of = "" if world == "overlapping" else f"{world} supports: "
-        bars += [
-            ledger.at_most(f"{of}saturating gradient, last / first", ratio(0), 0.1),
-            ledger.above(f"{of}spread of the -log D gradient, last / first", ratio(3), 3.0),
+        where = "" if world == "overlapping" else f"{world} supports: "
+        conditions += [
+            ledger.at_most(f"{where}saturating gradient, last / first", ratio(0), 0.1),
+            ledger.above(f"{where}spread of the -log D gradient, last / first", ratio(3), 3.0),
         ]
-    return Measured(bars, {"updates": looks, **drawn})
+    return Measured(conditions, {"updates": updates, **data})
 
 
-def draw(drawn: dict[str, Any]) -> Any:
+def draw(data: dict[str, Any]) -> Any:
     short = {"saturating": "saturating, norm", "alternative_spread": "-log D, spread"}
     return pictures.bands(
-        drawn["updates"],
+        data["updates"],
         {
-            f"{name}, {world}": drawn[world][figure]
-            for figure, name in short.items()
+            f"{name}, {world}": data[world][metric]
+            for metric, name in short.items()
             for world in ("overlapping", "disjoint")
         },
         x="discriminator updates with the generator frozen",

@@ -19,30 +19,30 @@ CLAIM = Claim(
     data="8 Gaussians, MLPs of 3 x 64 units, batch 64; each seed's largest "
     "over all updates and its own exact W1 before the first",
 )
-HUGE = 1e30  # what is not finite
+HUGE = 1e30  # stands for an estimate that is not finite, in JSON and in medians
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    found, bars = {}, []
+    found, conditions = {}, []
     for name, weight in (("no constraint", 0.0), ("gradient penalty", 10.0)):
         member = worlds.member("wgan_gp", weight=weight)
         trace = worlds.play(member, "eight_gaussians", seeds, **worlds.length(quick, 2000))
         finite = lambda x: np.nan_to_num(np.abs(x), nan=HUGE, posinf=HUGE)
-        found[name] = finite(trace.figures["wasserstein_estimate"]).tolist()
+        found[name] = finite(trace.means["wasserstein_estimate"]).tolist()
         largest = finite(trace.largest["wasserstein_estimate"]) / trace.w1_before
         what = f"{name}: largest |estimate| / W1 before"
         make = ledger.at_most if weight else ledger.above
-        bars.append(make(what, ledger.interval(largest), 3.0 if weight else 100.0))
+        conditions.append(make(what, ledger.interval(largest), 3.0 if weight else 100.0))
     first = float(np.median(trace.w1_before))
-    return Measured(bars, {"steps": trace.steps, "estimate": found, "w1_before": first})
+    return Measured(conditions, {"steps": trace.steps, "estimate": found, "w1_before": first})
 
 
-def draw(drawn: dict[str, Any]) -> Any:
+def draw(data: dict[str, Any]) -> Any:
     return pictures.bands(
-        drawn["steps"],
-        drawn["estimate"],
+        data["steps"],
+        data["estimate"],
         x="generator updates",
         y="|E D(x) - E D(g)|",
         logarithmic=True,
-        lines={"W1 before training": drawn["w1_before"]},
+        lines={"W1 before training": data["w1_before"]},
     )

@@ -39,6 +39,7 @@ class Deep(NamedTuple):
 
 
 def deep_critic(depth: int = DEPTH) -> Deep:
+    """Builds a critic of `depth` ReLU layers whose gradient can be read at every layer."""
     sizes = [2, *[WIDTH] * depth]
 
     def init(key: Any, x: Any) -> Any:
@@ -76,44 +77,46 @@ def _members(deep: Deep) -> dict[str, Any]:
 
 
 def largest_weight(states: Any) -> Any:
-    """The critic's largest absolute weight, over all seeds."""
+    """Finds the critic's largest absolute weight, over all seeds."""
     return max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(states.critic.params))
 
 
 def measure(seeds: int, quick: bool) -> Measured:
     deep = deep_critic(QUICK_DEPTH if quick else DEPTH)
     points = tasks.load_world("swiss_roll").held_out[:256]
-    bars, gradients = [], {}
-    gradients_of = jax.jit(jax.vmap(lambda params: deep.layer_gradients(params, points)))
+    conditions, gradients = [], {}
+    layer_gradients = jax.jit(jax.vmap(lambda params: deep.layer_gradients(params, points)))
     for name, member in _members(deep).items():
         if quick and not name.endswith(" 0.01"):
-            continue  # each network of many layers takes long to compile
-        length = worlds.length(quick, 500, looks=4)
+            continue  # Every network of many layers takes long to compile.
+        length = worlds.length(quick, 500, evaluations=4)
         trace = worlds.play(member, "swiss_roll", seeds, also=largest_weight, **length)
         params = trace.states.critic.params
-        found = np.maximum(np.asarray(gradients_of(params)), 1e-30)  # [K, depth]
+        found = np.maximum(np.asarray(layer_gradients(params)), 1e-30)  # [K, depth]
         gradients[name], ratio = found.T.tolist(), ledger.interval(found[:, 0] / found[:, -1])
         inner = jnp.stack([layer["w"] for layer in params["hidden"][1:]], axis=1)
         what = f"{name}: gradient, first layer / last"
         if name == "gradient penalty":
-            bars += [ledger.above(what, ratio, 0.1), ledger.at_most(what, ratio, 10.0)]
+            conditions += [ledger.above(what, ratio, 0.1), ledger.at_most(what, ratio, 10.0)]
             continue
         c = float(name.split()[-1]) * SCALE
-        largest = ledger.exact(trace.seen.max() / c)
-        bars.append(ledger.at_most(f"{name}: largest weight / c", largest, 1 + 1e-6, True))
-        bars.append(
+        largest = ledger.exact(trace.extra.max() / c)
+        conditions.append(ledger.at_most(f"{name}: largest weight / c", largest, 1 + 1e-6, True))
+        conditions.append(
             (ledger.above if c > 0.2 else ledger.at_most)(what, ratio, 10 if c > 0.2 else 0.1)
         )
         if name.endswith(" 0.01"):
             at_ends = (jnp.abs(inner) > 0.99 * c).mean(axis=(1, 2, 3))
-            bars.append(ledger.above(f"{name}: share at the ends", ledger.interval(at_ends), 0.25))
-    return Measured(bars, {"gradients": gradients})
+            conditions.append(
+                ledger.above(f"{name}: share at the ends", ledger.interval(at_ends), 0.25)
+            )
+    return Measured(conditions, {"gradients": gradients})
 
 
-def draw(drawn: dict[str, Any]) -> Any:
+def draw(data: dict[str, Any]) -> Any:
     return pictures.bands(
-        list(range(1, len(next(iter(drawn["gradients"].values()))) + 1)),
-        drawn["gradients"],
+        list(range(1, len(next(iter(data["gradients"].values()))) + 1)),
+        data["gradients"],
         x="layer, 1 is next to the data",
         y="norm of the critic's gradient",
         logarithmic=True,

@@ -4,7 +4,7 @@ from typing import Any
 
 import optax
 
-from experiments.claims import ledger, worlds
+from experiments.claims import ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
 from jwgan import adversarial, constraints, networks, objectives, penalties, priors
 
@@ -55,8 +55,14 @@ def measure(seeds: int, quick: bool) -> Measured:
         )
         ends[name], curves[name] = trace.w1[-1], trace.w1.tolist()
     gap = lambda a, b: ledger.interval(worlds.difference(ends[a], ends[b]))
-    bars = [
+    conditions = [
         ledger.above("final W1, Adam - RMSProp", gap("Adam, 5", "RMSProp, 5"), 0.0),
         ledger.above("final W1, n_critic 1 - 5", gap("RMSProp, 1", "RMSProp, 5"), 0.0),
     ]
-    return Measured(bars, {"steps": trace.steps, "w1": curves, "w1_of_real": trace.w1_of_real})
+    return Measured(
+        conditions, {"steps": trace.steps, "w1": curves, "w1_of_real": trace.w1_of_real}
+    )
+
+
+def draw(data: dict[str, Any]) -> Any:
+    return pictures.w1_curves(data)

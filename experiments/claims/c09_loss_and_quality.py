@@ -6,6 +6,7 @@ import numpy as np
 
 from experiments.claims import ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
+from jwgan.report import plots
 
 CLAIM = Claim(
     title="The Wasserstein estimate follows sample quality, GAN losses do not",
@@ -29,17 +30,17 @@ WATCHED = {
     "gan": "generator_loss",
     "lsgan": "generator_loss",
 }
-# of whom the claim says nothing: measured and told, without a bar
+# Members of which the claim says nothing: they are measured and get a remark, no condition.
 ALSO = {
     "sngan": "generator_loss",
     "ebgan": "generator_loss",
     "began": "convergence",
 }
-JS = ("gan_minimax", "gan")  # whose discriminator's loss estimates log 2 - JS: told as well
+JS = ("gan_minimax", "gan")  # Their discriminator's loss estimates log 2 - JS: one more remark.
 
 
 def rank_correlation(a: Any, b: Any) -> float:
-    """Spearman's, of [T] and [T]; 0 for a constant, which follows nothing; NaN if a has a NaN."""
+    """Spearman's correlation of a and b [T]: 0 for a constant, NaN if either has a NaN."""
     from scipy import stats
 
     if np.isnan(a).any() or np.isnan(b).any():
@@ -49,16 +50,16 @@ def rank_correlation(a: Any, b: Any) -> float:
     return float(stats.spearmanr(a, b).statistic)
 
 
-def told(name: str, what: str, rank: list[float]) -> str:
-    """A median over seeds without a bar, as a sentence."""
+def remark(name: str, watched: str, rank: list[float]) -> str:
+    """Writes a rank correlation without a condition as a sentence: its median over seeds."""
     value, low, high = ledger.interval(rank)
-    return f"{name}: rank correlation of {what} and W1 {value:.2f} ({low:.2f} to {high:.2f})."
+    return f"{name}: rank correlation of {watched} and W1 {value:.2f} ({low:.2f} to {high:.2f})."
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    bars, by_member, example = [], {}, {}
+    conditions, by_member, example = [], {}, {}
     remarks = []
-    for name, figure in {**WATCHED, **ALSO}.items():
+    for name, scalar in {**WATCHED, **ALSO}.items():
         if quick and name not in worlds.QUICK:
             continue
         member = worlds.member(name, **(worlds.CLIPPING if name == "wgan" else {}))
@@ -66,42 +67,41 @@ def measure(seeds: int, quick: bool) -> Measured:
             member,
             "eight_gaussians",
             seeds,
-            **worlds.length(quick, 4000, looks=32),
+            **worlds.length(quick, 4000, evaluations=32),
         )
-        watched = trace.figures[figure]
+        watched = trace.means[scalar]
         over_runs = lambda x: [rank_correlation(x[:, k], trace.w1[:, k]) for k in range(seeds)]
         rank = over_runs(watched)
         by_member[name] = rank
         example[name] = {"watched": watched[:, 0].tolist(), "w1": trace.w1[:, 0].tolist()}
         if name in ALSO:
-            what = figure.replace("_", " ")
-            remarks.append(told(name, what, rank))
-        elif figure == "wasserstein_estimate":
+            remarks.append(remark(name, scalar.replace("_", " "), rank))
+        elif scalar == "wasserstein_estimate":
             what = f"{name}: rank correlation of estimate and W1"
-            bars.append(ledger.above(what, ledger.interval(rank), 0.5))
+            conditions.append(ledger.above(what, ledger.interval(rank), 0.5))
         else:
             middle = lambda x: np.abs(np.median(x, axis=-1))
             what = f"{name}: |rank correlation| of loss and W1"
-            bars.append(ledger.at_most(what, ledger.interval(rank, middle), 0.5))
+            conditions.append(ledger.at_most(what, ledger.interval(rank, middle), 0.5))
         if name in JS:
-            js = np.log(2) - trace.figures["critic_loss"] / 2
-            remarks.append(told(name, "the discriminator's estimate of JS", over_runs(js)))
+            js = np.log(2) - trace.means["critic_loss"] / 2
+            remarks.append(remark(name, "the discriminator's estimate of JS", over_runs(js)))
     return Measured(
-        bars, {"steps": trace.steps, "rank": by_member, "seed_0": example}, tuple(remarks)
+        conditions, {"steps": trace.steps, "rank": by_member, "seed_0": example}, tuple(remarks)
     )
 
 
-def draw(drawn: dict[str, Any]) -> Any:
-    """Every seed's correlation, and below what seed 0 printed over its W1, each from 0 to 1."""
+def draw(data: dict[str, Any]) -> Any:
+    """Draws every seed's correlation, and below what seed 0 printed beside its W1, scaled to 1."""
     figure = pictures.boxes(
-        drawn["rank"], y="rank correlation with W1", lines={"criterion": 0.5, "none": 0.0}
+        data["rank"], y="rank correlation with W1", lines={"criterion": 0.5, "none": 0.0}
     )
-    columns, runs = 4, drawn["seed_0"]
+    columns, runs = 4, data["seed_0"]
     axes = pictures.below(figure, -(-len(runs) // columns), columns, 1.3)
     unit = lambda x: (x - np.min(x)) / max(np.ptp(x), 1e-12)
     for i, (ax, (name, run)) in enumerate(zip(axes, runs.items(), strict=False)):
-        for what, colour in (("w1", "#aaaaaa"), ("watched", pictures.COLOURS[i % 8])):
-            ax.plot(drawn["steps"], unit(np.nan_to_num(np.array(run[what], float))), color=colour)
+        for curve, colour in (("w1", "#aaaaaa"), ("watched", plots.COLOURS[i % 8])):
+            ax.plot(data["steps"], unit(np.nan_to_num(np.array(run[curve], float))), color=colour)
         ax.set_title(name, fontsize=8)
     for ax in axes[len(runs) :]:
         ax.remove()

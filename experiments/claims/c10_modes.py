@@ -24,25 +24,25 @@ WORLDS = {"eight_gaussians": "8", "twenty_five_gaussians": "25"}
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    bars, remarks, covered, quality = [], [], {}, {}
+    conditions, remarks, covered, quality = [], [], {}, {}
     mean = lambda x: np.mean(x, axis=-1)
     for world, short in WORLDS.items():
         for name in MEMBERS:
             member = worlds.member(name, **(CLIPPING if name == "wgan" else {}))
             skip = world != "eight_gaussians" or name not in QUICK
-            length = worlds.length(quick, 4000, looks=1, skip=skip)
+            length = worlds.length(quick, 4000, evaluations=1, skip=skip)
             trace = worlds.play(member, world, seeds, first_seed=worlds.UNSEEN, **length)
             covered[f"{name}, {short}"] = trace.modes[-1].tolist()
             quality[f"{name}, {short}"] = trace.high_quality[-1].tolist()
         for name in ("wgan", "wgan_gp"):
             gap = np.array(covered[f"{name}, {short}"]) - covered[f"gan, {short}"]
             what = f"share of {short} modes, {name} - gan"
-            bars.append(ledger.above(what, ledger.interval(gap, mean), 0.0))
+            conditions.append(ledger.above(what, ledger.interval(gap, mean), 0.0))
         near = [f"{name} {np.median(quality[f'{name}, {short}']):.0%}" for name in MEMBERS]
-        what = "share of samples near a mode, median over seeds"
-        remarks.append(f"{short} Gaussians, {what}: {', '.join(near)}.")
-    return Measured(bars, {"covered": covered, "high_quality": quality}, tuple(remarks))
+        shares = "share of samples near a mode, median over seeds"
+        remarks.append(f"{short} Gaussians, {shares}: {', '.join(near)}.")
+    return Measured(conditions, {"covered": covered, "high_quality": quality}, tuple(remarks))
 
 
-def draw(drawn: dict[str, Any]) -> Any:
-    return pictures.boxes(drawn["covered"], y="share of modes covered")
+def draw(data: dict[str, Any]) -> Any:
+    return pictures.boxes(data["covered"], y="share of modes covered")

@@ -14,6 +14,7 @@ import numpy as np
 from experiments.claims import architectures, ledger
 from experiments.claims.ledger import Claim, Measured
 from jwgan import data, report
+from jwgan.report import plots
 
 CLAIM = Claim(
     title="WGAN-GP is less sensitive to the architecture",
@@ -45,19 +46,19 @@ CELLS = pathlib.Path("runs") / "claims" / "C11-cells"
 
 
 def succeeds(quality: Any, threshold: float = SUCCESS) -> Any:
-    """Whether runs of these qualities [...] succeed, bool [...]."""
-    return np.asarray(quality, float) >= threshold  # NaN is a failure
+    """Whether runs of these qualities [...] succeed, bool [...]; NaN is a failure."""
+    return np.asarray(quality, float) >= threshold
 
 
 def cells(quick: bool) -> list[tuple[str, str]]:
-    """(architecture, member) of the grid, in the order in which they are trained."""
+    """Lists (architecture, member) of the grid, in the order in which they are trained."""
     if quick:
         return [("small MLPs", member) for member in (GAN, GP)]
     return [(a, m) for a in architectures.ARCHITECTURES for m in architectures.MEMBERS]
 
 
 def table(gan: Sequence[float], gp: Sequence[float]) -> list[dict[str, float]]:
-    """Table 1 of the paper: architectures counted by who succeeds, one row for each threshold.
+    """Counts architectures by who succeeds, a row for each threshold: table 1 of the paper.
 
     Args:
       gan: [A] qualities of the first member.
@@ -74,20 +75,26 @@ def table(gan: Sequence[float], gp: Sequence[float]) -> list[dict[str, float]]:
 
 
 def discordant(row: dict[str, float]) -> tuple[float, float, float]:
-    """(share, low, high) of "only WGAN-GP" where exactly one succeeds; NaN where none does."""
-    hits, of = int(row["only_gp"]), int(row["only_gp"] + row["only_gan"])
-    return ledger.share(hits, of) if of else (float("nan"),) * 3
+    """The share (value, low, high) of "only WGAN-GP" where one alone succeeds; NaN for none."""
+    hits, one_alone = int(row["only_gp"]), int(row["only_gp"] + row["only_gan"])
+    return ledger.share(hits, one_alone) if one_alone else (float("nan"),) * 3
 
 
-def bars(quality: dict[str, dict[str, list[float]]], rows: list[dict[str, float]]) -> list[Any]:
-    """The criterion from {architecture: {member: [K]}} and the table of random architectures."""
-    # [A, K] of a member
-    won = lambda member: np.stack([succeeds(row[member]) for row in quality.values()])
+def conditions(
+    quality: dict[str, dict[str, list[float]]], rows: list[dict[str, float]]
+) -> list[ledger.Condition]:
+    """Applies the criterion.
+
+    Args:
+      quality: {architecture: {member: [K]}}.
+      rows: the `table` of random architectures.
+    """
+    won = lambda member: np.stack([succeeds(row[member]) for row in quality.values()])  # [A, K]
     gp = won(GP)
     found = [ledger.above(f"{GP}: share of successes", ledger.share(int(gp.sum()), gp.size), 0.9)]
     mean = lambda x: np.mean(x, axis=-1)
     there = next(iter(quality.values()))
-    for rival in (name for name in RIVALS if name in there):  # a quick run has one of them
+    for rival in (name for name in RIVALS if name in there):  # A quick run has one of them.
         gap = (gp.astype(float) - won(rival)).mean(axis=0)
         what = f"share of successes, {GP} - {rival}"
         found.append(ledger.above(what, ledger.interval(gap, mean), 0.0))
@@ -97,7 +104,7 @@ def bars(quality: dict[str, dict[str, list[float]]], rows: list[dict[str, float]
 
 
 class Cells:
-    """What was trained, kept in a folder until all is there: an interrupted run goes on.
+    """Keeps what was trained in a folder until all is there, so that an interrupted run goes on.
 
     The files know nothing of the code that made them: after a change of it, remove the folder.
 
@@ -111,7 +118,7 @@ class Cells:
         self.restored = self.asked = 0
 
     def get(self, name: str, member: str, make: Any, seeds: int) -> tuple[list[float], Any]:
-        """A cell's qualities and images, from its file or by training `make(member)`."""
+        """Reads a cell's qualities and images from its file, or trains `make(member)`."""
         path = self.folder and self.folder / f"{name}, {member}, {seeds} seeds.json"
         self.asked += 1
         if path and path.is_file():
@@ -125,31 +132,32 @@ class Cells:
             part.replace(path)
         return found
 
-    def told(self) -> tuple[str, ...]:
-        """What was not trained in this run, as a sentence; none if all was."""
+    def remarks(self) -> tuple[str, ...]:
+        """Says how many cells were not trained in this run; () if all were."""
         if not self.restored:
             return ()
-        of = f"{self.restored} of {self.asked} cells were trained in earlier runs"
-        return (f"{of}; the CPU minutes are those of the rest.",)
+        earlier = f"{self.restored} of {self.asked} cells were trained in earlier runs"
+        return (f"{earlier}; the CPU minutes are those of the rest.",)
 
     def forget(self) -> None:
+        """Removes the folder."""
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def trainer(quick: bool) -> Any:
-    """The `train` of `Cells`."""
+    """Makes the `train` of `Cells`."""
     digits = data.digits()
     features = architectures.pixels if quick else architectures.classifier_features(digits)
-    judge = architectures.judge(digits, features)
+    quality_of = architectures.make_quality(digits, features)
 
     def train(name: str, member: str, players: Any, seeds: int) -> tuple[list[float], Any]:
         steps = 20 if quick else STEPS
         x = architectures.samples(member, players, digits.images, seeds, steps)
-        jax.clear_caches()  # no program is used twice, and a hundred of them fill the memory
-        found = [judge(images) for images in x]
+        jax.clear_caches()  # No program is used twice, and a hundred of them fill the memory.
+        found = [quality_of(images) for images in x]
         print(f"C11: {name}, {member}: quality {np.round(found, 3).tolist()}", file=sys.stderr)
-        # of the seed in the middle, so that the picture is neither the best nor the worst
+        # Images of the seed in the middle: the picture is neither the best nor the worst.
         pixels = np.nan_to_num(x[int(np.argsort(found)[len(found) // 2]), :SHOWN, ..., 0])
         return found, np.rint(100 * pixels).astype(int).tolist()
 
@@ -172,50 +180,49 @@ def measure(seeds: int, quick: bool) -> Measured:
             at_random[member] += trained.get(f"random {seed}", member, make, 1)[0]
     trained.forget()
     rows = table(at_random[GAN], at_random[GP])
-    drawn = {"quality": quality, "samples": shown, "random": at_random, "table": rows}
-    return Measured(bars(quality, rows), drawn, trained.told())
+    plot_data = {"quality": quality, "samples": shown, "random": at_random, "table": rows}
+    return Measured(conditions(quality, rows), plot_data, trained.remarks())
 
 
-def of_grid(quality: dict[str, dict[str, list[float]]]) -> Counts:
-    """Successes over all architectures, thresholds down and members across."""
+def grid_counts(quality: dict[str, dict[str, list[float]]]) -> Counts:
+    """Counts successes over all architectures, thresholds down and members across."""
     members = list(next(iter(quality.values())))
     runs = {member: [q for row in quality.values() for q in row[member]] for member in members}
-    won = lambda at: [int(succeeds(of, at).sum()) for of in runs.values()]
+    won = lambda at: [int(succeeds(values, at).sum()) for values in runs.values()]
     head = [f"quality at least, of {len(runs[members[0]])} runs", *members]
     return head, [[at, *won(at)] for at in THRESHOLDS]
 
 
-def of_random(rows: list[dict[str, float]]) -> Counts:
-    """Architectures at random, thresholds down and who succeeds across: table 1 of the paper."""
+def random_counts(rows: list[dict[str, float]]) -> Counts:
+    """Counts architectures at random, thresholds down and who succeeds across, as the paper."""
     head = ["quality at least, at random", f"only {GAN}", f"only {GP}", "both", "neither"]
     return head, [list(row.values()) for row in rows]
 
 
-def tables(drawn: dict[str, Any]) -> list[Counts]:
-    """What the page has beside the bars."""
-    return [of_grid(drawn["quality"]), of_random(drawn["table"])]
+def tables(plot_data: dict[str, Any]) -> list[Counts]:
+    """Makes the tables that the page has beside the conditions."""
+    return [grid_counts(plot_data["quality"]), random_counts(plot_data["table"])]
 
 
-def draw(drawn: dict[str, Any]) -> Any:
-    """Samples of every cell, members across and architectures down; red where most runs fail."""
-    from matplotlib.figure import Figure
-
-    names, members = list(drawn["samples"]), list(next(iter(drawn["samples"].values())))
+def draw(plot_data: dict[str, Any]) -> Any:
+    """Draws samples of every cell, members across, architectures down; orange where most fail."""
+    names, members = list(plot_data["samples"]), list(next(iter(plot_data["samples"].values())))
     size = (1.3 * len(members) + 1, 1.6 * len(names) + 0.4)
-    figure = Figure(figsize=size, dpi=110, layout="constrained")
+    figure = plots.figure(*size)
+    figure.set_layout_engine("constrained")
     axes = figure.subplots(len(names), len(members), squeeze=False)
     for ax, member in zip(axes[0], members, strict=True):
         ax.set_title(member, fontsize=9)
     for row, name in zip(axes, names, strict=True):
         for ax, member in zip(row, members, strict=True):
-            x = np.asarray(drawn["samples"][name][member], float)[..., None] / 100
+            x = np.asarray(plot_data["samples"][name][member], float)[..., None] / 100
             ax.imshow(
                 report.image_grid(x, columns=3, scale=5)[..., 0], cmap="gray", interpolation="none"
             )
-            good = succeeds(drawn["quality"][name][member])
+            good = succeeds(plot_data["quality"][name][member])
             failed = good.mean() < 0.5
             for spine in ax.spines.values():
-                spine.set(color="#d1495b" if failed else "#2a9d5c", linewidth=3)
+                spine.set(color=plots.ORANGE if failed else plots.GREEN, linewidth=3)
             ax.set_xticks([])
             ax.set_yticks([])
             ax.set_xlabel(f"{good.sum()} of {good.size} above {SUCCESS}", fontsize=7)

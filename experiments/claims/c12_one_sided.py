@@ -19,7 +19,7 @@ CLAIM = Claim(
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    bars, curves = [], {}
+    conditions, curves = [], {}
     for weight in (0.1, 10.0):
         traces = {}
         for name, member in (("two-sided", "wgan_gp"), ("one-sided", "wgan_lp")):
@@ -32,11 +32,13 @@ def measure(seeds: int, quick: bool) -> Measured:
         one, two = traces["one-sided"].w1, traces["two-sided"].w1
         gap = worlds.difference(worlds.area(one), worlds.area(two))
         what = f"weight {weight:g}: one-sided - two-sided"
-        bars.append(ledger.above(f"{what}, W1 over training", ledger.interval(gap), 0.0))
+        conditions.append(ledger.above(f"{what}, W1 over training", ledger.interval(gap), 0.0))
         gap = worlds.difference(one[-1], two[-1])
-        bars.append(ledger.above(f"{what}, final W1", ledger.interval(gap), 0.0))
-    return Measured(bars, {"steps": trace.steps, "w1": curves, "w1_of_real": trace.w1_of_real})
+        conditions.append(ledger.above(f"{what}, final W1", ledger.interval(gap), 0.0))
+    return Measured(
+        conditions, {"steps": trace.steps, "w1": curves, "w1_of_real": trace.w1_of_real}
+    )
 
 
-def draw(drawn: dict[str, Any]) -> Any:
-    return pictures.w1_curves(drawn)
+def draw(data: dict[str, Any]) -> Any:
+    return pictures.w1_curves(data)

@@ -32,21 +32,24 @@ ROUNDS = 12  # timings of each, in turn
 
 
 def seconds_per_update(names: Sequence[str], seeds: int, updates: int) -> dict[str, list[float]]:
-    """CPU seconds of an update of all seeds, [ROUNDS] of each member, measured in turn."""
+    """Times an update of all seeds in CPU seconds, ROUNDS times for each member, in turn.
+
+    In turn, so that what else the machine does slows all members alike.
+    """
     sample = tasks.load_world("eight_gaussians").problem.sample
     programs, states = {}, {}
     for name in names:
-        many, source, states[name] = worlds.side_by_side(worlds.member(name), sample, seeds, 5)
-        programs[name] = loop.chunk_program(many, source)
+        runs = worlds.trials(worlds.member(name), sample, seeds, n_critic=5)
+        programs[name], states[name] = loop.chunk_program(runs.algorithm, runs.source), runs.init()
     times: dict[str, list[float]] = {name: [] for name in names}
     for i in range(1 + ROUNDS):
         for name in names:
-            operand = source.fetch(updates * i, updates)
+            operand = runs.source.fetch(updates * i, updates)
             began = time.process_time()
             states[name], _ = programs[name](states[name], operand, updates)
             jax.block_until_ready(states[name].step)
             times[name].append((time.process_time() - began) / updates)
-    return {name: of[1:] for name, of in times.items()}  # the first one compiles
+    return {name: seconds[1:] for name, seconds in times.items()}  # The first one compiles.
 
 
 def measure(seeds: int, quick: bool) -> Measured:
@@ -67,12 +70,13 @@ def measure(seeds: int, quick: bool) -> Measured:
     faster = worlds.difference(worlds.area(traces["wgan_gp"].w1), worlds.area(traces["wgan_lp"].w1))
     pairs = np.minimum(np.stack([final["wgan_gp"], final["wgan_div"]], axis=1), 1e3)
 
-    def spread(index: Any) -> Any:  # interquartile ranges' difference, resampled by seed
+    def spread(index: Any) -> Any:
+        # The difference of the interquartile ranges, both of the same resampled seeds.
         rows = pairs[index.astype(int)]
         low, high = np.quantile(rows, [0.25, 0.75], axis=-2)
         return (high - low)[..., 0] - (high - low)[..., 1]
 
-    bars = [
+    conditions = [
         ledger.above("W1 over training, wgan_gp - wgan_lp", ledger.interval(faster), 0.0),
         ledger.at_most("CPU time, sngan / wgan_gp", ratio, 0.75),
         ledger.at_most("final W1, sngan - wgan_gp", gap("sngan", "wgan_gp"), 0.05),
@@ -85,13 +89,13 @@ def measure(seeds: int, quick: bool) -> Measured:
     ]
     curves = {name: trace.w1.tolist() for name, trace in traces.items()}
     trace = traces["wgan_gp"]
-    drawn = {"steps": trace.steps, "w1": curves, "w1_of_real": trace.w1_of_real}
+    data = {"steps": trace.steps, "w1": curves, "w1_of_real": trace.w1_of_real}
     remark = (
         "The first bar is C12's at weight 0.1, W1 over training, with the sign turned; at weight "
         "10 the two penalties differ more, see there."
     )
-    return Measured(bars, {**drawn, "cpu_seconds_per_update": seconds}, (remark,))
+    return Measured(conditions, {**data, "cpu_seconds_per_update": seconds}, (remark,))
 
 
-def draw(drawn: dict[str, Any]) -> Any:
-    return pictures.w1_curves(drawn)
+def draw(data: dict[str, Any]) -> Any:
+    return pictures.w1_curves(data)

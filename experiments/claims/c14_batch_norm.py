@@ -26,7 +26,7 @@ CLAIM = Claim(
 
 
 def critics() -> dict[str, Any]:
-    """Three Linen critics, the same but for their norm."""
+    """Makes three Linen critics, the same but for their norm."""
 
     class Critic(nn.Module):
         norm: Any = None
@@ -46,7 +46,7 @@ def critics() -> dict[str, Any]:
 
 
 def cross_derivative(critic: Any) -> float:
-    """Largest |d score_i / d x_j| over i != j of a fresh critic on 16 points."""
+    """Finds the largest |d score_i / d x_j| over i != j of a fresh critic on 16 points."""
     x = jax.random.normal(jax.random.key(0), (16, 2))
     params, model_state = critic.init(jax.random.key(1), x)
     jacobian = jax.jacrev(lambda x: critic.apply(params, model_state, x)[0])(x)  # [16, 16, 2]
@@ -68,14 +68,16 @@ def measure(seeds: int, quick: bool) -> Measured:
         derivative[name] = cross_derivative(critic)
     gap = lambda a, b: ledger.interval(worlds.difference(final[a], final[b]))
     across = "derivative by another sample"
-    bars = [
+    conditions = [
         ledger.above(f"batch norm: {across}", ledger.exact(derivative["batch norm"]), 1e-3),
         ledger.at_most(f"layer norm: {across}", ledger.exact(derivative["layer norm"]), 1e-6, True),
         ledger.above("final W1, batch norm - layer norm", gap("batch norm", "layer norm"), 0.0),
         ledger.at_most("final W1, layer norm - no norm", gap("layer norm", "no norm"), 0.1),
     ]
-    return Measured(bars, {"steps": trace.steps, "w1": curves, "w1_of_real": trace.w1_of_real})
+    return Measured(
+        conditions, {"steps": trace.steps, "w1": curves, "w1_of_real": trace.w1_of_real}
+    )
 
 
-def draw(drawn: dict[str, Any]) -> Any:
-    return pictures.w1_curves(drawn)
+def draw(data: dict[str, Any]) -> Any:
+    return pictures.w1_curves(data)

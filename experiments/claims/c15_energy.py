@@ -28,12 +28,12 @@ LIMIT = 1e30
 
 
 def _finite(energy: Any) -> Any:
-    """Energies; what is not finite has exploded."""
+    """Replaces energies that are not finite, which have exploded, by LIMIT."""
     return np.nan_to_num(energy, nan=LIMIT, posinf=LIMIT, neginf=LIMIT)
 
 
 def _low_share(trace: Any, seeds: int) -> Any:
-    """Share [K] of a fine grid over [-2, 2]^2 with energy below 0.5."""
+    """Measures the share [K] of a fine grid over [-2, 2]^2 with energy below 0.5."""
     line = jnp.linspace(-2.0, 2.0, 64)
     grid = jnp.stack(jnp.meshgrid(line, line), axis=-1).reshape(-1, 2)
     scores = jax.jit(jax.vmap(lambda state: trace.algorithm.score(state, grid)))(trace.states)
@@ -47,13 +47,13 @@ def measure(seeds: int, quick: bool) -> Measured:
         trace = worlds.play(
             member, "eight_gaussians", seeds, n_critic=1, **worlds.length(quick, 4000)
         )
-        real[name] = _finite(trace.figures["real_score"])
-        fake[name] = _finite(trace.figures["fake_score"])
+        real[name] = _finite(trace.means["real_score"])
+        fake[name] = _finite(trace.means["fake_score"])
         largest[name] = _finite(trace.largest["fake_score"])
         found[name] = trace
     low = _low_share(found["margin 1"], seeds)
     ratio = real["no margin"][-1] / real["margin 1"][-1]
-    bars = [
+    conditions = [
         ledger.at_most("margin 1: generated energy", ledger.interval(largest["margin 1"]), 2.0),
         ledger.above("no margin: generated energy", ledger.interval(largest["no margin"]), 100.0),
         ledger.above("final real energy, no margin / margin", ledger.interval(ratio), 10.0),
@@ -61,13 +61,13 @@ def measure(seeds: int, quick: bool) -> Measured:
     ]
     energies = {f"generated, {name}": fake[name].tolist() for name in fake}
     energies |= {f"real, {name}": real[name].tolist() for name in real}
-    return Measured(bars, {"steps": trace.steps, "energy": energies})
+    return Measured(conditions, {"steps": trace.steps, "energy": energies})
 
 
-def draw(drawn: dict[str, Any]) -> Any:
+def draw(data: dict[str, Any]) -> Any:
     return pictures.bands(
-        drawn["steps"],
-        drawn["energy"],
+        data["steps"],
+        data["energy"],
         x="generator updates",
         y="energy",
         logarithmic=True,

@@ -29,7 +29,7 @@ GAMMA = 0.5
 
 
 def shape(losses: Any) -> dict[str, Any]:
-    """How far losses [K, N] are from normal: {statistic: [K]}, all 0 or, for K-S, close to it."""
+    """Measures how far losses [K, N] are from normal: {statistic: [K]}, about 0 if they are."""
     from scipy import stats
 
     fitted = (losses - losses.mean(axis=1, keepdims=True)) / losses.std(
@@ -43,16 +43,25 @@ def shape(losses: Any) -> dict[str, Any]:
 
 
 def distances(a: Any, b: Any) -> tuple[Any, Any, Any]:
-    """(W2^2 by sorting, (m1 - m2)^2, ratio of c1 + c2 - 2 sqrt(c1 c2) to it) of a, b [..., N]."""
+    """Compares losses a, b [..., N].
+
+    Returns:
+      (W2^2 by sorting, (m1 - m2)^2, the ratio of c1 + c2 - 2 sqrt(c1 c2) to that), each [...].
+    """
     w2 = ((np.sort(a, axis=-1) - np.sort(b, axis=-1)) ** 2).mean(axis=-1)
     means = (a.mean(axis=-1) - b.mean(axis=-1)) ** 2
     return w2, means, (a.std(axis=-1) - b.std(axis=-1)) ** 2 / means
 
 
 def steps_between(w2: Any, means: Any, ratio: Any) -> tuple[Any, Any]:
-    """(share of the steps that meet the ratio's condition, share of these where W2^2 follows) [K].
+    """Counts the steps from one evaluation to the next that are as the criterion says.
 
-    Args: of `distances`, [T, K]. The second is NaN for a run that never meets the condition.
+    Args:
+      w2, means, ratio: from `distances`, [T, K].
+
+    Returns:
+      (share of the steps that meet the ratio's condition, share of these where W2^2 follows), [K];
+      the second is NaN for a run that never meets the condition.
     """
     rise = np.diff(means, axis=0)
     met = (np.diff(ratio, axis=0) * rise >= 0) | (np.abs(ratio[1:] / ratio[:-1] - 1) <= 0.05)
@@ -64,30 +73,30 @@ def steps_between(w2: Any, means: Any, ratio: Any) -> tuple[Any, Any]:
 def measure(seeds: int, quick: bool) -> Measured:
     from scipy import stats
 
-    trace = digits_began.play([GAMMA], seeds, **worlds.length(quick, 4000, looks=32))
+    trace = digits_began.play([GAMMA], seeds, **worlds.length(quick, 4000, evaluations=32))
     real, fake = (np.asarray(x, float) for x in (trace.real_loss, trace.fake_loss))
-    bars, most = [], (0.06, 0.5, 1.0)
+    conditions, most = [], (0.06, 0.5, 1.0)
     for name, losses in (("held-out", real[-1]), ("generated", fake[-1])):
         for (what, values), number in zip(shape(losses).items(), most, strict=True):
-            bars.append(ledger.at_most(f"{name}: {what}", ledger.interval(values), number))
+            conditions.append(ledger.at_most(f"{name}: {what}", ledger.interval(values), number))
     w2, means, ratio = distances(real, fake)
     rank = [stats.spearmanr(w2[:, k], means[:, k]).statistic for k in range(seeds)]
     met, follows = steps_between(w2, means, ratio)
-    bars += [
+    conditions += [
         ledger.above("rank correlation of W2^2 and (m1 - m2)^2", ledger.interval(rank), 0.9),
         ledger.above("share of steps that meet the condition", ledger.interval(met), 0.5),
         ledger.above("of these, W2^2 follows", ledger.interval(follows), 0.9),
     ]
     share = np.median(means / w2)
-    remarks = (f"(m1 - m2)^2 is {share:.0%} of W2^2 in the median over looks and seeds.",)
-    drawn = {"steps": trace.steps, "w2": np.sqrt(w2).tolist(), "means": np.sqrt(means).tolist()}
-    return Measured(bars, drawn, remarks)
+    remarks = (f"(m1 - m2)^2 is {share:.0%} of W2^2 in the median over evaluations and seeds.",)
+    data = {"steps": trace.steps, "w2": np.sqrt(w2).tolist(), "means": np.sqrt(means).tolist()}
+    return Measured(conditions, data, remarks)
 
 
-def draw(drawn: dict[str, Any]) -> Any:
+def draw(data: dict[str, Any]) -> Any:
     return pictures.bands(
-        drawn["steps"],
-        {"W2 of the losses": drawn["w2"], "|m1 - m2|": drawn["means"]},
+        data["steps"],
+        {"W2 of the losses": data["w2"], "|m1 - m2|": data["means"]},
         x="updates",
         y="distance of generated and held-out losses",
         logarithmic=True,

@@ -33,8 +33,8 @@ GAMMAS, NOISE = (0.3, 0.5, 0.7), 0.6
 SHOWN = 16  # samples of each gamma in the picture
 
 
-def looks_of(samples: Any, images: Any, labels: Any) -> dict[str, Any]:
-    """Diversity and quality of samples [K, N, 64] beside images [M, 64]: {name: [K]}."""
+def evaluate(samples: Any, images: Any, labels: Any) -> dict[str, Any]:
+    """Measures diversity and quality of samples [K, N, 64] beside images [M, 64]: {name: [K]}."""
     from scipy.spatial import distance
     from sklearn.linear_model import LogisticRegression
 
@@ -54,9 +54,9 @@ def looks_of(samples: Any, images: Any, labels: Any) -> dict[str, Any]:
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def in_words(figures: dict[str, Any], seeds: int) -> tuple[str, ...]:
-    """A sentence for each figure [G K], in the order of `GAMMAS`: its medians over seeds."""
-    rows = {name: np.median(np.reshape(x, (-1, seeds)), axis=1) for name, x in figures.items()}
+def sentences(metrics: dict[str, Any], seeds: int) -> tuple[str, ...]:
+    """Writes a sentence for each metric [G K], in the order of `GAMMAS`: its medians over seeds."""
+    rows = {name: np.median(np.reshape(x, (-1, seeds)), axis=1) for name, x in metrics.items()}
     there = ", ".join(map(str, GAMMAS))
     return tuple(
         f"{name} at gamma {there}: {', '.join(f'{x:.3g}' for x in row)}."
@@ -65,20 +65,20 @@ def in_words(figures: dict[str, Any], seeds: int) -> tuple[str, ...]:
 
 
 def _frechet(samples: Any, images: Any) -> Any:
-    """[T, K] of samples [T, K, N, 64]."""
+    """Computes the Frechet distances [T, K] of samples [T, K, N, 64] to images, in pixels."""
     real = frechet.moments(images)
     one = lambda x: frechet.distance_of_moments(*real, *frechet.moments(x))
     return np.array([[one(x) for x in row] for row in samples])
 
 
 def differences(seen: dict[str, Any]) -> list[Any]:
-    """The bars of diversity and quality from {figure: [G, K]}, gamma 0.7 against 0.3."""
-    bars = []
+    """Compares diversity and quality {metric: [G, K]} at gamma 0.7 and 0.3: conditions."""
+    conditions = []
     for name, (low, *_, high) in seen.items():
         better_low = name == "confidence"  # the others are larger at the larger gamma
         gap, what = (low - high, "0.3 - 0.7") if better_low else (high - low, "0.7 - 0.3")
-        bars.append(ledger.above(f"{name}, gamma {what}", ledger.interval(gap), 0.0))
-    return bars
+        conditions.append(ledger.above(f"{name}, gamma {what}", ledger.interval(gap), 0.0))
+    return conditions
 
 
 def measure(seeds: int, quick: bool) -> Measured:
@@ -89,46 +89,46 @@ def measure(seeds: int, quick: bool) -> Measured:
     trace = digits_began.play(GAMMAS, seeds, noise=NOISE, **worlds.length(quick, 4000))
     by_gamma = lambda values: np.reshape(values, (*np.shape(values)[:-1], len(GAMMAS), seeds))
     last = len(trace.steps) * 3 // 4
-    late = lambda name: trace.figures[name][last:].mean(axis=0)
+    late = lambda name: trace.means[name][last:].mean(axis=0)
     ratio = by_gamma(late("fake_score") / late("real_score"))
-    bars = [
+    conditions = [
         ledger.at_most(f"gamma {gamma}: |ratio - gamma|", ledger.interval(abs(row - gamma)), 0.05)
         for gamma, row in zip(GAMMAS, ratio, strict=True)
     ]
-    seen = looks_of(trace.samples[-1], images, dataset.labels)
-    bars += differences({name: by_gamma(values) for name, values in seen.items()})
-    watched, quality = trace.figures["convergence"], _frechet(trace.samples, images)
+    found = evaluate(trace.samples[-1], images, dataset.labels)
+    conditions += differences({name: by_gamma(values) for name, values in found.items()})
+    watched, quality = trace.means["convergence"], _frechet(trace.samples, images)
     count = watched.shape[1]
     rank = [stats.spearmanr(watched[:, k], quality[:, k]).statistic for k in range(count)]
     for gamma, row in zip(GAMMAS, by_gamma(np.nan_to_num(rank)), strict=True):
         what = f"gamma {gamma}: rank correlation of M and Frechet distance"
-        bars.append(ledger.above(what, ledger.interval(row), 0.5))
-    words = in_words({**seen, "Frechet distance": quality[-1]}, seeds)
+        conditions.append(ledger.above(what, ledger.interval(row), 0.5))
+    remarks = sentences({**found, "Frechet distance": quality[-1]}, seeds)
     if not quick:
         clean = digits_began.play(GAMMAS, seeds, **worlds.length(quick, 4000))
-        alone = in_words(looks_of(clean.samples[-1], images, dataset.labels), seeds)
-        words += tuple(f"Without noise, {line}" for line in alone)
-    all_ratios = by_gamma(trace.figures["fake_score"] / trace.figures["real_score"])
+        alone = sentences(evaluate(clean.samples[-1], images, dataset.labels), seeds)
+        remarks += tuple(f"Without noise, {line}" for line in alone)
+    all_ratios = by_gamma(trace.means["fake_score"] / trace.means["real_score"])
     curves = {f"gamma {g}": all_ratios[:, i].tolist() for i, g in enumerate(GAMMAS)}
     shown = {"data": pixels(digits_began.noisy(images[:SHOWN], NOISE))}
-    # first seed's, with the same latents for every gamma
+    # The first seed's samples, from the same latents for every gamma.
     x = trace.samples[-1].reshape(len(GAMMAS), seeds, *trace.samples.shape[2:])[:, 0, :SHOWN]
     shown |= {f"gamma {g}": pixels(row) for g, row in zip(GAMMAS, x, strict=True)}
-    return Measured(bars, {"steps": trace.steps, "ratio": curves, "samples": shown}, words)
+    return Measured(conditions, {"steps": trace.steps, "ratio": curves, "samples": shown}, remarks)
 
 
 def pixels(images: Any) -> list[list[int]]:
-    """Images [N, 64] in [-1, 1] as whole per cent, which is fine enough to be seen."""
+    """Rounds images [N, 64] in [-1, 1] to whole per cent, which is finer than the eye sees."""
     return np.rint(100 * np.clip(np.nan_to_num(images), -1, 1)).astype(int).tolist()
 
 
-def draw(drawn: dict[str, Any]) -> Any:
+def draw(data: dict[str, Any]) -> Any:
     figure = pictures.bands(
-        drawn["steps"],
-        drawn["ratio"],
+        data["steps"],
+        data["ratio"],
         x="updates",
         y="E L(G(z)) / E L(x)",
         lines={f"_{gamma}": gamma for gamma in GAMMAS},  # not in the legend
     )
     image = lambda x: np.asarray(x, float).reshape(-1, 8, 8, 1) / 100
-    return pictures.strips_below(figure, {k: image(x) for k, x in drawn["samples"].items()})
+    return pictures.strips_below(figure, {k: image(x) for k, x in data["samples"].items()})

@@ -7,6 +7,7 @@ import numpy as np
 from experiments.claims import ledger, pictures
 from experiments.claims.ledger import Claim, Measured
 from jwgan import transport
+from jwgan.report import plots
 
 CLAIM = Claim(
     title="The Frechet formula between Gaussians reduces to the one-dimensional one",
@@ -46,7 +47,7 @@ def measure(seeds: int, quick: bool) -> Measured:
         "5 dimensions, common axes: the same": (max(five), 1e-4),
         "by sorting quantiles": (quantiles, 1e-2),
     }
-    bars = [
+    conditions = [
         ledger.at_most(what, ledger.exact(value), most, certain=True)
         for what, (value, most) in found.items()
     ]
@@ -56,16 +57,14 @@ def measure(seeds: int, quick: bool) -> Measured:
         float(transport.gaussian_w2(np.zeros(1), np.eye(1), np.full(1, m), 0.25 * np.eye(1)))
         for m in means
     ]
-    drawn = {"means": means.tolist(), "short": curve, "general": general}
-    return Measured(bars, drawn, seeds=0)
+    data = {"means": means.tolist(), "short": curve, "general": general}
+    return Measured(conditions, data, seeds=0)
 
 
-def draw(drawn: dict[str, Any]) -> Any:
+def draw(data: dict[str, Any]) -> Any:
     figure, ax = pictures.axes()
-    ax.plot(drawn["means"], drawn["short"], color=pictures.COLOURS[0], label="short form")
-    ax.plot(
-        drawn["means"][::4], drawn["general"][::4], "o", color=pictures.COLOURS[1], label="general"
-    )
+    ax.plot(data["means"], data["short"], color=plots.COLOURS[0], label="short form")
+    ax.plot(data["means"][::4], data["general"][::4], "o", color=plots.COLOURS[1], label="general")
     ax.set_xlabel("difference of the means (deviations 1 and 0.5)")
     ax.set_ylabel("W2")
     ax.legend(frameon=False, fontsize=8)

@@ -8,6 +8,7 @@ import numpy as np
 from experiments.claims import ledger, pictures
 from experiments.claims.ledger import Claim, Measured
 from experiments.w1_benchmark import tables as w1_tables
+from jwgan.report import plots
 
 CLAIM = Claim(
     title="A penalised critic's estimate of W1 is close, a clipped one's is not",
@@ -28,20 +29,20 @@ FEW = 16  # funnels
 
 
 def runs() -> dict[str, dict[tuple[int, int], dict[str, Any]]]:
-    """method -> pair -> what was recorded, {} where nothing was."""
+    """Reads the recorded runs: {method: {pair: result}}, {} where nothing was recorded."""
     return {
         method: {pair: w1_tables.recorded(method, pair) for pair in w1_tables.FAITHFUL}
         for method in w1_tables.SAME
     }
 
 
-def error(run: dict[str, Any], figure: str) -> float:
-    """|estimate - W1| / W1 of a run; NaN if it was not recorded."""
-    return abs(run[figure] - run["w1_true"]) / run["w1_true"] if run else math.nan
+def error(run: dict[str, Any], estimate: str) -> float:
+    """The relative error |estimate - W1| / W1 of a run; NaN if it was not recorded."""
+    return abs(run[estimate] - run["w1_true"]) / run["w1_true"] if run else math.nan
 
 
 def between(errors: list[float], statistic: Any) -> tuple[float, float, float]:
-    """(value, low, high): of the known errors, and what it can become once the others are known."""
+    """A statistic of the known errors, and the interval of what the unknown ones can make of it."""
     known = [x for x in errors if not math.isnan(x)]
     filled = lambda other: [other if math.isnan(x) else x for x in errors]
     value = float(statistic(known)) if known else math.nan
@@ -50,14 +51,16 @@ def between(errors: list[float], statistic: Any) -> tuple[float, float, float]:
 
 def measure(seeds: int, quick: bool) -> Measured:
     del seeds, quick
-    found, bars = runs(), []
+    found, conditions = runs(), []
     few = [pair for pair in w1_tables.FAITHFUL if pair[1] <= FEW]
     for method in ("wgan_gp", "wgan_lp"):
-        for figure, name in (("w1", "estimate"), ("w1_corrected", "corrected estimate")):
-            largest = between([error(found[method][pair], figure) for pair in few], max)
-            bars.append(ledger.at_most(f"{method}: largest error of its {name}", largest, 0.1))
+        for estimate, name in (("w1", "estimate"), ("w1_corrected", "corrected estimate")):
+            largest = between([error(found[method][pair], estimate) for pair in few], max)
+            conditions.append(
+                ledger.at_most(f"{method}: largest error of its {name}", largest, 0.1)
+            )
     errors = [error(run, "w1") for run in found["wgan"].values()]
-    bars.append(ledger.above("wgan: median error", between(errors, np.median), 0.25))
+    conditions.append(ledger.above("wgan: median error", between(errors, np.median), 0.25))
     count = sum(bool(run) for of_pair in found.values() for run in of_pair.values())
     points = [
         [method, *pair, run["w1_true"], run["w1"], run["w1_corrected"]]
@@ -75,18 +78,18 @@ def measure(seeds: int, quick: bool) -> Measured:
     if truth:
         medians = ", ".join(f"{name} {np.median(errors):.0%}" for name, errors in off.items())
         remarks.append(f"Published estimates on these pairs, median error: {medians}.")
-    drawn = {"runs": points, "published": published}
-    return Measured(bars, drawn, tuple(remarks), seeds=1)
+    data = {"runs": points, "published": published}
+    return Measured(conditions, data, tuple(remarks), seeds=1)
 
 
-def draw(drawn: dict[str, Any]) -> Any:
+def draw(data: dict[str, Any]) -> Any:
     figure, ax = pictures.axes()
-    for (method, short), colour in zip(w1_tables.SAME.items(), pictures.COLOURS, strict=False):
-        rows = [row for row in drawn["runs"] if row[0] == method]
+    for (method, short), colour in zip(w1_tables.SAME.items(), plots.COLOURS, strict=False):
+        rows = [row for row in data["runs"] if row[0] == method]
         true, raw, corrected = ([row[i] for row in rows] for i in (3, 4, 5))
         ax.plot(true, raw, "o", color=colour, label=f"{method}, estimate")
         ax.plot(true, corrected, "x", color=colour, label=f"{method}, over its slope")
-        known = drawn["published"][short]
+        known = data["published"][short]
         ax.plot([t for t, _ in known], [w for _, w in known], ".", color=colour, alpha=0.4)
     ends = [1.3, 2.0]
     ax.plot(ends, ends, color="black", linewidth=1, label="truth, and 10 %")

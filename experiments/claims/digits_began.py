@@ -1,4 +1,4 @@
-"""Many BEGANs on the 8x8 digits, looked at on the way: what C16 and C17 are measured on."""
+"""Trains many BEGANs on the 8x8 digits and evaluates them on the way, for C16 and C17."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,31 +12,32 @@ from jwgan import loop, many, networks, priors, sources
 from jwgan.models import autoencoder, mlp
 from jwgan.run import tasks
 
-# rate, gain of k, code and latent are those of experiments.began; so is what the networks see as 0
+# Rate, gain of k, code and latent are those of experiments.began. ZERO is the pixel that networks
+# see as 0: the digits' background.
 WIDTH, CODE, LATENT, BATCH = 64, 32, 32, 32
 LEARNING_RATE, LAMBDA_K, ZERO = 3e-4, 1e-2, -1.0
 
 
 class Trace(NamedTuple):
-    """K members looked at T times.
+    """K trials evaluated T times.
 
     Attributes:
       steps: [T] updates so far.
-      figures: {name: [T, K]}, means of the step's figures over the stretch before each look.
+      means: {name: [T, K]}, means of the step's scalars over the window before each evaluation.
       real_loss: [T, K, N] per-image loss L(x) of the held-out digits.
-      fake_loss: [T, K, N] the same of as many generated ones, with the same latents at every look.
-      samples: [T, K, N, 64] those.
+      fake_loss: [T, K, N] per-image loss of as many generated digits.
+      samples: [T, K, N, 64] these, from the same latents at every evaluation.
     """
 
     steps: list[int]
-    figures: dict[str, Any]
+    means: dict[str, Any]
     real_loss: Any
     fake_loss: Any
     samples: Any
 
 
 def member(gamma: Any) -> Any:
-    """BEGAN with fully connected networks: auto-encoder 64-64-32-64-64, generator 32-64-64-64."""
+    """Builds BEGAN on MLPs: the auto-encoder 64-64-32-64-64, the generator 32-64-64-64."""
     critic = jwgan.from_linen(
         autoencoder.EBGANMLPCritic((WIDTH, CODE), energy=autoencoder.mean_absolute)
     )
@@ -52,22 +53,23 @@ def member(gamma: Any) -> Any:
     )
 
 
-def _looker(together: Any, settings: Any, held_out: Any) -> Any:
-    """`(states) -> (losses of held_out [K, N], of as many samples [K, N], those [K, N, 64])`."""
-    z = together.prior(jax.random.key(13), len(held_out))
+def _make_evaluate(runs: many.Trials, held_out: Any) -> Any:
+    """`(states) -> (losses of held_out [K, N], of as many samples [K, N], samples [K, N, 64])`."""
+    z = runs.algorithm.prior(jax.random.key(13), len(held_out))
+    # `runs.algorithm.score` gives every trial the same images; here each scores its own.
+    own = many.each(member, {"gamma": runs.settings["gamma"]})
 
     @jax.jit
-    def look(states: Any) -> Any:
-        fake = together.generate(states, z)
-        score = many.each(member, settings)
-        of_fake = score(lambda one, state, x: one.score(state, x), states, fake)
-        return together.score(states, held_out), of_fake, fake.reshape(*of_fake.shape, -1)
+    def evaluate(states: Any) -> Any:
+        fake = runs.algorithm.generate(states, z)
+        of_fake = own(lambda one, state, x: one.score(state, x), states, fake)
+        return runs.algorithm.score(states, held_out), of_fake, fake.reshape(*of_fake.shape, -1)
 
-    return look
+    return evaluate
 
 
 def noisy(images: Any, noise: float) -> Any:
-    """Images [N, 8, 8, 1] with fixed normal noise of that standard deviation in every pixel."""
+    """Adds fixed normal noise of a standard deviation to every pixel of images [N, 8, 8, 1]."""
     more = noise * np.random.default_rng(0).normal(size=images.shape)
     return (images + more).astype(np.float32)
 
@@ -77,44 +79,41 @@ def play(
     seeds: int,
     *,
     steps: int,
-    looks: int,
+    evaluations: int,
     noise: float = 0.0,
 ) -> Trace:
-    """Trains every gamma with every seed in one program; member i has gammas[i // seeds].
+    """Trains every gamma with every seed in one program; trial i has gammas[i // seeds].
 
     Args:
       gammas: diversity ratios.
       seeds: runs of each, with seeds 0 and on.
       steps: updates.
-      looks: evenly spaced over them.
+      evaluations: evenly spaced over them.
       noise: standard deviation of noise on the training images, see `noisy`.
     """
     dataset = tasks.load_images("digits").dataset
-    stretch = max(1, steps // looks)
-    settings = many.grid(seed=range(seeds), gamma=gammas)
-    keys = many.keys(settings.pop("seed"))
-    together = many.over(member, settings)
+    window = max(1, steps // evaluations)
     images = noisy(dataset.images, noise)
-    one = lambda n: sources.from_array(images, n_critic=n, batch_size=BATCH)
-    source = many.drawn(one, [1] * len(keys))
-    look = _looker(together, settings, dataset.test_images)
+    draw = lambda n: sources.from_array(images, n_critic=n, batch_size=BATCH)
+    runs = many.trials(member, draw, seeds=range(seeds), n_critic=1, gamma=gammas)
+    evaluate = _make_evaluate(runs, dataset.test_images)
     rows: list[Any] = []
     means: list[dict[str, Any]] = []
 
     loop.train(
-        together,
-        jax.jit(lambda keys: together.init(keys, source.batch))(keys),
-        source,
-        steps=stretch * looks,
-        chunk_steps=stretch,
-        record=lambda first, info: means.append(worlds.means_of(info)),
+        runs.algorithm,
+        runs.init(),
+        runs.source,
+        steps=window * evaluations,
+        chunk_steps=window,
+        record=lambda first, info: means.append(worlds.window_means(info)),
         due=lambda step: step > 0,
-        observe=lambda step, states: rows.append(jax.device_get(look(states))),
+        observe=lambda step, states: rows.append(jax.device_get(evaluate(states))),
     )
     real_loss, fake_loss, samples = (np.stack(part) for part in zip(*rows, strict=True))
     return Trace(
-        steps=[stretch * (i + 1) for i in range(looks)],
-        figures=worlds.stacked(means),
+        steps=[window * (i + 1) for i in range(evaluations)],
+        means=worlds.stacked(means),
         real_loss=real_loss,
         fake_loss=fake_loss,
         samples=samples,

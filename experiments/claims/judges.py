@@ -1,4 +1,4 @@
-"""Trained critics and discriminators against the truth, for the claims with an exact answer."""
+"""Compares trained critics and discriminators with the truth, for claims with an exact answer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,28 +14,28 @@ FIRST_SEED = 16  # keys that the recorded runs of parallel_lines and divergences
 def train(
     family: Any, thetas: Sequence[float], seeds: int, steps: int, quick: bool
 ) -> dict[str, Any]:
-    """{judge: {figure: [T, K]}} of `fitting`'s critics at each theta, keys FIRST_SEED and on.
+    """Trains each of `fitting`'s estimators at each theta, with seeds FIRST_SEED and on.
 
-    A quick run trains none, their programs alone take longer to compile than it has: all is NaN,
-    which leaves their bars open.
+    A quick run trains none, since their programs alone take longer to compile than it has: all is
+    NaN, which leaves their conditions open.
+
+    Returns:
+      {estimator: {metric: [T, K]}}, see `fitting.evaluate`.
     """
-    keys, judges = [FIRST_SEED + i for i in range(seeds)], fitting.JUDGES
-    if quick:
-        blank = np.full((len(thetas), seeds), np.nan)
-        figures = lambda name: ["estimate", *(f"{x}_gradient" for x in _losses(name))]
-        return {name: dict.fromkeys(figures(name), blank) for name in judges}
-    return {
-        name: fitting.over(fitting.make_judge(name), family, thetas, keys, steps=steps)
-        for name in judges
-    }
-
-
-def _losses(name: str) -> list[str]:
-    return list(fitting.make_judge(name).losses)
+    keys = [FIRST_SEED + i for i in range(seeds)]
+    found = {}
+    for name in fitting.ESTIMATORS:
+        estimator = fitting.make_estimator(name)
+        if quick:
+            metrics = ["estimate", *(f"{loss}_gradient" for loss in estimator.losses)]
+            found[name] = dict.fromkeys(metrics, np.full((len(thetas), seeds), np.nan))
+        else:
+            found[name] = fitting.train_grid(estimator, family, thetas, keys, steps=steps)
+    return found
 
 
 def worst(values: Any, truth: Any, relative: bool) -> tuple[float, float, float]:
-    """Largest error over theta of the median over seeds, with its interval over the seeds.
+    """Finds the largest error over theta of the median over seeds, with its interval over seeds.
 
     Args:
       values: [T, K].
@@ -44,6 +44,7 @@ def worst(values: Any, truth: Any, relative: bool) -> tuple[float, float, float]
     """
     values, truth = np.asarray(values, float), np.asarray(truth, float)[:, None]
 
+    # Seeds are resampled, not values: a seed's critics at all thetas stay together.
     def statistic(index: Any) -> Any:  # [..., K] -> [...]
         columns = values[:, index.astype(int)]
         middle = np.median(columns, axis=-1).reshape(len(values), -1)

@@ -3,13 +3,14 @@
 A claim's module (`c05_saturation.py`, ...) has
 
     CLAIM    what is said, by whom, and the criterion, written before anything was run
-    measure  `(seeds, quick) -> Measured`: the statistics with their intervals, and what is drawn
-    draw     `(drawn) -> matplotlib figure`, from JSON alone, so a page needs no second run
-    tables   optional, `(drawn) -> [(head, rows), ...]`, likewise
+    measure  `(seeds, quick) -> Measured`: the statistics with their intervals, and what is plotted
+    draw     `(data) -> matplotlib figure`, from JSON alone, so a page needs no second run
+    tables   optional, `(data) -> [(head, rows), ...]`, likewise
 
-A criterion is one or several bars: a statistic, a direction and a number. A bar is met if the whole
-interval of the statistic is on the right side of the number, missed if it is wholly on the wrong
-one, and open otherwise. A claim holds if all its bars are met and fails if one is missed.
+A criterion is one or several conditions: a statistic, a direction and a number. A condition is met
+if the whole interval of the statistic is on the right side of the number, missed if it is wholly on
+the wrong one, and open otherwise. A claim holds if all its conditions are met and fails if one is
+missed. In the recorded results the conditions are called "bars", and the plotted data "drawn".
 """
 
 import importlib
@@ -61,8 +62,8 @@ class Claim(NamedTuple):
     data: str
 
 
-class Bar(NamedTuple):
-    """One number of a criterion and what was found.
+class Condition(NamedTuple):
+    """One number of a criterion and what was found; its attributes are the keys of the JSON.
 
     Attributes:
       what: the statistic, in words.
@@ -84,9 +85,10 @@ class Bar(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """Met (holds), missed (fails) or open (not decided)."""
+        """Whether it is met (HOLDS), missed (FAILS) or open (OPEN)."""
         values = (self.low, self.value, self.high)
-        if not all(isinstance(v, int | float) and v == v for v in values):  # NaN
+        # NaN is what was not trained or not recorded; JSON has it as null.
+        if not all(isinstance(v, int | float) and v == v for v in values):
             return OPEN
         good = [v > self.threshold if self.above else v <= self.threshold for v in values]
         return HOLDS if all(good) else OPEN if any(good) else FAILS
@@ -96,26 +98,26 @@ class Measured(NamedTuple):
     """What a claim's `measure` returns; all of it is JSON.
 
     Attributes:
-      bars: see `Bar`.
-      drawn: what `draw` needs.
+      conditions: the criterion's, each with what was found.
+      plot_data: what `draw` and `tables` need.
       remarks: sentences about what was seen, beside the criterion.
-      seeds: of how many it is, where that is not what was asked for; 0 for what is not random.
+      seeds: how many it rests on, where that is not what was asked for; 0 for what is not random.
     """
 
-    bars: list[Bar]
-    drawn: dict[str, Any]
+    conditions: list[Condition]
+    plot_data: dict[str, Any]
     remarks: tuple[str, ...] = ()
     seeds: int | None = None
 
 
-def verdict(bars: list[Bar]) -> str:
-    """Of a whole claim."""
-    found = {bar.verdict for bar in bars}
+def verdict(conditions: list[Condition]) -> str:
+    """Judges a whole claim by its conditions: HOLDS, FAILS or OPEN."""
+    found = {condition.verdict for condition in conditions}
     return FAILS if FAILS in found else OPEN if OPEN in found else HOLDS
 
 
 def module(number: str) -> Any:
-    """The module of a claim.
+    """Imports the module of a claim.
 
     Raises:
       ValueError: there is no such claim.
@@ -126,7 +128,7 @@ def module(number: str) -> Any:
 
 
 def describe(number: str) -> Claim:
-    """A claim as it was written down."""
+    """Reads a claim as it was written down."""
     return module(number).CLAIM
 
 
@@ -153,31 +155,33 @@ def interval(
     return float(statistic(values)), float(low), float(high)
 
 
-def share(hits: int, of: int) -> tuple[float, float, float]:
-    """(share, low, high) with Wilson's 95 % interval, which is honest at 0 and at all.
+def share(hits: int, trials: int) -> tuple[float, float, float]:
+    """The share of hits, (share, low, high), with Wilson's 95 % interval.
+
+    Unlike the normal approximation, the interval has a width where none or all are hits.
 
     Reference: Wilson, 1927, Probable Inference, the Law of Succession, and Statistical Inference.
     """
     from scipy import stats
 
-    found = stats.binomtest(hits, of).proportion_ci(method="wilson")
-    return hits / of, float(found.low), float(found.high)
+    found = stats.binomtest(hits, trials).proportion_ci(method="wilson")
+    return hits / trials, float(found.low), float(found.high)
 
 
 def above(
     what: str, found: tuple[float, float, float], threshold: float, certain: bool = False
-) -> Bar:
-    """A bar that is met above the threshold."""
-    return Bar(what, *found, above=True, threshold=threshold, certain=certain)
+) -> Condition:
+    """Makes a condition that is met above the threshold; `found` is (value, low, high)."""
+    return Condition(what, *found, above=True, threshold=threshold, certain=certain)
 
 
 def at_most(
     what: str, found: tuple[float, float, float], threshold: float, certain: bool = False
-) -> Bar:
-    """A bar that is met at or below the threshold."""
-    return Bar(what, *found, above=False, threshold=threshold, certain=certain)
+) -> Condition:
+    """Makes a condition that is met at or below the threshold; `found` is (value, low, high)."""
+    return Condition(what, *found, above=False, threshold=threshold, certain=certain)
 
 
 def exact(value: float) -> tuple[float, float, float]:
-    """Something that is not random."""
+    """The interval (value, low, high) of something that is not random: a point."""
     return (float(value),) * 3

@@ -1,46 +1,43 @@
-"""The ledger as one page: the verdicts, then claim by claim what was measured."""
+"""Writes the ledger as one page: the verdicts, then claim by claim what was measured."""
 
-import io
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 from experiments.claims import ledger
-from jwgan.report import article
+from jwgan.report import article, plots
 
 
-def shown(bar: Mapping[str, Any]) -> list[str]:
-    """A row of a claim's table."""
+def cells(condition: Mapping[str, Any]) -> list[str]:
+    """Writes a condition as a row of its claim's table."""
     number = lambda value: f"{value:.3g}"
-    spread = f"{number(bar['low'])} to {number(bar['high'])}"
-    if bar["low"] == bar["high"]:
-        spread = "exact" if bar["certain"] else "no spread"
-    side = "above" if bar["above"] else "at most"
-    wanted = f"{side} {bar['threshold']:g}"
-    # the verdict where a phone shows it
-    return [bar["what"], bar["verdict"], wanted, number(bar["value"]), spread]
+    spread = f"{number(condition['low'])} to {number(condition['high'])}"
+    if condition["low"] == condition["high"]:
+        spread = "exact" if condition["certain"] else "no spread"
+    side = "above" if condition["above"] else "at most"
+    wanted = f"{side} {condition['threshold']:g}"
+    # The verdict comes second, where a phone shows it without scrolling.
+    return [condition["what"], condition["verdict"], wanted, number(condition["value"]), spread]
 
 
 def picture(number: str, result: Mapping[str, Any]) -> bytes:
-    """A claim's picture as PNG."""
-    buffer = io.BytesIO()
-    ledger.module(number).draw(result["drawn"]).savefig(buffer, format="png")
-    return buffer.getvalue()
+    """Draws a claim's picture, as PNG."""
+    return plots.png(ledger.module(number).draw(result["drawn"]))
 
 
-def told(number: str, result: Mapping[str, Any]) -> list[Any]:
-    """A claim's blocks, see `jwgan.article`."""
+def blocks_of(number: str, result: Mapping[str, Any]) -> list[Any]:
+    """Writes what the page says of a claim, as blocks of `jwgan.report.article`."""
     count = result["seeds"]
     seeds = f"{count} seed{'s' * (count > 1)}, " if count else ""
     settings = f"{result['data']}; {seeds}{result['cpu_minutes']} CPU minutes"
     quick = " A quick run, too short to judge by." if result["quick"] else ""
-    tables: Any = getattr(ledger.module(number), "tables", lambda drawn: [])
+    tables: Any = getattr(ledger.module(number), "tables", lambda data: [])
     head = ["statistic", "verdict", "wanted", "found", "95 % interval"]
     return [
         article.Heading(f"{number}. {result['title']}: {result['verdict']}"),
         article.Paragraph(f"{result['claim']} ({result['source']})"),
         article.Paragraph(f"Criterion, written before the run: {result['criterion']}"),
-        article.Table(head, [shown(bar) for bar in result["bars"]]),
+        article.Table(head, [cells(condition) for condition in result["bars"]]),
         article.Figure(picture(number, result), f"{settings}.{quick}", result["title"]),
         *(article.Table(*table) for table in tables(result["drawn"])),
         *map(article.Paragraph, result["remarks"]),
@@ -58,7 +55,7 @@ def write(results: Mapping[str, Mapping[str, Any]], folder: pathlib.Path) -> pat
         article.Table(["claim", "what is said", "verdict"], rows),
     ]
     for number, found in results.items():
-        blocks += told(number, found)
+        blocks += blocks_of(number, found)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "report.html"
     title = "Is what the papers say true?"

@@ -1,4 +1,4 @@
-"""The ledger's few kinds of picture, all from plain lists."""
+"""Draws the ledger's few kinds of picture, all from plain lists."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,17 +6,12 @@ from typing import Any
 import numpy as np
 
 from jwgan import report
-
-COLOURS = ("#1f6fb4", "#d1495b", "#2a9d5c", "#8f5fbf", "#c78a1b", "#4a4a4a", "#12a3a8", "#b0457b")
+from jwgan.report import plots
 
 
 def axes(width: float = 6.4, height: float = 3.6) -> tuple[Any, Any]:
-    """(figure, axes) in the ledger's style, without pyplot and so without a display."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
-    ax = figure.subplots()
-    ax.spines[["top", "right"]].set_visible(False)
+    """Makes (figure, its only axes) with a grid; so many inches wide and high."""
+    figure, (ax,) = plots.panels(1, width, height)
     ax.grid(alpha=0.25)
     return figure, ax
 
@@ -30,7 +25,7 @@ def bands(
     logarithmic: bool = False,
     lines: Mapping[str, float] | None = None,
 ) -> Any:
-    """Median over seeds with the quartiles as a band.
+    """Draws medians over seeds with the quartiles as a band.
 
     Args:
       steps: [T].
@@ -40,13 +35,13 @@ def bands(
       lines: name -> height of a dashed line.
     """
     figure, ax = axes()
-    for (name, values), colour in zip(series.items(), COLOURS, strict=False):
+    for (name, values), colour in zip(series.items(), plots.COLOURS, strict=False):
         values = np.asarray(values, float)
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=1)
         ax.plot(steps, middle, color=colour, label=name, linewidth=1.8)
         ax.fill_between(steps, low, high, color=colour, alpha=0.18, linewidth=0)
     for name, height in (lines or {}).items():
-        ax.axhline(height, color="#777777", linestyle="--", linewidth=1, label=name)
+        ax.axhline(height, color=plots.GREY, linestyle="--", linewidth=1, label=name)
     if logarithmic:
         ax.set_yscale("log")
     ax.set_xlabel(x)
@@ -56,7 +51,7 @@ def bands(
 
 
 def below(figure: Any, rows: int, columns: int, height: float) -> list[Any]:
-    """Axes without ticks under the one axes of a figure, which grows by them.
+    """Adds axes without ticks under the one axes of a figure, which grows by them.
 
     Args:
       figure: of `bands` or `boxes`.
@@ -72,7 +67,7 @@ def below(figure: Any, rows: int, columns: int, height: float) -> list[Any]:
 
 
 def strips_below(figure: Any, strips: Mapping[str, Any]) -> Any:
-    """Rows of images under a figure.
+    """Adds rows of images under a figure.
 
     Args:
       figure: of `bands` or `boxes`.
@@ -85,7 +80,7 @@ def strips_below(figure: Any, strips: Mapping[str, Any]) -> Any:
 
 
 def boxes(groups: Mapping[str, Any], *, y: str, lines: Mapping[str, float] | None = None) -> Any:
-    """One box for each group of values, with every seed as a dot.
+    """Draws a box for each group of values, with every seed as a dot.
 
     Args:
       groups: name -> [K].
@@ -94,7 +89,7 @@ def boxes(groups: Mapping[str, Any], *, y: str, lines: Mapping[str, float] | Non
     """
     figure, ax = axes()
     rng = np.random.default_rng(0)
-    for i, (values, colour) in enumerate(zip(groups.values(), COLOURS * 3, strict=False)):
+    for i, (values, colour) in enumerate(zip(groups.values(), plots.COLOURS * 3, strict=False)):
         values = np.asarray(values, float)
         ax.boxplot(
             [values[np.isfinite(values)]],
@@ -105,9 +100,9 @@ def boxes(groups: Mapping[str, Any], *, y: str, lines: Mapping[str, float] | Non
         )
         ax.plot(i + rng.uniform(-0.15, 0.15, len(values)), values, ".", color=colour, alpha=0.7)
     for name, height in (lines or {}).items():
-        ax.axhline(height, color="#777777", linestyle="--", linewidth=1, label=name)
+        ax.axhline(height, color=plots.GREY, linestyle="--", linewidth=1, label=name)
     ax.set_xticks(range(len(groups)), list(groups), fontsize=8)
-    ax.ticklabel_format(axis="y", useOffset=False)  # "1e-6+9.9999e-1" is no number to read
+    ax.ticklabel_format(axis="y", useOffset=False)  # nobody reads "1e-6+9.9999e-1"
     if len(groups) > 5:
         ax.tick_params(axis="x", labelrotation=30)
     ax.set_ylabel(y)
@@ -116,11 +111,12 @@ def boxes(groups: Mapping[str, Any], *, y: str, lines: Mapping[str, float] | Non
     return figure
 
 
-def w1_curves(drawn: dict[str, Any]) -> Any:
+def w1_curves(data: dict[str, Any]) -> Any:
+    """Draws the exact W1 of several members over training; what most claims have as `draw`."""
     return bands(
-        drawn["steps"],
-        drawn["w1"],
+        data["steps"],
+        data["w1"],
         x="generator updates",
         y="exact W1",
-        lines={"real against real": drawn["w1_of_real"]},
+        lines={"real against real": data["w1_of_real"]},
     )

@@ -33,7 +33,7 @@ def verdicts() -> str:
 
 def at_random() -> str:
     """C11's architectures at random, by who succeeds on them."""
-    return table(*c11_robustness.of_random(recorded("C11").get("drawn", {}).get("table", [])))
+    return table(*c11_robustness.random_counts(recorded("C11").get("drawn", {}).get("table", [])))
 
 
 def grid() -> str:

@@ -1,4 +1,4 @@
-"""Many seeds of a member on a 2-D world, looked at on the way: what most claims are measured on."""
+"""Trains many seeds of a member on a 2-D world and evaluates them on the way, for most claims."""
 
 import types
 from collections.abc import Callable
@@ -9,57 +9,62 @@ import numpy as np
 
 import jwgan
 from experiments import toy2d
-from jwgan import loop, many, sources, transport
+from jwgan import adversarial, loop, many, sources, transport
 from jwgan.metrics import coverage
 from jwgan.models import mlp
 from jwgan.run import tasks
 
-LOOK_POINTS = 500  # samples in an exact W1 on the way
+W1_POINTS = 500  # samples in an exact W1 on the way
 WIDTH, LATENT, BATCH = 64, 2, 64
 UNSEEN = 16  # the first key that the recorded runs of experiments.modes have not seen
 
+# The paper's box and rate (0.01, 5e-5) hardly move networks this small.
+CLIPPING: dict[str, Any] = {"c": 0.1, "learning_rate": 1e-3}
 
-QUICK_LOOKS, QUICK_STRETCH = 2, 20  # one stretch for all, so that claims share compiled programs
+QUICK = ("wgan_gp", "gan")  # members of a quick run
+# Every quick run has windows of this length, so that claims share compiled programs.
+QUICK_EVALUATIONS, QUICK_WINDOW = 2, 20
 
 
-def length(quick: bool, steps: int, looks: int = 16, skip: bool = False) -> dict[str, Any]:
-    """`play`'s steps and looks: these, or a quick run's, which trains nothing if `skip`."""
+def length(quick: bool, steps: int, evaluations: int = 16, skip: bool = False) -> dict[str, Any]:
+    """Keyword arguments for `play`: the given ones, or a quick run's (0 steps if `skip`)."""
     if quick:
-        return {"steps": 0 if skip else QUICK_LOOKS * QUICK_STRETCH, "looks": QUICK_LOOKS}
-    return {"steps": steps, "looks": looks}
+        steps = 0 if skip else QUICK_EVALUATIONS * QUICK_WINDOW
+        return {"steps": steps, "evaluations": QUICK_EVALUATIONS}
+    return {"steps": steps, "evaluations": evaluations}
 
 
 class Trace(NamedTuple):
-    """K seeds looked at T times.
+    """K seeds evaluated T times; a window is the steps from one evaluation to the next.
 
     Attributes:
       steps: [T] generator updates so far.
-      figures: {name: [T, K]}, means of the step's figures over the stretch before each look.
+      means: {name: [T, K]}, means of the step's scalars over the window before each evaluation.
       largest: {name: [K]}, the largest absolute value of each in any step.
       w1_before: [K] `w1` before the first update.
       w1: [T, K] exact W1 of 500 samples to 500 held-out points; infinite once not finite.
       modes: [T, K] share of the modes that are covered; None for a world without modes.
       high_quality: [T, K] share of samples near a mode; None likewise.
       w1_of_real: the same W1 of real points, what a perfect generator would have.
-      seen: [T, ...] what `also` found at each look; None without it.
+      extra: [T, ...] what `also` found at each evaluation; None without it.
       states, algorithm: after training; leaves of the states are [K, ...].
     """
 
     steps: list[int]
-    figures: dict[str, Any]
+    means: dict[str, Any]
     largest: dict[str, Any]
     w1_before: Any
     w1: Any
     modes: Any
     high_quality: Any
     w1_of_real: float
-    seen: Any
+    extra: Any
     states: Any
     algorithm: Any
 
 
 def member(name: str, *, width: int = WIDTH, latent: int = LATENT, **kwargs: Any) -> Any:
-    """A member on 2-D points with experiments.toy2d's settings; `kwargs` come before those."""
+    """Builds a member on 2-D points with toy2d's settings; `kwargs` come before those."""
     config = types.SimpleNamespace(member=name, width=width, latent=latent, precision="float32")
     return toy2d.build(config, (2,), **kwargs)
 
@@ -70,31 +75,30 @@ def players(critic: Any = None, width: int = WIDTH) -> tuple[Any, Any]:
     return jwgan.from_linen(critic), jwgan.from_linen(mlp.MLPGenerator((2,), (width,) * 3))
 
 
-def side_by_side(
+def trials(
     algorithm: Any, sample: Any, seeds: int, n_critic: int, first_seed: int = 0
-) -> tuple[Any, Any, Any]:
-    """(algorithm, source, states [K, ...]): seeds from the first on, each alone on its data."""
-    one = lambda n_critic: sources.from_sampler(sample, n_critic=n_critic, batch_size=BATCH)
-    together, source = many.over(lambda: algorithm), many.drawn(one, [n_critic] * seeds)
-    keys = many.keys(range(first_seed, first_seed + seeds))
-    states = jax.jit(lambda keys: together.init(keys, source.batch))(keys)
-    return together, source, states
+) -> many.Trials:
+    """Sets up the seeds from the first on in one program, each on its own samples."""
+    return many.trials(
+        lambda: algorithm,
+        lambda n: sources.from_sampler(sample, n_critic=n, batch_size=BATCH),
+        seeds=range(first_seed, first_seed + seeds),
+        n_critic=n_critic,
+    )
 
 
-def figures_of(info: Any) -> dict[str, Any]:
-    """{figure: [T, K]}, a stretch's step figures, the objective's among them."""
-    scalars = {**info._asdict(), **info.objective}
-    del scalars["objective"]
-    return {name: np.asarray(value) for name, value in scalars.items()}
+def window_means(info: Any) -> dict[str, Any]:
+    """Means {name: [K]} of a window's infos [length, K]."""
+    return {name: np.mean(x, axis=0) for name, x in adversarial.scalars(info).items()}
 
 
-def means_of(info: Any) -> dict[str, Any]:
-    """{figure: [K]}, means of a stretch's step figures."""
-    return {name: value.mean(axis=0) for name, value in figures_of(info).items()}
+def window_largest(info: Any) -> dict[str, Any]:
+    """Largest absolute values {name: [K]} of a window's infos [length, K]."""
+    return {name: np.abs(x).max(axis=0) for name, x in adversarial.scalars(info).items()}
 
 
 def stacked(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """{figure: [T, K]} of T rows {figure: [K]}."""
+    """Stacks T rows {name: [K]} into {name: [T, K]}."""
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -105,68 +109,80 @@ def play(
     *,
     steps: int,
     n_critic: int = 5,
-    looks: int = 16,
+    evaluations: int = 16,
     first_seed: int = 0,
     also: Callable[[Any], Any] | None = None,
 ) -> Trace:
-    """Trains seeds of a member in one program, from the first on, and looks at them `looks` times.
+    """Trains many seeds of a member in one program and evaluates them on the way.
 
-    With 0 steps nothing is trained or compiled and all is NaN, which leaves a claim's bars open.
-    `also` is what to find of the states [K, ...] at each look beside the usual.
+    With 0 steps nothing is trained or compiled and all is NaN, which leaves conditions open.
+
+    Args:
+      algorithm: the member.
+      world: name of a 2-D world, see `tasks.load_world`.
+      seeds: how many, from `first_seed` on.
+      steps: generator updates.
+      n_critic: critic updates for each of them.
+      evaluations: evenly spaced over the steps, the last one at the end.
+      first_seed: of the first run.
+      also: `(states [K, ...]) -> array`, what to find at each evaluation beside the usual.
     """
     if steps == 0:
-        blank = np.full((looks, seeds), np.nan)
-        times = [QUICK_STRETCH * (i + 1) for i in range(looks)]
+        blank = np.full((evaluations, seeds), np.nan)
+        times = [QUICK_WINDOW * (i + 1) for i in range(evaluations)]
         return Trace(times, {}, {}, blank[0], blank, blank, blank, np.nan, None, None, algorithm)
     task = tasks.load_world(world)
-    stretch = max(1, steps // looks)
-    sample = task.problem.sample
-    many, source, states = side_by_side(algorithm, sample, seeds, n_critic, first_seed)
+    window = max(1, steps // evaluations)
+    runs = trials(algorithm, task.problem.sample, seeds, n_critic, first_seed)
     rows: list[dict[str, Any]] = []
     means: list[dict[str, Any]] = []
     largest: list[dict[str, Any]] = []
-    seen: list[Any] = []
-    look, of_real = _looker(task, algorithm, seeds)
-    before = look(states)["w1"]
+    extra: list[Any] = []
+    evaluate, of_real = _make_evaluate(task, algorithm, seeds)
+    states = runs.init()
+    before = evaluate(states)["w1"]
 
     def record(first: int, info: Any) -> None:
-        means.append(means_of(info))
-        largest.append({k: np.abs(v).max(axis=0) for k, v in figures_of(info).items()})
+        means.append(window_means(info))
+        largest.append(window_largest(info))
 
     def observe(step: int, states: Any) -> None:
-        rows.append(look(states))
+        rows.append(evaluate(states))
         if also is not None:
-            seen.append(also(states))
+            extra.append(also(states))
 
     states = loop.train(
-        many,
+        runs.algorithm,
         states,
-        source,
-        steps=stretch * looks,
-        chunk_steps=stretch,
+        runs.source,
+        steps=window * evaluations,
+        chunk_steps=window,
         record=record,
         due=lambda step: step > 0,
         observe=observe,
     )
     with_modes = task.problem.modes is not None
     return Trace(
-        steps=[stretch * (i + 1) for i in range(looks)],
-        figures=stacked(means),
-        largest={name: of.max(axis=0) for name, of in stacked(largest).items()},
+        steps=[window * (i + 1) for i in range(evaluations)],
+        means=stacked(means),
+        largest={name: values.max(axis=0) for name, values in stacked(largest).items()},
         w1_before=before,
         w1=np.stack([row["w1"] for row in rows]),
         modes=np.stack([row["modes"] for row in rows]) if with_modes else None,
         high_quality=np.stack([row["high_quality"] for row in rows]) if with_modes else None,
         w1_of_real=of_real,
-        seen=None if also is None else np.stack(seen),
+        extra=None if also is None else np.stack(extra),
         states=states,
         algorithm=algorithm,
     )
 
 
-def _looker(task: Any, algorithm: Any, seeds: int) -> tuple[Callable[[Any], dict[str, Any]], float]:
+def _make_evaluate(
+    task: Any, algorithm: Any, seeds: int
+) -> tuple[Callable[[Any], dict[str, Any]], float]:
     """(`states -> {"w1": [K], "modes": [K], "high_quality": [K]}`, W1 of real points)."""
-    real, other = task.held_out[:LOOK_POINTS], task.held_out[LOOK_POINTS : 2 * LOOK_POINTS]
+    real, other = task.held_out[:W1_POINTS], task.held_out[W1_POINTS : 2 * W1_POINTS]
+    # Every seed has its own latents, and the same ones at every evaluation.
     keys = jax.random.split(jax.random.key(13), seeds)
     problem = task.problem
 
@@ -178,9 +194,9 @@ def _looker(task: Any, algorithm: Any, seeds: int) -> tuple[Callable[[Any], dict
         found = jax.vmap(lambda x: coverage.mode_coverage(x, problem.modes, problem.mode_std))(x)
         return x, (found.modes_covered / len(problem.modes), found.high_quality_share)
 
-    def look(states: Any) -> dict[str, Any]:
+    def evaluate(states: Any) -> dict[str, Any]:
         x, found = jax.device_get(sample(states))
-        row = {"w1": np.array([_exact_w1(real, points[:LOOK_POINTS]) for points in x])}
+        row = {"w1": np.array([_exact_w1(real, points[:W1_POINTS]) for points in x])}
         if found is not None:
             row["modes"], row["high_quality"] = found
         return row
@@ -188,24 +204,16 @@ def _looker(task: Any, algorithm: Any, seeds: int) -> tuple[Callable[[Any], dict
     def _exact_w1(a: Any, b: Any) -> float:
         return transport.exact_w1(a, b) if np.isfinite(b).all() else np.inf
 
-    return look, transport.exact_w1(real, other)
+    return evaluate, transport.exact_w1(real, other)
 
 
 def area(w1: Any) -> Any:
-    """[T, K] -> [K]: mean of W1 over training, low for runs that are good early."""
+    """Means of W1 [T, K] over training, [K]: low for runs that are good early."""
     return w1.mean(axis=0)
 
 
 def difference(a: Any, b: Any) -> Any:
-    """a - b by seed [K]; a run that diverged (infinite) counts as a distance of 1000."""
-    bounded = lambda x: np.minimum(x, 1e3)  # NaN, of what was not trained, stays
+    """Differences a - b by seed, [K]; a run that diverged counts as a W1 of 1000."""
+    # Infinity minus infinity would be NaN, which is what was not trained; that NaN stays.
+    bounded = lambda x: np.minimum(x, 1e3)
     return bounded(a) - bounded(b)
-
-
-CLIPPING: dict[str, Any] = {
-    "c": 0.1,
-    "learning_rate": 1e-3,
-}  # the paper's hardly move such small networks
-
-
-QUICK = ("wgan_gp", "gan")  # members of a quick run

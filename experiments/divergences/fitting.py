@@ -1,7 +1,7 @@
-"""Critics and discriminators trained to the end between two fixed laws, many in one program.
+"""Trains critics and discriminators between two fixed laws, many in one program.
 
-For pictures of what they report where the exact answer is known: a family of fakes moves with one
-number theta, and every value of it has its own critic in every seed.
+The exact answer is known there, so pictures and claims can compare what they report with it: a
+family of fakes moves with one number theta, and every value of it has its own critic in every seed.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from jwgan.run.options import option
 from jwgan.types import score_gap
 
 WEIGHT = 10.0  # of the gradient penalty, the papers'
-JUDGES = ("wgan_gp", "lipschitz", "discriminator")
+ESTIMATORS = ("wgan_gp", "lipschitz", "discriminator")
 NAMES = {
     "wgan_gp": "WGAN-GP critic",
     "lipschitz": "1-Lipschitz critic",
@@ -38,11 +38,14 @@ class Family(NamedTuple):
     fake: Callable[[Any, int, Any], Any]
 
 
-class Judge(NamedTuple):
+class Estimator(NamedTuple):
     """A critic with the way it is trained, and what a generator would minimise against it.
 
-    `report` is `(real scores, fake scores) -> []`, its estimate of a distance; `losses` are
-    objectives by name, of whose generator losses the gradient in theta is taken.
+    Attributes:
+      critic: network, [B, D] -> [B].
+      objective, penalty: what it is trained with.
+      report: `(real scores [B], fake scores [B]) -> []`, its estimate of a distance.
+      losses: {name: objective}, of whose generator losses the gradient in theta is taken.
     """
 
     critic: Any
@@ -52,36 +55,43 @@ class Judge(NamedTuple):
     losses: dict[str, Any]
 
 
-def make_judge(name: str) -> Judge:
-    """One of JUDGES; small networks, for laws in a few dimensions."""
+def make_estimator(name: str) -> Estimator:
+    """Builds one of ESTIMATORS, with small networks, for laws in a few dimensions."""
     wasserstein = objectives.wasserstein()
     small = networks.from_linen(mlp.MLPCritic((32, 32)))
     if name == "wgan_gp":
         losses = {"wasserstein": wasserstein}
-        return Judge(small, wasserstein, penalties.gradient_penalty(WEIGHT), score_gap, losses)
+        return Estimator(small, wasserstein, penalties.gradient_penalty(WEIGHT), score_gap, losses)
     if name == "lipschitz":
         hard = networks.from_linen(lipschitz.LipschitzCritic((16, 16), iterations=6))
-        return Judge(hard, wasserstein, penalties.none(), score_gap, {"wasserstein": wasserstein})
+        return Estimator(
+            hard, wasserstein, penalties.none(), score_gap, {"wasserstein": wasserstein}
+        )
     minimax, other = objectives.minimax(), objectives.non_saturating()
     losses = {"saturating": minimax, "non_saturating": other}
-    return Judge(small, minimax, penalties.none(), divergences.js_lower_bound, losses)
+    return Estimator(small, minimax, penalties.none(), divergences.js_lower_bound, losses)
 
 
 def fit(
-    key: Any, judge: Judge, sample_real: Any, sample_fake: Any, *, steps: int, batch: int
+    key: Any, estimator: Estimator, sample_real: Any, sample_fake: Any, *, steps: int, batch: int
 ) -> Any:
-    """The trained `adversarial.PlayerState`: Adam from 0.003 to 0 along a cosine, fresh samples.
+    """Trains a critic on fresh samples, with Adam from 0.003 to 0 along a cosine.
+
+    It is no `critics.build`, whose keys are others: the recorded results rest on these.
 
     Args:
       key: of everything random in it.
-      judge: what is trained.
+      estimator: what is trained.
       sample_real, sample_fake: `(key, num) -> x [num, D]`.
       steps: critic updates.
       batch: samples of each law in one.
+
+    Returns:
+      The critic's `adversarial.PlayerState`.
     """
     key_init, key_steps = jax.random.split(key)
     tx = optax.adam(optax.cosine_decay_schedule(3e-3, steps), b1=0.5, b2=0.9)
-    params, model_state = judge.critic.init(key_init, sample_real(key_init, batch))
+    params, model_state = estimator.critic.init(key_init, sample_real(key_init, batch))
     player = adversarial.PlayerState(params, model_state, tx.init(params))
 
     def update(player: Any, key: Any) -> tuple[Any, None]:
@@ -91,30 +101,43 @@ def fit(
             sample_real(key_real, batch),
             sample_fake(key_fake, batch),
             key_penalty,
-            critic=judge.critic,
+            critic=estimator.critic,
             critic_tx=tx,
-            objective=judge.objective,
+            objective=estimator.objective,
             objective_state=(),
-            penalty=judge.penalty,
+            penalty=estimator.penalty,
         )
         return player, None
 
     return jax.lax.scan(update, player, jax.random.split(key_steps, steps))[0]
 
 
-def look(key: Any, judge: Judge, player: Any, family: Family, theta: Any, num: int) -> dict:
-    """What it reports on `num` fresh samples, and the generator's gradients in theta."""
+def evaluate(
+    key: Any, estimator: Estimator, player: Any, family: Family, theta: Any, num: int
+) -> dict[str, Any]:
+    """Finds what a trained critic reports on fresh samples, and the gradients a generator gets.
+
+    Args:
+      key: of the samples.
+      estimator: how the critic was trained.
+      player: the trained critic, from `fit`.
+      family, theta: the laws, [].
+      num: samples of each law.
+
+    Returns:
+      {"estimate": [], "NAME_gradient": [] in theta, for each of its losses}.
+    """
     key_real, key_fake = jax.random.split(key)
-    score = lambda x: judge.critic.evaluate(player.params, player.model_state, x)
+    score = lambda x: estimator.critic.evaluate(player.params, player.model_state, x)
     of_real = score(family.real(key_real, num))
     of_fake = lambda theta: score(family.fake(key_fake, num, theta))
     slope = lambda loss: jax.grad(lambda t: loss.generator_loss((), of_real, of_fake(t)))(theta)
-    found = {"estimate": judge.report(of_real, of_fake(theta))}
-    return found | {f"{name}_gradient": slope(loss) for name, loss in judge.losses.items()}
+    found = {"estimate": estimator.report(of_real, of_fake(theta))}
+    return found | {f"{name}_gradient": slope(loss) for name, loss in estimator.losses.items()}
 
 
-def over(
-    judge: Judge,
+def train_grid(
+    estimator: Estimator,
     family: Family,
     thetas: Any,
     seeds: Any,
@@ -123,20 +146,24 @@ def over(
     batch: int = 64,
     num: int = 2048,
 ) -> dict[str, Any]:
-    """{figure: [T, S]} of a judge trained at each of the thetas [T] with each of the seeds [S]."""
+    """Trains an estimator at each of the thetas [T] with each of the seeds [S].
+
+    Returns:
+      What `evaluate` finds of each, {name: [T, S]}.
+    """
 
     def one(seed: Any, theta: Any) -> dict[str, Any]:
-        key_fit, key_look = jax.random.split(jax.random.key(seed))
+        key_fit, key_evaluate = jax.random.split(jax.random.key(seed))
         fake = lambda key, num: family.fake(key, num, theta)
-        player = fit(key_fit, judge, family.real, fake, steps=steps, batch=batch)
-        return look(key_look, judge, player, family, theta, num)
+        player = fit(key_fit, estimator, family.real, fake, steps=steps, batch=batch)
+        return evaluate(key_evaluate, estimator, player, family, theta, num)
 
     grid = jax.vmap(jax.vmap(one, in_axes=(0, None)), in_axes=(None, 0))
     return jax.device_get(jax.jit(grid)(jnp.asarray(seeds), jnp.asarray(thetas, jnp.float32)))
 
 
 def spread(values: Any) -> dict[str, list[float]]:
-    """Median, least and largest over the seeds, for each theta: {name: [T]} of [T, S]."""
+    """Summarises [T, S] over the seeds: {"median", "least", "largest": [T]}."""
     rounded = lambda x: np.asarray(x, np.float64).round(5).tolist()
     return {
         "median": rounded(np.median(values, axis=1)),

@@ -11,8 +11,8 @@ from jwgan.report.plots import BLUE, GREEN, GREY, ORANGE, VIOLET
 from jwgan.run import study
 
 
-def page(result: dict[str, Any], criterion: str) -> study.Report:
-    """The report: Gaussians, few samples, plans, criterion."""
+def page(result: dict[str, Any]) -> study.Report:
+    """Writes the report: Gaussians, few samples, plans."""
     curves, matrices = draw_curves(result), draw_plans(result["plans"])
     head, rows = gaussians.HEAD, gaussians.rows(result)
     blocks = [
@@ -20,16 +20,13 @@ def page(result: dict[str, Any], criterion: str) -> study.Report:
         article.Table(head, rows, "Medians over the seeds, beside the exact values."),
         *_few_samples(result),
         *_plans(result["plans"], matrices),
-        article.Heading("The criterion, and what came out"),
-        article.Paragraph(criterion),
-        article.Table(*study.verdicts(result["holds"])),
     ]
     pictures = {"divergences": curves, "plans": matrices}
     return study.Report("Two Gaussians moving apart", blocks, pictures, (head, rows))
 
 
 def _gaussians(result: dict[str, Any], curves: bytes) -> list[Any]:
-    """Divergences against the distance of the means."""
+    """Shows the divergences against the distance of the means."""
     return [
         article.Paragraph(
             "Two bell curves of width 1 move apart, mu from centre to centre. KL grows like mu "
@@ -54,7 +51,7 @@ def _gaussians(result: dict[str, Any], curves: bytes) -> list[Any]:
 
 
 def _few_samples(result: dict[str, Any]) -> list[Any]:
-    """What a discriminator makes of a few points."""
+    """Shows what a discriminator makes of a few points."""
     return [
         article.Heading("Few samples"),
         article.Paragraph(
@@ -67,7 +64,7 @@ def _few_samples(result: dict[str, Any]) -> list[Any]:
 
 
 def _plans(plan: dict[str, Any], matrices: bytes) -> list[Any]:
-    """Earth, plans and the dual."""
+    """Shows the piles of earth, the plans and the dual."""
     return [
         article.Heading("A moving plan is a matrix"),
         article.Paragraph(
@@ -88,7 +85,7 @@ def _plans(plan: dict[str, Any], matrices: bytes) -> list[Any]:
 
 
 def draw_curves(result: dict[str, Any]) -> bytes:
-    """JS, W1 with KL, and derivatives, as PNG."""
+    """Draws JS, W1 with KL, and their derivatives, as PNG."""
     means = result["means"]
     line = np.linspace(0.02, means[-1], 200)
     truth = gaussians.exact_curves(line)
@@ -120,7 +117,7 @@ def draw_curves(result: dict[str, Any]) -> bytes:
 
 
 def draw_plans(plan: dict[str, Any]) -> bytes:
-    """The poor plan, the best plan, the piles with their potential, as PNG."""
+    """Draws the poor plan, the best plan, and the piles with their potential, as PNG."""
     figure, axes = plots.panels(3, width=4.1)
     top = np.max(plan["best_plan"])
     for each, name, title in (

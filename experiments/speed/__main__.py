@@ -48,7 +48,7 @@ class Config:
     repeats: int = option(
         3, "timings, alternating with the peer's; medians are reported", at_least=1
     )
-    seconds: float = option(5.0, "of one timing, about")
+    seconds: float = option(5.0, "of one timing, about", above=0)
     devices: int | None = option(None, "of the seeds; default: cores of a CPU that divide them")
     chunk_steps: int | None = option(
         None, "iterations in one program; default: the case's", at_least=1
@@ -191,13 +191,9 @@ def run_all(config: Config) -> list[dict[str, Any]]:
 
 def check(config: Config) -> None:
     """Raises ValueError for options that fit nothing."""
-    options.check_numbers(config)
     if not (config.all or config.penalty_cost):
         options.one_of("case", config.case, CASES)
     options.one_of("convolution", config.convolution, ("jwgan", "lax"))
-    for name in ("repeats", "seconds"):
-        if not getattr(config, name) > 0:
-            raise ValueError(f"{name} is {getattr(config, name)}: give a number above 0")
     if config.convolution == "lax" and config.case != "dcgan32":
         raise ValueError(f"convolution is 'lax': the case is {config.case}, give dcgan32")
 

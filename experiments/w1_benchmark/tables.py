@@ -10,6 +10,7 @@ from typing import Any
 
 from experiments.results import figures
 from experiments.results.markdown import table
+from jwgan.report import plots
 
 DIMS, FUNNELS = (8, 16, 32, 64, 128), (4, 16, 64, 256)
 PUBLISHED = pathlib.Path(__file__).parent / "published.json"
@@ -175,29 +176,25 @@ def everything() -> str:
 
 
 def draw(path: str) -> None:
-    """The cosine of every pair, one panel for each D: published solvers, the best of them, ours."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    known, place = published(), range(len(FUNNELS))
-    figure, panels = pyplot.subplots(1, len(DIMS), figsize=(10, 3.4), sharey=True)
+    """Draws the cosine of every pair, a panel for each D: published solvers, their best, ours."""
+    known, places = published(), range(len(FUNNELS))
+    figure, panels = plots.panels(len(DIMS), width=2.0, height=3.4)
     for dim, axes in zip(DIMS, panels, strict=True):
+        axes.sharey(panels[0])
+        axes.tick_params(labelleft=axes is panels[0])
         rows = [known[dim, num] for num in FUNNELS]
         for name, marker in (("WC", "v"), ("SN", "^"), ("GP", "s"), ("LP", "D"), ("SO", "o")):
             cosines = [row["cos"][name] for row in rows]
-            axes.plot(place, cosines, marker, ms=5, c="0.6", mfc="w", label=f"{name}, published")
+            axes.plot(places, cosines, marker, ms=5, c="0.6", mfc="w", label=f"{name}, published")
         top = [best(row)[1] for row in rows]
-        axes.plot(place, top, "-", c="0.2", lw=1.5, label="best published")
+        axes.plot(places, top, "-", c="0.2", lw=1.5, label="best published")
         runs = [recorded("ours", (dim, num)).get("cos", float("nan")) for num in FUNNELS]
-        axes.plot(place, runs, "-o", c="#c1272d", lw=2, ms=6, label="ours")
+        axes.plot(places, runs, "-o", c=plots.ORANGE, lw=2, ms=6, label="ours")
         axes.set_title(f"D = {dim}", fontsize=10)
-        axes.set_xticks(place, FUNNELS)
+        axes.set_xticks(places, FUNNELS)
         axes.grid(axis="y", c="0.9")
     panels[0].set_ylabel("mean cosine with the optimal gradient")
     figure.supxlabel("cones N", fontsize=10)
     names, labels = panels[0].get_legend_handles_labels()
-    figure.legend(names, labels, ncols=7, loc="upper center", fontsize=8, frameon=False)
-    figure.tight_layout(rect=(0, 0, 1, 0.93))
-    figure.savefig(path, dpi=110)
+    figure.legend(names, labels, ncols=7, loc="outside upper center", fontsize=8, frameon=False)
+    figure.savefig(path)

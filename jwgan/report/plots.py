@@ -9,6 +9,8 @@ import numpy as np
 from jwgan import check
 
 BLUE, ORANGE, GREEN, VIOLET, GREY = "#1d5fbf", "#b4530a", "#2f7d4f", "#8a4fa8", "#6c6860"
+# Of curves, in this order.
+COLOURS = (BLUE, ORANGE, GREEN, VIOLET, GREY, "#12a3a8", "#b0457b", "#c78a1b")
 MARKS = ((BLUE, "o"), (GREEN, "s"), (ORANGE, "^"), (VIOLET, "D"))
 
 

@@ -8,34 +8,34 @@ import numpy as np
 import pytest
 
 from experiments.claims import ledger, page
-from experiments.claims.ledger import FAILS, HOLDS, OPEN, Bar
+from experiments.claims.ledger import FAILS, HOLDS, OPEN, Condition
 
 HERE = pathlib.Path(ledger.__file__).parent
 
 
-def bar(low, value, high, above=True, threshold=1.0):
-    return Bar("x", value, low, high, above, threshold)
+def condition(low, value, high, above=True, threshold=1.0):
+    return Condition("x", value, low, high, above, threshold)
 
 
 @pytest.mark.parametrize(
     ("each", "verdict"),
     [
-        (bar(1.1, 2.0, 3.0), HOLDS),
-        (bar(0.9, 2.0, 3.0), OPEN),
-        (bar(0.1, 0.5, 0.9), FAILS),
-        (bar(0.1, 0.5, 1.0), FAILS),
-        (bar(0.1, 0.5, 1.0, above=False), HOLDS),
-        (bar(0.1, 0.5, 1.1, above=False), OPEN),
-        (bar(1.1, 2.0, 3.0, above=False), FAILS),
-        (bar(float("nan"), 2.0, 3.0), OPEN),
+        (condition(1.1, 2.0, 3.0), HOLDS),
+        (condition(0.9, 2.0, 3.0), OPEN),
+        (condition(0.1, 0.5, 0.9), FAILS),
+        (condition(0.1, 0.5, 1.0), FAILS),
+        (condition(0.1, 0.5, 1.0, above=False), HOLDS),
+        (condition(0.1, 0.5, 1.1, above=False), OPEN),
+        (condition(1.1, 2.0, 3.0, above=False), FAILS),
+        (condition(float("nan"), 2.0, 3.0), OPEN),
     ],
 )
-def test_a_bar_is_met_by_its_whole_interval(each, verdict):
+def test_a_condition_is_met_by_its_whole_interval(each, verdict):
     assert each.verdict == verdict
 
 
-def test_one_missed_bar_is_a_claim_that_fails():
-    good, unclear, bad = bar(2, 2, 2), bar(0, 2, 3), bar(0, 0, 0)
+def test_one_missed_condition_is_a_claim_that_fails():
+    good, unclear, bad = condition(2, 2, 2), condition(0, 2, 3), condition(0, 0, 0)
     assert ledger.verdict([good, good]) == HOLDS
     assert ledger.verdict([good, unclear]) == OPEN
     assert ledger.verdict([good, unclear, bad]) == FAILS
@@ -76,13 +76,13 @@ def test_every_claim_says_what_it_needs(number):
 
 def test_the_certain_claim_holds_and_is_drawn(tmp_path):
     found = ledger.module("C18").measure(2, quick=True)
-    assert [b.certain for b in found.bars] == [True] * 3
-    assert ledger.verdict(found.bars) == HOLDS
+    assert [b.certain for b in found.conditions] == [True] * 3
+    assert ledger.verdict(found.conditions) == HOLDS
     result = {
         **ledger.describe("C18")._asdict(),
         "verdict": HOLDS,
-        "bars": [{**b._asdict(), "verdict": b.verdict} for b in found.bars],
-        "drawn": json.loads(json.dumps(found.drawn)),
+        "bars": [{**b._asdict(), "verdict": b.verdict} for b in found.conditions],
+        "drawn": json.loads(json.dumps(found.plot_data)),
         "seeds": 2,
         "quick": True,
         "cpu_minutes": 0.1,

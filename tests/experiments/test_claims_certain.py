@@ -22,12 +22,12 @@ from experiments.w1_benchmark import tables as w1_tables
 from jwgan.run import tasks
 
 
-@pytest.mark.parametrize("of", [c01_parallel_lines, c02_gaussians])
-def test_what_is_exact_is_certain_and_holds(of):
+@pytest.mark.parametrize("module", [c01_parallel_lines, c02_gaussians])
+def test_what_is_exact_is_certain_and_holds(module):
     thetas = {c01_parallel_lines: (-1.0, -0.5, 0.0, 0.5, 1.0), c02_gaussians: (1.0, 4.0, 8.0)}
-    bars = of.exact_bars(thetas[of])
-    assert len(bars) >= 5
-    assert all(bar.certain and bar.verdict == HOLDS for bar in bars)
+    conditions = module.exact_conditions(thetas[module])
+    assert len(conditions) >= 5
+    assert all(one.certain and one.verdict == HOLDS for one in conditions)
 
 
 def test_lines_that_touch_have_no_js_and_others_log_2():
@@ -37,7 +37,7 @@ def test_lines_that_touch_have_no_js_and_others_log_2():
     assert (w1, slope) == pytest.approx((0.25, -1.0))
 
 
-def test_a_judge_is_as_wrong_as_its_worst_median():
+def test_an_estimator_is_as_wrong_as_its_worst_median():
     truth = np.array([1.0, -2.0])
     values = truth[:, None] * np.array([[1.0, 1.1, 5.0], [1.0, 0.8, 0.9]])
     value, low, high = judges.worst(values, truth, relative=True)
@@ -47,7 +47,7 @@ def test_a_judge_is_as_wrong_as_its_worst_median():
     assert value == pytest.approx(0.2)
 
 
-def test_judges_of_a_quick_run_leave_their_bars_open():
+def test_estimators_of_a_quick_run_leave_their_conditions_open():
     found = judges.train(None, (0.0, 1.0), 2, 10, quick=True)
     assert set(found["discriminator"]) == {
         "estimate",
@@ -85,8 +85,8 @@ def test_random_functions_have_no_slope_above_one():
 
 def test_plans_of_a_quick_run_are_certain():
     found = ledger.module("C4").measure(2, quick=True)
-    assert len(found.bars) == 7
-    assert all(bar.certain and bar.verdict == HOLDS for bar in found.bars)
+    assert len(found.conditions) == 7
+    assert all(one.certain and one.verdict == HOLDS for one in found.conditions)
 
 
 def test_normal_quantiles_are_normal_and_exponential_ones_are_not():
@@ -125,7 +125,7 @@ def test_data_are_diverse_and_good_and_one_image_is_not_diverse():
     images = dataset.images.reshape(len(dataset.images), -1)
     some = np.random.default_rng(0).permutation(len(images))[:200]
     samples = np.stack([images[some], np.repeat(images[:1], 200, axis=0), np.zeros((200, 64))])
-    found = c17_balance.looks_of(samples, images, dataset.labels)
+    found = c17_balance.evaluate(samples, images, dataset.labels)
     np.testing.assert_allclose(found["pairwise distance"][1:], 0, atol=1e-6)
     assert found["pairwise distance"][0] > 4
     assert found["entropy of classes"][0] > 0.95 * math.log(10)
@@ -144,17 +144,17 @@ def test_noise_on_the_digits_is_fixed_and_has_its_standard_deviation():
     np.testing.assert_array_equal(digits_began.noisy(images, 0.0), images)
 
 
-def test_balance_is_drawn_over_its_samples_and_told_by_gamma():
+def test_balance_is_drawn_over_its_samples_and_described_by_gamma():
     strip = c17_balance.pixels(np.linspace(-2, 2, 128).reshape(2, 64))
     assert (strip[0][0], strip[1][-1]) == (-100, 100)
     curve = [[0.3, 0.4], [0.3, 0.5]]
     figure = c17_balance.draw({"steps": [1, 2], "ratio": {"a": curve}, "samples": {"b": strip}})
     assert [ax.get_ylabel() for ax in figure.axes] == ["E L(G(z)) / E L(x)", "b"]
     medians = np.array([1.0, 3.0, 2.0, 2.0, 7.0, 8.0])
-    assert c17_balance.in_words({"x": medians}, 2) == ("x at gamma 0.3, 0.5, 0.7: 2, 2, 7.5.",)
+    assert c17_balance.sentences({"x": medians}, 2) == ("x at gamma 0.3, 0.5, 0.7: 2, 2, 7.5.",)
 
 
-def test_what_is_not_recorded_leaves_a_bar_open_unless_the_rest_decides():
+def test_what_is_not_recorded_leaves_a_condition_open_unless_the_rest_decides():
     nan = math.nan
     largest = c19_w1_estimate.between([0.05, nan], max)
     assert ledger.at_most("x", largest, 0.1).verdict == OPEN
@@ -169,9 +169,9 @@ def test_what_is_not_recorded_leaves_a_bar_open_unless_the_rest_decides():
 def test_a_ledger_without_records_is_open_and_drawn(monkeypatch):
     monkeypatch.setattr(w1_tables, "recorded", lambda *args: {})
     found = c19_w1_estimate.measure(2, quick=True)
-    assert ledger.verdict(found.bars) == OPEN
-    assert len(found.bars) == 5
-    assert c19_w1_estimate.draw(found.drawn).axes
+    assert ledger.verdict(found.conditions) == OPEN
+    assert len(found.conditions) == 5
+    assert c19_w1_estimate.draw(found.plot_data).axes
 
 
 def test_the_readmes_table_counts_bars(monkeypatch):

@@ -67,12 +67,12 @@ def test_counts_by_threshold():
         "a": {"gan": [0.95, 0.1], "wgan_gp": [0.9, 0.96]},
         "b": {"gan": [0.85], "wgan_gp": [1]},
     }
-    head, counted = c11_robustness.of_grid(quality)
+    head, counted = c11_robustness.grid_counts(quality)
     assert head == ["quality at least, of 3 runs", "gan", "wgan_gp"]
     assert [row[0] for row in counted] == list(c11_robustness.THRESHOLDS)
     assert [0.9, 1, 3] in counted
     assert [0.8, 2, 3] in counted
-    head, counted = c11_robustness.of_random(c11_robustness.table([0.92, 0.1], [0.1, 0.97]))
+    head, counted = c11_robustness.random_counts(c11_robustness.table([0.92, 0.1], [0.1, 0.97]))
     assert head[1:] == ["only dcgan", "only wgan_gp", "both", "neither"]
     assert [0.9, 1, 1, 0, 0] in counted
     assert [0.95, 0, 1, 0, 1] in counted
@@ -93,22 +93,24 @@ def by_hand(rivals, gp):
     [(0.5, 0.95, ledger.HOLDS), (0.95, 0.5, ledger.FAILS), (0.95, 0.95, ledger.FAILS)],
 )
 def test_the_criterion_on_qualities_made_by_hand(rivals, gp, verdict):
-    bars = c11_robustness.bars(*by_hand(rivals, gp))
-    assert len(bars) == 5
-    assert ledger.verdict(bars) == verdict
-    assert not any(bar.certain for bar in bars)
+    conditions = c11_robustness.conditions(*by_hand(rivals, gp))
+    assert len(conditions) == 5
+    assert ledger.verdict(conditions) == verdict
+    assert not any(one.certain for one in conditions)
 
 
 def test_noise_has_quality_0_real_images_1_and_broken_ones_less():
     digits = data.digits()
-    quality = architectures.judge(digits, architectures.pixels)
+    quality = architectures.make_quality(digits, architectures.pixels)
     noise = np.random.default_rng(1).uniform(-1, 1, (1000, 8, 8, 1))
     assert quality(noise) == pytest.approx(0.0, abs=0.01)
     assert quality(digits.images[:1000]) == pytest.approx(1.0, abs=0.01)
     assert quality(digits.images[:1] + 0 * noise) < 0.9  # one image again and again
     assert quality(noise * float("nan")) == architectures.NOT_FINITE
     far = digits._replace(test_images=digits.test_images / 2 + noise[: len(digits.test_images)])
-    quality = architectures.judge(far, architectures.pixels)  # real images are far from these
+    quality = architectures.make_quality(
+        far, architectures.pixels
+    )  # real images are far from these
     assert quality(digits.images[:1000]) == pytest.approx(1.0, abs=0.02)
 
 
@@ -132,7 +134,7 @@ def test_a_picture_from_json_marks_what_failed():
         "cpu_minutes": 1.0,
         "drawn": {**drawn, "table": [counts]},
     }
-    tables = [block for block in page.told("C11", result) if isinstance(block, article.Table)]
+    tables = [block for block in page.blocks_of("C11", result) if isinstance(block, article.Table)]
     assert [table.rows for table in tables[2:]] == [[[0.9, 0, 3, 2, 1]]]
     assert tables[1].rows[4] == [0.9, 0, 2]
     colours = [ax.spines["left"].get_edgecolor() for ax in figure.axes]
@@ -166,8 +168,8 @@ def test_an_interrupted_grid_goes_on_where_it_was(tmp_path):
     again.get("a", "gan", str.upper, 3)  # other seeds are another cell
     again.get("b", "gan", str.upper, 2)
     assert len(trained) == 4
-    assert again.told()[0].startswith("1 of 3 cells were trained in earlier runs")
-    assert cells.told() == ()
+    assert again.remarks()[0].startswith("1 of 3 cells were trained in earlier runs")
+    assert cells.remarks() == ()
     again.forget()
     again.get("a", "gan", str.upper, 2)
     assert len(trained) == 5

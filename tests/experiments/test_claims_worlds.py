@@ -1,4 +1,4 @@
-"""What the claims on 2-D worlds look at, where the answer is known."""
+"""What the claims on 2-D worlds measure, where the answer is known."""
 
 import json
 import math
@@ -32,15 +32,15 @@ def trace():
         "eight_gaussians",
         SEEDS,
         steps=STEPS,
-        looks=2,
+        evaluations=2,
         also=first,
     )
 
 
-def test_a_trace_has_every_look_of_every_seed(trace):
+def test_a_trace_has_every_evaluation_of_every_seed(trace):
     assert trace.steps == [2, 4]
     assert trace.w1.shape == trace.modes.shape == trace.high_quality.shape == (2, SEEDS)
-    np.testing.assert_array_equal(trace.seen, [[2] * SEEDS, [4] * SEEDS])
+    np.testing.assert_array_equal(trace.extra, [[2] * SEEDS, [4] * SEEDS])
 
 
 def test_w1_before_training_is_that_of_fresh_generators(trace):
@@ -55,24 +55,24 @@ def test_w1_before_training_is_that_of_fresh_generators(trace):
 
 
 def test_seeds_from_another_first_one_are_the_same_runs_and_their_largest_is_of_every_step(trace):
-    each = worlds.play(  # looked at after each step, so that its means are the step's figures
+    each = worlds.play(  # evaluated after each step, so that its means are the step's scalars
         worlds.member("wgan_gp", width=8),
         "eight_gaussians",
         2,
         steps=STEPS,
-        looks=STEPS,
+        evaluations=STEPS,
         first_seed=1,
     )
-    assert set(each.figures) == set(trace.figures) == set(trace.largest)
-    for name, figure in each.figures.items():
-        mean = figure.reshape(2, STEPS // 2, 2).mean(axis=1)
-        np.testing.assert_allclose(mean, trace.figures[name][:, 1:], rtol=1e-3, atol=1e-5)
-        largest = np.abs(figure).max(axis=0)
+    assert set(each.means) == set(trace.means) == set(trace.largest)
+    for name, values in each.means.items():
+        mean = values.reshape(2, STEPS // 2, 2).mean(axis=1)
+        np.testing.assert_allclose(mean, trace.means[name][:, 1:], rtol=1e-3, atol=1e-5)
+        largest = np.abs(values).max(axis=0)
         np.testing.assert_allclose(largest, trace.largest[name][1:], rtol=1e-3, atol=1e-5)
 
 
 def test_what_is_not_trained_is_open():
-    blank = worlds.play(None, "eight_gaussians", 2, steps=0, looks=3)
+    blank = worlds.play(None, "eight_gaussians", 2, steps=0, evaluations=3)
     assert np.isnan(blank.w1).all()
     gap = worlds.difference(blank.w1[-1], blank.w1[-1])
     assert ledger.above("x", ledger.interval(gap), 0.0).verdict == ledger.OPEN
@@ -90,7 +90,7 @@ def test_rank_correlation_of_what_rises_falls_stands_still_or_breaks():
     assert math.isnan(
         c09_loss_and_quality.rank_correlation(np.array([1.0, math.nan, 0.0, 2.0]), w1)
     )
-    assert c09_loss_and_quality.told("gan", "JS", [0.25] * 4) == (
+    assert c09_loss_and_quality.remark("gan", "JS", [0.25] * 4) == (
         "gan: rank correlation of JS and W1 0.25 (0.25 to 0.25)."
     )
 
@@ -120,7 +120,7 @@ def test_a_quick_run_is_kept_apart_from_full_ones(tmp_path, monkeypatch):
     assert claims.last("C1", quick=False) == {"verdict": "full"}
 
 
-def test_seeds_are_told_as_they_were():
+def test_results_say_how_many_seeds_they_rest_on():
     assert claims.measure("C18", 16, quick=True)["seeds"] == 0
     assert claims.measure("C19", 16, quick=True)["seeds"] == 1
     assert claims.measure("C4", 2, quick=True)["seeds"] == 2
@@ -128,5 +128,5 @@ def test_seeds_are_told_as_they_were():
 
 @pytest.mark.parametrize(("certain", "spread"), [(True, "exact"), (False, "no spread")])
 def test_only_what_is_certain_is_called_exact(certain, spread):
-    bar = ledger.above("x", ledger.exact(2.0), 1.0, certain)
-    assert page.shown({**bar._asdict(), "verdict": bar.verdict})[-1] == spread
+    condition = ledger.above("x", ledger.exact(2.0), 1.0, certain)
+    assert page.cells({**condition._asdict(), "verdict": condition.verdict})[-1] == spread

@@ -1,6 +1,5 @@
 """The speed benchmark: cases are the contract's, arithmetic the networks', sides are compared."""
 
-import json
 import shlex
 import sys
 
@@ -108,7 +107,8 @@ def test_a_peer_that_gives_nothing_is_named(command):
         (["dcgan31"], "did you mean dcgan32?"),
         ([], "choose one of"),
         (["tiny_mlp", "--convolution", "lax"], "give dcgan32"),
-        (["tiny_mlp", "--repeats", "0"], "above 0"),
+        (["tiny_mlp", "--repeats", "0"], "repeats is 0: give at least 1"),
+        (["tiny_mlp", "--seconds", "0"], "seconds is 0.0: give a number > 0"),
         (["tiny_mlp", "--seeds", "0"], "at least 1"),
     ],
 )
@@ -125,10 +125,31 @@ def test_bad_options_are_one_line(monkeypatch, capsys, argv, says):
 def test_all_cases_have_a_goal_and_a_result_of_their_own():
     assert {case for case, _ in cases.GOALS} == set(cases.CASES)
     assert len({cases.result_name(*goal) for goal in cases.GOALS}) == len(cases.GOALS)
-    assert speed.Config().case == ""
 
 
-def test_penalty_costs(monkeypatch):
+def test_penalty_costs_are_milliseconds_of_one_critic_update(monkeypatch):
+    """Of a run of N_CRITIC updates: 1000 / rate; the median of the repeats."""
+    rates = {"penalised": iter([100.0, 1.0, 200.0]), "clipped": iter([400.0, 500.0, 1.0])}
+    ways = {"penalty_ms": "penalised", "clipping_ms": "clipped"}
+    monkeypatch.setattr(speed.penalty, "programs", lambda case: ways)
+    monkeypatch.setattr(timing, "repeats_in", lambda run, seconds: 7)
+
+    def clock(run, repeats, iterations):
+        assert (repeats, iterations) == (7, cases.N_CRITIC)
+        return timing.Timing(next(rates[run]), 0.0)
+
+    monkeypatch.setattr(timing, "clock", clock)
+    result = speed.penalty_cost(speed.Config(case="tiny_mlp", repeats=3))
+    assert result == {"tiny_mlp": {"penalty_ms": 10.0, "clipping_ms": 2.5, "ratio": 4.0}}
+
+
+def test_both_ways_of_a_critic_update_train_the_critic(monkeypatch):
     monkeypatch.setattr(cases, "MLPS", {"tiny_mlp": (4, 8)})
-    result = speed.penalty_cost(speed.Config(case="tiny_mlp", seconds=0.01, repeats=1))
-    assert json.loads(json.dumps(result))["tiny_mlp"]["ratio"] > 0
+    ways = speed.penalty.programs("tiny_mlp")
+    largest = {
+        way: max(float(abs(leaf).max()) for leaf in jax.tree.leaves(run().params))
+        for way, run in ways.items()
+    }
+    assert largest["clipping_ms"] <= 0.01 * (1 + 1e-6)
+    assert largest["penalty_ms"] > 0.1  # no box
+    assert [int(run().opt_state[0].count) for run in [ways["penalty_ms"]]] == [cases.N_CRITIC]

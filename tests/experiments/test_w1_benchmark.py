@@ -10,7 +10,6 @@ import PIL.Image
 import pytest
 
 from experiments import results
-from experiments.readme import training
 from experiments.w1_benchmark import __main__ as w1_benchmark
 from experiments.w1_benchmark import grading, methods
 from experiments.w1_benchmark import tables as w1_tables
@@ -227,7 +226,6 @@ def test_tables_show_what_is_recorded(tmp_path, monkeypatch, capsys):
     for name in ("w1-ours-16-64", "w1-ours-8-4", "w1-wgan_gp-8-4", "w1-ours-8-4-seeds"):
         (tmp_path / f"{name}.json").write_text(json.dumps({"figures": run}))
     monkeypatch.setattr(results, "RESULTS", tmp_path)
-    monkeypatch.setattr(training, "RESULTS", tmp_path)
     monkeypatch.setattr("sys.argv", ["w1_benchmark", "--table"])
     w1_benchmark.main()
     shown = capsys.readouterr().out
