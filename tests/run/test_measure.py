@@ -179,12 +179,16 @@ def test_images_run_and_say_what_it_is(tmp_path, capsys):
     assert np.isfinite(report.read_metrics(tmp_path / "run")["sample_w1"]).sum() == 1
 
 
-@pytest.mark.parametrize("every", ["3", "-2"])
-def test_steps_that_no_chunk_ends_at(every, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("every", "says"),
+    [
+        ("3", "w1_every is 3: give a multiple of --chunk-steps, which is 2, or 0"),
+        ("-2", "w1_every is -2: give at least 0"),
+    ],
+)
+def test_steps_that_no_chunk_ends_at(every, says, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         toy(tmp_path / "run", "--w1-every", every)
     assert end.value.code == 2
-    assert f"w1_every is {every}: give a multiple of --chunk-steps, which is 2, or 0" in (
-        capsys.readouterr().err
-    )
+    assert says in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

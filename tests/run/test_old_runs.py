@@ -1,0 +1,65 @@
+"""Run directories written by revision b4055b2 (0.1.0) are read, sampled and gone on with."""
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+from experiments import sample, toy2d
+from jwgan import checkpoint, report
+from jwgan.run import launch, reading, session
+from jwgan.run import sample as run_sample
+
+OLD = pathlib.Path(__file__).parent / "old_runs"
+OPTIONS = ["--width", "8", "--chunk-steps", "10", "--checkpoint-every", "20", "--no-quality"]
+SWEEP = ["--seeds", "2", "--sweep", "weight=0.1,1"]
+
+
+@pytest.fixture(params=["toy", "sweep"])
+def old(request, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
+    shutil.copytree(OLD / request.param, tmp_path / "run")
+    return tmp_path / "run", SWEEP if request.param == "sweep" else []
+
+
+def test_an_old_state_is_restored_bit_for_bit():
+    recorded = json.loads((OLD / "toy" / "result.json").read_text())["state_sha256"]
+    _, _, state = reading.read_run(OLD / "toy", sample.find)
+    assert checkpoint.state_sha256(state) == recorded
+    assert int(state.step) == 40
+
+
+def test_an_old_journal_has_its_new_names():
+    old = {"members": [{"died": "", "stretch": {"count": 1.0}}], "stretch": {"count": 2.0}}
+    journal = session.Journal.from_extra({**old, "health": {"coverage": 0.5}, "unknown": 3})
+    assert journal.trials == [{"died": "", "window": {"count": 1.0}}]
+    assert journal.window == {"count": 2.0}
+    assert journal.pending == {"coverage": 0.5}
+
+
+def test_an_old_run_is_sampled(old, tmp_path):
+    folder, sweep = old
+    last = len(sweep) and 3
+    argv = [str(folder), "--num", "5", "--trial", str(last), "--out", str(tmp_path / "x.npy")]
+    run_sample.main(sample.find, argv)
+    assert np.load(tmp_path / "x.npy", allow_pickle=False).shape == (5, 2)
+
+
+def test_an_old_run_goes_on(old):
+    folder, sweep = old
+    assert checkpoint.steps(folder / "checkpoints") == [40]
+    argv = [*OPTIONS, *sweep, "--steps", "60", "--run-dir", str(folder), "--resume"]
+    launch.main(toy2d.EXPERIMENT, argv)
+    result = json.loads((folder / "result.json").read_text())
+    assert result["steps"] == 60
+    metrics = report.read_metrics(folder)
+    np.testing.assert_array_equal(metrics["step"], np.arange(60))
+    page = (folder / "report.html").read_text()
+    if sweep:
+        assert [one["label"] for one in result["per_trial"]] == [
+            *("seed 0, weight 0.1", "seed 1, weight 0.1", "seed 0, weight 1", "seed 1, weight 1")
+        ]
+        assert "seed 1, weight 1" in page
+    assert "nan" not in json.dumps(result).lower()
