@@ -68,7 +68,8 @@ another number of processes.
 `measure`, the 2-D worlds) need `jwgan[transport]` too, TFDS folders and `--stream` `jwgan[data]`. A
 command that misses a package says which one, before it writes anything.
 
-Data of your own: give `Experiment(..., load=load)`, where `load(config)` returns a `Task`. Members
+Data of your own that no file format here fits: give `Experiment(..., load=load)`, where
+`load(config)` returns a `Task`, for images `run.image_task(data.Dataset(...))`. Members
 of the family need no file at all: `python -m jwgan.run wgan_gp --help`.
 """
 
@@ -76,7 +77,7 @@ from jwgan.run.experiment import Experiment
 from jwgan.run.launch import main
 from jwgan.run.options import Config, ImageConfig, one_of, option
 from jwgan.run.players import image_players, player
-from jwgan.run.tasks import Task, load_world
+from jwgan.run.tasks import Task, image_task, load_world
 
 __all__ = [
     "Config",
@@ -84,6 +85,7 @@ __all__ = [
     "ImageConfig",
     "Task",
     "image_players",
+    "image_task",
     "load_world",
     "main",
     "one_of",

@@ -67,7 +67,7 @@ def make_mesh(config: Any) -> Any:
     """
     there = jax.devices()
     several = jax.process_count() > 1
-    # CPU devices beside the first are made by a flag for trying things out: only on request
+    # Several CPU devices exist only where a flag made them, to try things out: used on request.
     everything = len(there) if several or jax.default_backend() != "cpu" else 1
     num = everything if config.devices is None else config.devices
     if not 1 <= num <= len(there) or (several and num != len(there)):
@@ -101,7 +101,7 @@ def _data(leaf: Any) -> Any:
 
 
 def _like(data: Any, leaf: Any) -> Any:
-    """Undoes `_data`."""
+    """The inverse of `_data`: a typed key again where `leaf` is one."""
     impl = jax.random.key_impl(leaf) if numerics.is_key(leaf) else None
     return jax.random.wrap_key_data(data, impl=impl) if impl else data
 
@@ -120,13 +120,13 @@ def is_first() -> bool:
 
 
 def largest(number: int) -> int:
-    """The largest of the processes' numbers; all of them must ask."""
+    """Maximum of `number` over all processes. A collective: every process must call it."""
     if jax.process_count() == 1:
         return number
     return int(np.max(multihost_utils.process_allgather(np.array(number))))
 
 
 def wait_for_all(name: str) -> None:
-    """Returns when every process has come here."""
+    """Waits until every process has called it with this name."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)

@@ -192,6 +192,7 @@ class Parser(argparse.ArgumentParser):
     """argparse with one-line errors and a guess at what was meant."""
 
     def error(self, message: str) -> typing.NoReturn:
+        """Ends the program with one line that names the nearest option."""
         known = [s for action in self._actions for s in action.option_strings]
         for word in message.split():
             if word.startswith("--") and word not in known:

@@ -23,7 +23,7 @@ class Trial(NamedTuple):
     config: Any  # its own options, as if it were run alone
 
     def described(self, swept: Sequence[str]) -> dict[str, Any]:
-        """As config.json keeps it."""
+        """The trial as config.json keeps it."""
         numbers = {name: getattr(self.config, name) for name in swept}
         return {"label": self.label, "setting": self.setting, "seed": self.config.seed, **numbers}
 
@@ -76,11 +76,15 @@ def count(config: Any) -> int:
 
 
 def devices(config: Any) -> int | None:
-    """How many are asked for. Trials in turn have one: on a CPU each fills it (measured)."""
+    """Devices asked for, None for automatic.
+
+    With --at-once the default is 1: one group of trials already fills a CPU (measured).
+    """
     return 1 if config.devices is None and config.at_once else config.devices
 
 
 def can_be_swept(names: Sequence[str]) -> str:
+    """The end of a message: what --sweep may name."""
     return f"what can be swept here is {', '.join(names)}; other options give shapes or files"
 
 
@@ -106,15 +110,15 @@ def trials(config: Any) -> list[Trial]:
 
 
 def check(config: Any) -> None:
-    """Raises ValueError for options that several runs in one program do not have."""
+    """Raises ValueError for options that a sweep cannot have."""
     alone = "or run them one by one"
     refused = {
         "stream": (config.stream, f"a stream's order is one seed's; hold the data, {alone}"),
         "distributed": (config.distributed or config.coordinator, f"use one machine, {alone}"),
-        "w1_every": (config.w1_every, f"it looks at a single run; leave it out, {alone}"),
+        "w1_every": (config.w1_every, f"it measures a single run; leave it out, {alone}"),
         "on_nonfinite": (
             config.on_nonfinite != "stop",
-            f"a trial whose figures are not finite is marked and the others go on; {alone}",
+            f"a trial whose metrics are not finite is marked and the others go on; {alone}",
         ),
     }
     for name, (given, remedy) in refused.items():

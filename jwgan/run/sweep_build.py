@@ -16,7 +16,7 @@ def make_mesh(trials: int, num: int | None) -> Any:
     """`num` devices that so many trials are divided among; None for a single one.
 
     By default as many as divide the trials: of the accelerators, or of the CPU's devices, which
-    `launch.use_cores` makes.
+    `xla.use_cores` makes.
 
     Raises:
       ValueError: if there are fewer devices than asked for, or they do not divide the trials.
@@ -52,7 +52,7 @@ def assemble(config: Any, build: Callable, task: Any) -> Sweep:
       ValueError: a number cannot be swept in this experiment, or a trial's build refuses it.
     """
     trials, swept = sweep.trials(config), list(sweep.parse_sweep(config))
-    settings = {name: [getattr(m.config, name) for m in trials] for name in swept}
+    settings = {name: [getattr(one.config, name) for one in trials] for name in swept}
     base = trials[0].config
 
     def make(**numbers: Any) -> Any:
@@ -67,9 +67,9 @@ def assemble(config: Any, build: Callable, task: Any) -> Sweep:
         mapped = many.divided(mesh, mapped)
     algorithm = many.over(make, settings, mapped)
     source = many.drawn(
-        lambda n: task.source(n, base.batch_size), [m.config.n_critic for m in trials], mapped
+        lambda n: task.source(n, base.batch_size), [one.config.n_critic for one in trials], mapped
     )
-    keys = many.keys(m.config.seed for m in trials)
+    keys = many.keys(one.config.seed for one in trials)
     if not _can_be_traced(make, swept, source.batch):
         good = [n for n in sweep.candidates(config) if _can_be_traced(make, [n], source.batch)]
         bad = ", ".join(name for name in swept if name not in good)

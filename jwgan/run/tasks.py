@@ -1,7 +1,4 @@
-"""What an experiment trains on: the names of the command line, and the data behind them.
-
-Importing this file is cheap; loading a task is not.
-"""
+"""What an experiment trains on: the names of the command line, and the data behind them."""
 
 import functools
 import hashlib
@@ -64,9 +61,22 @@ def load_images(
             images=data.resize(dataset.images, image_size),
             test_images=None if test is None else data.resize(test, image_size),
         )
+    return image_task(dataset, name)
+
+
+def image_task(dataset: data.Dataset, name: str = "") -> Task:
+    """Makes a task of images that fit in the device's memory.
+
+    Without a held-out part the training images stand in its place: quality that needs labels of
+    held-out data cannot be measured then.
+
+    Args:
+      dataset: images [N, H, W, C] in [-1, 1], with or without labels and a test part.
+      name: shown in the run's files; the data set's own unless given.
+    """
     images = dataset.images
     return Task(
-        name=name,
+        name=name or dataset.name,
         shape=images.shape[1:],
         source=lambda n_critic, batch_size, mesh=None: sources.from_array(
             images, n_critic=n_critic, batch_size=batch_size, mesh=mesh
@@ -83,7 +93,7 @@ def stream_images(
     """An image task whose batches are read on the host while the device trains.
 
     A folder's images are decoded when they are needed; the first thousand of them stand for the
-    data in figures. Other data sets are read once and kept on the host.
+    data in metrics. Other data sets are read once and kept on the host.
     """
     size = image_size or 32
     if name.startswith(TFDS):
@@ -107,7 +117,10 @@ def stream_images(
 
 
 def _streamed_task(name: str, rows: Any, files: list[Any], path: str) -> Task:
-    """A task but for its source; the checksum is of the files' names and sizes."""
+    """A task whose source is still to be replaced; it hashes the files' names and sizes.
+
+    To hash the files themselves would mean to read all of them before the first step.
+    """
     shown = np.stack([rows[i] for i in range(min(len(rows), 1000))])
     listing = "".join(f"{file.name} {file.stat().st_size}\n" for file in files)
     return Task(
@@ -145,16 +158,13 @@ def load_world(name: str) -> Task:
         source=lambda n_critic, batch_size, mesh=None: sources.from_sampler(
             problem.sample, n_critic=n_critic, batch_size=batch_size
         ),
-        # a key no run is given: the truth is the same for every run
+        # No run is given this key: held-out points are the same for every run, and new to it.
         held_out=np.asarray(problem.sample(jax.random.key(2**31 - 1), 4000)),
         problem=problem,
     )
 
 
-# --- the run --------------------------------------------------------------------------------------
-
-
-def from_config(config: Config) -> Any:
+def from_config(config: Config) -> Task:
     """The image task that the options name."""
     size = config.image_size
     if config.stream:
