@@ -66,7 +66,8 @@ class Config(run.Config):
 
     @property
     def title(self) -> str:
-        return f"{self.member} on {self.dataset}".replace("_", " ")
+        member, dataset = self.member.replace("_", "-").upper(), self.dataset.replace("_", " ")
+        return f"{member} on {dataset.replace('gaussian', 'Gaussian')}"
 
 
 NUMBERS = ("learning_rate", "b1", "b2", "weight", "c", "gamma", "margin")  # where a member has them

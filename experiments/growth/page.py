@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jwgan.report import html
-from jwgan.report.chart import show
+from jwgan.report.chart import show, ticks
 
 KINDS = {
     "time": ("Time a step", "ms", {"cpu_ms": "CPU", "wall_ms": "wall"}),
@@ -47,7 +47,7 @@ def _introduction(result: dict[str, Any]) -> str:
 
 def _together(rows: Sequence[dict[str, Any]]) -> str:
     """Runs in one program beside as many alone."""
-    head = ["case", "members", "way", "CPU ms alone", "CPU ms together", "times faster", "MB"]
+    head = ["case", "trials", "way", "CPU ms alone", "CPU ms together", "times faster", "MB"]
     lines = []
     for row in rows:
         alone, together = row["alone"], row["together"]
@@ -55,7 +55,7 @@ def _together(rows: Sequence[dict[str, Any]]) -> str:
         lines.append([*cells, row["times_faster"], together["memory_mb"]])
     return (
         '<section class="growth"><h2>Many runs in one program</h2><p>CPU time of a step of all '
-        "members beside that of one run alone, and how many times faster the members are than one "
+        "trials beside that of one run alone, and how many times faster the trials are than one "
         f"after another in programs of their own, without their compilations.</p>"
         f"{_table(head, lines)}</section>"
     )
@@ -158,10 +158,12 @@ def _place(value: float, ends: tuple[float, float]) -> float:
 
 
 def _ticks(ends: tuple[float, float]) -> list[float]:
-    """1, 2 and 5 times powers of ten; the powers alone where there are many."""
+    """1, 2 and 5 times powers of ten; the powers alone where there are many, others if none."""
     powers = range(math.floor(math.log10(ends[0])), math.ceil(math.log10(ends[1])) + 1)
     inside = lambda marks: [
         m * 10.0**p for p in powers for m in marks if ends[0] <= m * 10.0**p <= ends[1]
     ]
     fine = inside((1, 2, 5))
+    if len(fine) < 2:  # so short an axis is nearly linear
+        return [round(y, 12) for y in ticks(*ends, count=4)]
     return fine if len(fine) <= 6 else inside((1,))

@@ -18,7 +18,7 @@ STYLE = """<style>
 @media(prefers-color-scheme:dark){:root{--m0:#7db0ff;--m1:#f0a45c;--m2:#7fce9a;--m3:#d79bee;
 --m4:#f58fa3;--m5:#a9c0cb;--m6:#dcc95a;--m7:#6fd3d8}}
 .wide table{min-width:34em}.wide thead th{font-size:12.5px;vertical-align:bottom}
-.wide td{white-space:nowrap}.wide tbody th{min-width:10em}
+.wide td{white-space:nowrap}.wide tbody th{min-width:10em}summary{margin:16px 0 8px;cursor:pointer}
 </style>"""
 
 NOTICES = 4

@@ -51,7 +51,7 @@ def draw(chart: Chart, metrics: Mapping[str, np.ndarray]) -> str:
     extent = _extent(np.concatenate([values for _, _, values in lines]))
     scale, logarithmic = _scale_of([np.clip(values, -LARGEST, LARGEST) for _, _, values in lines])
     scaled = [scale(np.clip(values, -LARGEST, LARGEST)) for _, _, values in lines]
-    axes = _Axes(_x_range([steps for _, steps, _ in lines]), _y_range(scaled), logarithmic)
+    axes = _Axes(_x_range(metrics["step"]), _y_range(scaled), logarithmic)
     paths, key = [], []
     for i, ((legend, steps, _), values) in enumerate(zip(lines, scaled, strict=True)):
         # a metric measured now and then has so few values that each of them is shown
@@ -83,7 +83,7 @@ def draw_bands(title: str, hint: str, steps: np.ndarray, groups: Mapping[str, np
         return ""
     scale, logarithmic = _scale_of([spread for _, _, spread, _ in lines])
     smooth = [np.stack([running_mean(scale(row)) for row in spread]) for _, _, spread, _ in lines]
-    axes = _Axes(_x_range([own for _, own, _, _ in lines]), _y_range(smooth), logarithmic)
+    axes = _Axes(_x_range(steps), _y_range(smooth), logarithmic)
     paths, key = [], []
     for i, ((legend, own, _, runs), band) in enumerate(zip(lines, smooth, strict=True)):
         color = f"var(--m{i % 8})"
@@ -112,8 +112,9 @@ def _scale_of(curves: Sequence[np.ndarray]) -> tuple[Callable[[np.ndarray], np.n
     return (np.log10 if logarithmic else np.asarray), logarithmic
 
 
-def _x_range(steps: Sequence[np.ndarray]) -> tuple[float, float]:
-    xs = np.concatenate(steps)
+def _x_range(steps: np.ndarray) -> tuple[float, float]:
+    """All steps of the run, also for a metric measured at few of them: all charts have one axis."""
+    xs = steps.astype(float)
     return float(xs.min()), float(xs.max() + max(1.0, np.spacing(xs.max())))
 
 

@@ -55,7 +55,12 @@ th,td{border-bottom:1px solid var(--rule);padding:6px 0;text-align:left;vertical
 overflow-wrap:anywhere}
 th{font-weight:400;color:var(--soft);padding-right:18px;width:42%}
 td table tr:last-child>*{border:0}
-.wide{overflow-x:auto}.wide th,.wide td{width:auto;padding-right:18px;overflow-wrap:normal}
+.wide{overflow-x:auto;background:
+linear-gradient(90deg,var(--bg) 40%,transparent) 0/40px 100% no-repeat local,
+linear-gradient(270deg,var(--bg) 40%,transparent) 100%/40px 100% no-repeat local,
+linear-gradient(90deg,var(--rule),transparent) 0/16px 100% no-repeat,
+linear-gradient(270deg,var(--rule),transparent) 100%/16px 100% no-repeat}
+.wide th,.wide td{width:auto;padding-right:18px;overflow-wrap:normal}
 .wide .prose{white-space:normal;overflow-wrap:anywhere;min-width:16em}
 .facts{columns:2;column-gap:44px}
 .facts>div{break-inside:avoid;padding-bottom:40px}
@@ -117,6 +122,8 @@ def table(
     head: Sequence[Any], rows: Sequence[Sequence[Any]], caption: str = "", prose: int | None = None
 ) -> str:
     """A table in a box of its own, which scrolls sideways where the page is too narrow for it.
+
+    The box has a shadow at an edge behind which there is more of the table.
 
     Args:
       head: the columns' titles.

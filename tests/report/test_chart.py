@@ -50,6 +50,16 @@ def test_chart_line_is_where_the_figures_are():
     assert abs((1000 - points[5][1]) / 10 - place["5"]) < 0.1
 
 
+def test_a_metric_measured_now_and_then_is_drawn_over_the_whole_run():
+    values = np.full(101, np.nan)
+    values[[0, 50]] = 1.0, 2.0
+    [xs] = re.findall(r'd="M(\d+) \d+ (\d+) \d+" stroke="var\(--c0\)" stroke-width', drawn(values))
+    assert list(map(float, xs)) == pytest.approx([0, 495], abs=1)  # one step more than there are
+    spread = {"all": np.stack([values, values], axis=1)}
+    text = chart.draw_bands("Title", "", np.arange(101), spread)
+    assert re.findall(r'd="M(\d+) \d+ (\d+) \d+" stroke="var\(--m0\)"', text) == [xs]
+
+
 @pytest.mark.parametrize("rows", [399, 401, 20_000])
 def test_charts_stay_small(rows):
     noise = np.random.default_rng(0).normal(size=rows)
