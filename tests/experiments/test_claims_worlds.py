@@ -78,6 +78,12 @@ def test_what_is_not_trained_is_open():
     assert ledger.above("x", ledger.interval(gap), 0.0).verdict == ledger.OPEN
 
 
+def test_a_run_that_diverged_is_a_bad_run_and_two_of_them_are_equal():
+    ends = np.array([math.inf, math.inf, 1.0, math.nan])
+    gap = worlds.difference(ends, np.array([math.inf, 0.5, 3.0, 1.0]))
+    np.testing.assert_array_equal(gap, [0.0, 999.5, -2.0, math.nan])
+
+
 def test_rank_correlation_of_what_rises_falls_stands_still_or_breaks():
     w1 = np.array([4.0, 3.0, 2.0, math.inf])
     assert c09_loss_and_quality.rank_correlation(
