@@ -2,7 +2,8 @@
 
     article.render("Two lines", "jwgan · example 1", [article.Paragraph("Real data ...")])
 
-`page` is the report of a run; this is for all that is told rather than logged.
+`page` is the report of a run, made from its files; an article is made from blocks that a program
+gives.
 """
 
 import base64
@@ -26,7 +27,7 @@ font-size:12.5px;margin-top:8px;max-width:60em}
 
 
 class Heading(NamedTuple):
-    """The title of what follows."""
+    """The title of the blocks that follow."""
 
     text: str
 
@@ -44,7 +45,7 @@ class Code(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A picture, a whole PNG file, with words for those who see it and for those who do not."""
+    """A picture (a whole PNG file), its caption, and a text for those who cannot see it."""
 
     png: bytes
     caption: str
@@ -52,7 +53,7 @@ class Figure(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows of cells under a head; a cell is shown as `str` has it, the first one names its row."""
+    """Rows of cells under a head; each cell is written by `str`, the first one names its row."""
 
     head: Sequence[Any]
     rows: Sequence[Sequence[Any]]
@@ -63,7 +64,7 @@ Block = Heading | Paragraph | Code | Figure | Table
 
 
 def render(title: str, over: str, blocks: Sequence[Block], footer: str = "Made by jwgan.") -> str:
-    """The page as HTML text.
+    """Renders the page as HTML text.
 
     Args:
       title: of the page.

@@ -1,7 +1,7 @@
-"""What a page shows of K runs side by side: bands over the seeds, a line for each setting.
+"""What a page shows of a sweep's K trials: a line for each setting, a band over its seeds.
 
-A trial is `{"label": "seed 3, weight 10", "setting": "weight 10", ...}`; trials of one setting
-differ in their seed.  Figures are [rows, K].
+A trial is described as `{"label": "seed 3, weight 10", "setting": "weight 10", ...}`; trials of one
+setting differ in their seed.  Metrics are [rows, K].
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from jwgan.report import chart, html
-from jwgan.report.chart import show
 
 STYLE = """<style>
 :root{--m0:#1d5fbf;--m1:#b4530a;--m2:#2c7a43;--m3:#8d3fa8;--m4:#a8324a;--m5:#4f6b78;--m6:#8a7400;
@@ -21,12 +20,12 @@ STYLE = """<style>
 .wide td{white-space:nowrap}.wide tbody th{min-width:10em}summary{margin:16px 0 8px;cursor:pointer}
 </style>"""
 
-NOTICES = 4
+NOTICES = 4  # warnings shown above the page; the others stand in the table of trials
 Trials = Sequence[Mapping[str, Any]]
 
 
 def groups(trials: Trials) -> dict[str, list[int]]:
-    """{setting: its trials' numbers}, in order."""
+    """Groups the trials: {setting: [its trials' places]}, in order."""
     found: dict[str, list[int]] = {}
     for i, trial in enumerate(trials):
         found.setdefault(str(trial.get("setting") or "all"), []).append(i)
@@ -34,7 +33,7 @@ def groups(trials: Trials) -> dict[str, list[int]]:
 
 
 def typical(metrics: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """[rows, K] as the median over trials, [rows]."""
+    """Reduces metrics [rows, K] to the median over the trials, [rows]; others stay as they are."""
     middle = lambda x: chart.quartiles(x)[1] if x.ndim == 2 else x
     return {name: middle(values) for name, values in metrics.items()}
 
@@ -42,25 +41,31 @@ def typical(metrics: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def curves(
     charts: Sequence[tuple[str, str, str]], metrics: Mapping[str, np.ndarray], trials: Trials
 ) -> str:
-    """A section with a chart for each (title, hint, name of the metric)."""
-    found, drawn = groups(trials), []
+    """Draws the section of curves.
+
+    Args:
+      charts: (title, hint, name of its metric) of each.
+      metrics: {"step": [rows], name: [rows, K]}.
+      trials: the K trials.
+    """
+    found, plots = groups(trials), []
     for title, hint, name in charts:
         values = metrics.get(name)
         if values is None or values.ndim != 2 or values.shape[1] != len(trials):
             continue
         columns = {setting: values[:, own] for setting, own in found.items()}
-        drawn.append(chart.draw_bands(title, hint, metrics["step"], columns))
+        plots.append(chart.draw_bands(title, hint, metrics["step"], columns))
     seeds = max(map(len, found.values()), default=0)
-    what = f"Median of {seeds} seeds and the band of their quartiles. " if seeds > 1 else ""
-    body = "".join(drawn)
+    legend = f"Median of {seeds} seeds and the band of their quartiles. " if seeds > 1 else ""
+    body = "".join(plots)
     if not body:
-        return "<section><h2>Curves</h2><p>No figures yet.</p></section>"
-    note = f'<p class="hint">{what}A trial counts until a figure of it is not finite.</p>'
+        return "<section><h2>Curves</h2><p>No metrics yet.</p></section>"
+    note = f'<p class="hint">{legend}A trial counts until one of its metrics is not finite.</p>'
     return f'<section><h2>Curves</h2>{note}<div class="charts">{body}</div></section>'
 
 
 def quality(result: Mapping[str, Any], trials: Trials) -> str:
-    """A section with each setting's final figures, and each trial's."""
+    """Draws the section of final metrics: a row for each setting, unfolded one for each trial."""
     per_trial = result.get("per_trial")
     if not isinstance(per_trial, list) or len(per_trial) != len(trials):
         return ""
@@ -76,10 +81,14 @@ def quality(result: Mapping[str, Any], trials: Trials) -> str:
     for setting, mine in groups(trials).items():
         died = sum(bool(inner(i).get("died")) for i in mine)
         cells = [_spread([own[i][name] for i in mine if name in own[i]]) for name in names]
-        rows.append([setting, show(len(mine)), show(died), *cells])
+        rows.append([setting, chart.show(len(mine)), chart.show(died), *cells])
     each_head = ["trial", *map(html.words, names), "what happened"]
     each = [
-        [str(trials[i].get("label")), *[show(own[i].get(name)) for name in names], _said(inner(i))]
+        [
+            str(trials[i].get("label")),
+            *[chart.show(own[i].get(name)) for name in names],
+            _what_happened(inner(i)),
+        ]
         for i in range(len(trials))
     ]
     return (
@@ -91,27 +100,32 @@ def quality(result: Mapping[str, Any], trials: Trials) -> str:
 
 
 def _numbers(value: Any) -> dict[str, float]:
-    """The figures among a table's values."""
+    """The numbers among a table's values."""
     table = value if isinstance(value, Mapping) else {}
-    is_figure = lambda x: isinstance(x, int | float) and not isinstance(x, bool)
-    return {str(name): x for name, x in table.items() if is_figure(x)}
+    is_number = lambda x: isinstance(x, int | float) and not isinstance(x, bool)
+    return {str(name): x for name, x in table.items() if is_number(x)}
 
 
 def notices(lines: Sequence[str]) -> list[str]:
-    """As many of the trials' warnings as fit above a page."""
+    """Chooses as many of the trials' warnings as fit above a page."""
     rest = len(lines) - NOTICES
     return list(lines) if rest < 2 else [*lines[:NOTICES], f"{rest} more, see Every trial."]
 
 
 def _spread(values: list[float]) -> str:
-    """median (lower quartile, upper quartile), or a single value."""
+    """Writes values as "median (lower quartile, upper quartile)", a single one as it is."""
     if not values:
-        return show(None)
+        return chart.show(None)
     low, middle, high = (float(x) for x in chart.quartiles(np.array([values], float))[:, 0])
-    return show(middle) if len(values) == 1 else f"{show(middle)} ({show(low)}, {show(high)})"
+    return (
+        chart.show(middle)
+        if len(values) == 1
+        else f"{chart.show(middle)} ({chart.show(low)}, {chart.show(high)})"
+    )
 
 
-def _said(trial: Mapping[str, Any]) -> str:
+def _what_happened(trial: Mapping[str, Any]) -> str:
+    """Why a trial ended early, if it did, and its warnings."""
     warnings = trial.get("warnings")
     lines = [str(line) for line in warnings] if isinstance(warnings, list) else []
     return "; ".join([*([str(trial["died"])] if trial.get("died") else []), *lines])

@@ -1,9 +1,9 @@
 """Line charts as HTML: SVG stretched to the space there is, labels beside it as text.
 
-So a chart is sharp, and its labels of one size, on a phone and on a wall.  It shows the figures as
-they are, faintly (beyond 400 of them: the span they cover), and, from 40 of them on, their running
+A chart is sharp on a phone and on a wall, and its labels have one size.  It shows the values as
+they are, faintly (of more than 400: the span they cover), and, from 40 values on, their running
 mean over a twentieth of the run.  The axis holds the middle 98 %: a spike is cut rather than
-flattening all the rest, and the extremes stand in words above.
+flattening all the rest, and the extremes are written above.
 """
 
 import math
@@ -14,15 +14,19 @@ import numpy as np
 
 from jwgan.report import html
 
-POINTS = 400  # to a line
-FEW = 40  # figures, below which there is no running mean
-LARGEST = 1e100  # beyond it figures are drawn there: sums and squares must not overflow
+POINTS = 400  # of a line, at most
+FEW = 40  # of fewer values there is no running mean
+LARGEST = 1e100  # a larger value is drawn here, so that sums and squares do not overflow
 
 
 class Chart(NamedTuple):
-    """Metrics that share an axis; `names` maps each to its legend.
+    """Metrics that share an axis.
 
-    It is drawn where the metric `needs` is, if one is named.
+    Attributes:
+      title: above the chart.
+      hint: a line below the title: what the chart shows.
+      names: {metric: its legend}.
+      needs: a metric without which the chart is left out; "" for none.
     """
 
     title: str
@@ -159,7 +163,7 @@ def _frame(
 
 
 def running_mean(values: np.ndarray) -> np.ndarray:
-    """Mean of each value and a fortieth of them all to either side; fewer at the ends."""
+    """Averages each value with a fortieth of them all on either side, fewer at the ends."""
     window = max(1, len(values) // 40)
     sums = np.concatenate([[0.0], np.cumsum(values)])
     at = np.arange(len(values))
@@ -168,7 +172,7 @@ def running_mean(values: np.ndarray) -> np.ndarray:
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """1 to `count` + 1 round numbers in [low, high], 1, 2 or 5 times a power of ten apart."""
+    """Chooses 1 to `count` + 1 round numbers in [low, high], 1, 2 or 5 times 10^k apart."""
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
     step = power * next(m for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
@@ -250,7 +254,7 @@ def _extent(values: np.ndarray) -> str:
 
 
 def show(value: Any) -> str:
-    """A value for the eye: four digits, a true minus sign, thin spaces between thousands."""
+    """Writes a value for the eye: four digits, a true minus sign, thin spaces in thousands."""
     if value is None or value == "":
         return "–"
     if isinstance(value, bool):
@@ -265,7 +269,7 @@ def show(value: Any) -> str:
 
 
 def show_seconds(seconds: float) -> str:
-    """4.2 s, 3 min 20 s, 2 h 05 min."""
+    """Writes a duration as 4.2 s, 3 min 20 s or 2 h 05 min."""
     if not 60 <= seconds < math.inf:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -279,7 +283,7 @@ def show_seconds(seconds: float) -> str:
 def quartiles(values: np.ndarray) -> np.ndarray:  # [rows, S] -> [3, rows]
     """Lower quartile, median, upper quartile of each row's finite values; NaN where there are none.
 
-    As `np.nanquantile`, without its loop over the rows.
+    The values of `np.nanquantile`, which loops over the rows and is slower.
     """
     ranked = np.sort(np.where(np.isfinite(values), values, np.nan), axis=1)  # NaN comes last
     last = np.isfinite(ranked).sum(axis=1) - 1

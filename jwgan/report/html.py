@@ -21,10 +21,10 @@ h2{font-size:21px;margin:0 0 16px}
 section{margin-top:52px}
 .over{margin:0 0 6px;color:var(--soft);font-size:13px;letter-spacing:.03em}
 .notice{border-left:3px solid var(--c1);padding:2px 0 2px 12px;margin:8px 0}
-.figures{display:flex;flex-wrap:wrap;margin:26px 0 0;padding:16px 0;gap:14px 44px;
+.headline{display:flex;flex-wrap:wrap;margin:26px 0 0;padding:16px 0;gap:14px 44px;
 border:solid var(--rule);border-width:1px 0}
-.figures dt,.hint,figcaption,footer,.film label,.ticks{color:var(--soft);font-size:12.5px}
-.figures dd{margin:0;font-size:23px;line-height:1.3}
+.headline dt,.hint,figcaption,footer,.film label,.ticks{color:var(--soft);font-size:12.5px}
+.headline dd{margin:0;font-size:23px;line-height:1.3}
 .film{display:grid;grid-template:repeat(4,auto) 1fr/minmax(0,600px) repeat(3,minmax(0,1fr));
 gap:14px 16px;align-items:start}
 .film input{position:absolute;opacity:0;pointer-events:none}
@@ -73,7 +73,7 @@ footer{margin-top:56px;border-top:1px solid var(--rule);padding-top:14px}
 @media(max-width:720px){main{padding:32px 18px}.charts{display:block}
 .facts{columns:1}.film{grid-template:auto/repeat(4,minmax(0,1fr))}
 .film figure{order:-1;grid-area:auto/1/auto/-1;margin:0 0 8px}
-.chart{margin-bottom:48px}.figures{gap:12px 30px}.figures dd{font-size:20px}}
+.chart{margin-bottom:48px}.headline{gap:12px 30px}.headline dd{font-size:20px}}
 """
 
 

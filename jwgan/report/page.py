@@ -9,7 +9,7 @@ import numpy as np
 from jwgan.report import bands, chart, html
 from jwgan.report.chart import Chart, show
 
-PICTURE_BYTES = 2_000_000  # of PNG in a page; a third more as text
+PICTURE_BYTES = 2_000_000  # of all PNG files in a page; as text they are a third larger
 PICTURES = 12
 
 Pictures = Sequence[tuple[int, bytes]]
@@ -72,16 +72,19 @@ def render(
     metrics: Mapping[str, np.ndarray],
     pictures: Pictures,
 ) -> str:
-    """The page of a run as HTML text.
+    """Renders the page of a run.
 
     Args:
       config: {"experiment", "title", "command", "config": {...}, "data": {...},
         "environment": {...}}; any may be missing, more are shown as they are.
-      result: final figures; {} while the run goes on.  "quality" {name: figure, list or table} and
-        "warnings" [text] have a place of their own.
-      metrics: {"step": [rows], name: [rows]}; of K runs side by side, which `config` has a list
-        "trials" of (see `bands`), [rows, K].
+      result: the final metrics; {} while the run goes on.  "quality" {name: number, list or table}
+        and "warnings" [text] have a place of their own.
+      metrics: {"step": [rows], name: [rows]}; of a sweep, whose `config` has a list "trials" (see
+        `bands`), [rows, K].
       pictures: (steps, PNG file) in the order they were made.
+
+    Returns:
+      HTML text; whatever is missing or damaged is left out.
     """
     title = str(config.get("title") or config.get("experiment") or "A run of jwgan")
     trials, typical = _trials(config), bands.typical(metrics)
@@ -102,7 +105,7 @@ def render(
 
 
 def _header(title: str, config: Mapping, result: Mapping, metrics: Mapping) -> str:
-    figures = "".join(
+    numbers = "".join(
         f"<div><dt>{html.text(name)}</dt><dd>{html.text(value)}</dd></div>"
         for name, value in _headline(result, metrics)
     )
@@ -116,11 +119,12 @@ def _header(title: str, config: Mapping, result: Mapping, metrics: Mapping) -> s
     )
     return (
         f'<header><p class="over">{html.text(kind)}</p><h1>{html.text(title)}</h1>{notices}'
-        f'<dl class="figures">{figures}</dl></header>'
+        f'<dl class="headline">{numbers}</dl></header>'
     )
 
 
 def _headline(result: Mapping, metrics: Mapping) -> Iterator[tuple[str, str]]:
+    """Yields (name, value) of the few numbers that stand below the title."""
     rows = metrics.get("step", ())
     steps = result.get("steps", int(rows[-1]) + 1 if len(rows) else None)
     if steps is not None:
@@ -139,21 +143,23 @@ def _headline(result: Mapping, metrics: Mapping) -> Iterator[tuple[str, str]]:
 
 
 def _notices(result: Mapping, metrics: Mapping) -> Iterator[str]:
+    """Yields the lines that say what went wrong."""
     if not result:
-        yield "No final figures: the run is going on, or ended early."
+        yield "No final metrics: the run is going on, or ended early."
     elif result.get("stopped_by"):
         yield f"Stopped by {result['stopped_by']} before its last step."
     warnings = result.get("warnings")
     warnings = [str(line) for line in warnings] if isinstance(warnings, list) else []
     yield from bands.notices(warnings) if "per_trial" in result else warnings
     bad = {name: np.flatnonzero(~np.isfinite(values)) for name, values in metrics.items()}
-    # what begins later is measured at some steps only: there, no figure is none missing
+    # A metric whose first rows are empty (W1, coverage) is measured only now and then: NaN between
+    # two measurements is no defect.
     rare = {name for name, rows in bad.items() if 0 in rows and len(rows) < len(metrics[name])}
     bad = {name: rows for name, rows in bad.items() if len(rows) and name not in rare}
     if bad:
         first = metrics["step"][min(rows[0] for rows in bad.values())]
         counts = ", ".join(f"{len(rows)} of {name}" for name, rows in bad.items())
-        yield f"Figures that are not finite, from step {first} on: {counts}."
+        yield f"Values that are not finite, from step {first} on: {counts}."
 
 
 def _samples(pictures: Pictures) -> str:
@@ -194,15 +200,14 @@ def _curves(metrics: Mapping[str, np.ndarray]) -> str:
         for name in metrics
         if name not in known and name != "step"
     ]
-    drawn = [chart.draw(each, metrics) for each in (*CHARTS, *others)]
-    body = "".join(drawn)
+    body = "".join(chart.draw(each, metrics) for each in (*CHARTS, *others))
     if not body:
-        return "<section><h2>Curves</h2><p>No figures yet.</p></section>"
+        return "<section><h2>Curves</h2><p>No metrics yet.</p></section>"
     return f'<section><h2>Curves</h2><div class="charts">{body}</div></section>'
 
 
 def _single(metrics: Mapping[str, np.ndarray]) -> list[tuple[str, str, str]]:
-    """(title, hint, metric) of a chart for each metric."""
+    """Splits the charts, [(title, hint, metric)]: a sweep's have one metric each."""
     found = []
     for each in CHARTS:
         title = f"{each.title}: {{}}" if len(each.names) > 1 else each.title
@@ -213,7 +218,7 @@ def _single(metrics: Mapping[str, np.ndarray]) -> list[tuple[str, str, str]]:
 
 
 def _trials(config: Mapping) -> list[Mapping]:
-    """Of several runs side by side; [] for a single one."""
+    """The trials of a sweep; [] for a single run."""
     trials = config.get("trials", config.get("members"))  # "members" until 0.1.0
     good = isinstance(trials, list) and all(isinstance(each, Mapping) for each in trials)
     return trials if good and trials else []
@@ -222,11 +227,11 @@ def _trials(config: Mapping) -> list[Mapping]:
 def _facts(config: Mapping, result: Mapping) -> str:
     named = ("experiment", "title", "command", "config", "data", "environment", "trials", "members")
     more = {name: value for name, value in config.items() if name not in named}
-    shown = ("quality", "warnings", "per_trial", "per_member")
+    elsewhere = ("quality", "warnings", "per_trial", "per_member")
     tables = (
         ("Configuration", {**_inner(config, "config"), **more}),
         ("Data", _inner(config, "data")),
-        ("Result", {name: value for name, value in result.items() if name not in shown}),
+        ("Result", {name: value for name, value in result.items() if name not in elsewhere}),
         ("Environment", _inner(config, "environment")),
     )
     body = "".join(f"<div><h2>{name}</h2>{_table(table)}</div>" for name, table in tables if table)
@@ -251,7 +256,7 @@ def _repeat(config: Mapping, result: Mapping) -> str:
 
 
 def _table(table: Mapping, words: Callable[[Any], str] = str) -> str:
-    """Names and values, names as options or in `words`; shares become bars."""
+    """A table of names and values. `words` spells a name; a table of shares becomes bars."""
     rows = []
     for name, value in table.items():
         if isinstance(value, list | tuple) and len(value) > 4:
@@ -284,7 +289,7 @@ def _bars(value: Mapping) -> str:
 
 
 def choose_pictures(pictures: Pictures) -> list[tuple[int, bytes]]:
-    """As many as a page holds, evenly over the run, first and last among them."""
+    """Chooses as many as a page holds, evenly over the run, the first and the last among them."""
     for count in range(min(PICTURES, len(pictures)), 0, -1):
         places = np.linspace(len(pictures) - 1, 0, count).round().astype(int)
         chosen = [pictures[i] for i in sorted(places)]

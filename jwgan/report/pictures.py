@@ -15,12 +15,12 @@ _SEPARATOR = 128  # grey level between the pictures of a grid
 
 
 def image_grid(x: Any, columns: int | None = None, scale: int | None = None) -> np.ndarray:
-    """Images side by side, row by row, with a thin line between.
+    """Puts images side by side, row by row, with a thin line between them.
 
     Args:
       x: [N, H, W, C] in [-1, 1], C 1 or 3; what is outside is clipped, NaN is mid-grey.
       columns: images in a row; as square as can be if left out.
-      scale: pixels a pixel becomes; if left out, the grid is made about 600 pixels wide.
+      scale: width and height that a pixel of x gets; if left out, the grid is about 600 wide.
 
     Returns:
       uint8 [rows (H scale + 1) + 1, columns (W scale + 1) + 1, C]
@@ -47,7 +47,7 @@ def image_grid(x: Any, columns: int | None = None, scale: int | None = None) -> 
 
 
 def labelled(images: Sequence[np.ndarray], labels: Sequence[str], columns: int) -> np.ndarray:
-    """Pictures of one size, each under its label, side by side in so many columns.
+    """Puts pictures of one size side by side in so many columns, each under its label.
 
     Args:
       images: uint8 [H, W, 1 or 3], one for each label.
@@ -103,7 +103,7 @@ def scatter(
     score: Callable[[np.ndarray], Any] | None = None,
     pixels: int = 600,
 ) -> np.ndarray:
-    """Real and fake points of the plane, over the critic's level lines if `score` is given.
+    """Draws real and fake points of the plane, over the critic's level lines if `score` is given.
 
     Args:
       real: [N, 2], small and dark; they also set the frame.

@@ -13,7 +13,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jwga
 
 
 def environment() -> dict[str, Any]:
-    """What the run depends on: versions, device, source revision.  No paths, no host name."""
+    """Collects versions, device and source revision; no path and no host name is among them."""
     flags = os.environ.get("XLA_FLAGS", "").split()
     return {
         "python": platform.python_version(),
@@ -29,9 +29,6 @@ def environment() -> dict[str, Any]:
     }
 
 
-# --- environment
-
-
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
@@ -40,7 +37,7 @@ def _version(package: str) -> str | None:
 
 
 def _git_revision() -> str | None:
-    """The commit of the checkout this file is in, `+changes` if it is not quite that."""
+    """The commit of the checkout that holds this file, with `+changes` if files differ from it."""
     here = Path(__file__).resolve().parent
 
     def git(*args: str) -> str:

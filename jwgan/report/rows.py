@@ -1,4 +1,4 @@
-"""metrics.jsonl: one JSON object a line, a row a step; what a kill left torn is passed over."""
+"""metrics.jsonl: one JSON object per line, one line per step; a truncated last line is skipped."""
 
 import json
 import math
@@ -9,26 +9,32 @@ from typing import Any
 
 import numpy as np
 
-from jwgan.check import printable, require
+from jwgan import check, files
 
-TRIALS = 10_000  # runs side by side, at most: a longer list is no row's
-_Path = str | os.PathLike[str]
+TRIALS = 10_000  # longest list of the values of K trials; a longer one is damage
 
 
-def read_metrics(folder: _Path) -> dict[str, np.ndarray]:
-    """The columns of a run's metrics.jsonl, `step` (int) and float64 [rows], rising in step.
+def read_metrics(folder: files.AnyPath) -> dict[str, np.ndarray]:
+    """Reads the metrics of a run as columns, in the order of its steps.
 
-    What a row does not have is NaN.  Lines that are no rows (a torn last one) are left out.  Of K
-    runs side by side, whose rows hold lists, columns are [rows, K].
+    Args:
+      folder: the run directory; without a metrics.jsonl in it there are no rows.
+
+    Returns:
+      {"step": int64 [rows], metric: float64 [rows]}; [rows, K] for K trials. A metric that a row
+      lacks is NaN. Damaged lines, such as a truncated last one, are left out.
+
+    Raises:
+      ValueError: metrics.jsonl is no regular file.
     """
-    rows = [json.loads(text) for text in whole(Path(folder) / "metrics.jsonl")]
+    rows = [json.loads(text) for text in lines(Path(folder) / "metrics.jsonl")]
     names = {name: None for row in rows for name in row if name != "step"}
     columns = {name: _column([row.get(name) for row in rows]) for name in names}
     return {"step": np.array([row["step"] for row in rows], np.int64), **columns}
 
 
 def _column(values: list[Any]) -> np.ndarray:
-    """[rows], or [rows, K] where the first list is one of K."""
+    """The values of a metric as [rows], or as [rows, K] if the first list among them has K."""
     lists = [value for value in values if isinstance(value, list) and 0 < len(value) <= TRIALS]
     if not lists:
         return np.array([number(value) for value in values])
@@ -37,13 +43,17 @@ def _column(values: list[Any]) -> np.ndarray:
     return np.array([[*map(number, value if fits(value) else missing)] for value in values])
 
 
-def whole(path: Path) -> Iterator[str]:
-    """The lines that are rows, each step once, rising; nothing if there is no file."""
+def lines(path: Path) -> Iterator[str]:
+    """Yields the undamaged lines, each step once, rising; none if there is no file.
+
+    Raises:
+      ValueError: `path` is no regular file: reading a pipe would never end.
+    """
     last = -1
     if not os.path.lexists(path):
         return
     good = path.is_file() and not path.is_symlink()
-    require(good, printable(str(path)), "no regular file", "move it away")
+    check.require(good, check.printable(str(path)), "no regular file", "move it away")
     with path.open(encoding="utf-8", errors="replace") as file:
         for text in file:
             try:
@@ -52,24 +62,31 @@ def whole(path: Path) -> Iterator[str]:
                 continue
             if type(step) is int and last < step < 2**63:
                 last = step
-                yield text.rstrip("\n") + "\n"  # a kill may have come between row and line end
+                yield text.rstrip("\n") + "\n"  # a killed run may have lost its last line end
 
 
 def line(step: int, columns: Mapping[str, np.ndarray], i: int, rare: Mapping) -> str:
-    """The i-th row of the columns, and figures that this row alone has."""
+    """Writes row i as a line of JSON.
+
+    Args:
+      step: of the row.
+      columns: {metric: values [rows, ...]}.
+      i: the row's place in the columns.
+      rare: {metric: value} of metrics that this row alone has.
+    """
     row = {"step": step} | {name: plain(column[i]) for name, column in columns.items()}
     row |= {name: plain(value) for name, value in rare.items()}
     return json.dumps(row, allow_nan=False) + "\n"
 
 
 def plain(value: Any) -> Any:
-    """`value` as JSON can hold it."""
+    """Makes a value of what JSON can hold: arrays become lists, NaN and infinities strings."""
     if isinstance(value, Mapping):
         return {str(name): plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
     if isinstance(value, float | np.floating):
-        # float32 0.1 as 0.1, not as 0.10000000149011612; "NaN" and "Infinity" as float() reads them
+        # str keeps a float32's 0.1 from becoming 0.10000000149011612; float() reads "Infinity".
         return float(str(value)) if math.isfinite(value) else json.dumps(float(value))
     if hasattr(value, "tolist"):
         array = np.asarray(value)
@@ -78,7 +95,7 @@ def plain(value: Any) -> Any:
 
 
 def number(value: Any) -> float:
-    """A row's value as a float; NaN for what is none."""
+    """Reads a row's value as a float; what is no number is NaN."""
     try:
         return float(value)
     except OverflowError:  # a whole number of more than 308 digits

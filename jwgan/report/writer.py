@@ -1,12 +1,12 @@
-"""What a run leaves behind: figures, pictures, and one page that shows them.
+"""What a run leaves behind: metrics, pictures, and one page that shows them.
 
 ::
 
     runs/NAME/config.json         what was asked for, and where it ran
     runs/NAME/metrics.jsonl       one JSON object a line: {"step": 0, "penalty": 0.12, ...}
     runs/NAME/samples/*.png       named by the number of steps behind them
-    runs/NAME/tensorboard/        the same figures and pictures for TensorBoard
-    runs/NAME/result.json         final figures
+    runs/NAME/tensorboard/        the same metrics and pictures for TensorBoard
+    runs/NAME/result.json         final metrics
     runs/NAME/report.html         all of it in one file that needs no network
 
 Row `step` of the metrics belongs to update number `step`, counted from 0: a state of S steps has
@@ -27,26 +27,23 @@ from jwgan import check, files
 from jwgan.report import page, rows
 
 _PICTURE = re.compile(r"[0-9]{8,18}\.png")  # as a run names them; others are the user's
-read_metrics = rows.read_metrics
-
-
-# --- the run directory
 
 
 class Writer:
-    """Appends a run's figures to metrics.jsonl and TensorBoard.  A context manager.
+    """Appends a run's metrics to metrics.jsonl and TensorBoard.  A context manager.
 
-    Opened at step S > 0 it continues a run: rows of S and later, a torn last line, and pictures of
-    more than S steps are removed first, so that what follows repeats nothing.
+    Opened at step S > 0, a writer continues a run. Rows of step S and later, a truncated last line,
+    and pictures of more than S steps are removed first, so that nothing is there twice.
 
     Args:
       folder: the run directory, created if needed.
       step: S, the number of steps the state to be trained has behind it.
       stride: every how many steps a row is written.
-      trials: names of K runs side by side, whose figures are columns [length, K].
+      trials: names of the K trials of a sweep, whose metrics are columns [length, K].
 
     Raises:
-      ValueError: stride is below 1, or metrics.jsonl is no regular file (`read_metrics`: so, too).
+      ValueError: stride is below 1, or metrics.jsonl is no regular file.
+      MissingPackageError: tensorboardX is not installed.
     """
 
     def __init__(
@@ -70,17 +67,21 @@ class Writer:
     def scalars(
         self, first: int, scalars: Mapping[str, Any], rare: Mapping[str, float] | None = None
     ) -> None:
-        """Writes a chunk of figures and flushes them to the file.
+        """Writes the metrics of a chunk of steps and flushes them to the file.
 
-        metrics.jsonl gets every stride-th step as it is (a mean would hide what matters most, the
-        spikes), TensorBoard the chunk's last one.
+        metrics.jsonl gets every stride-th step as it is (a mean would hide the spikes, which matter
+        most), TensorBoard the chunk's last one.
 
         Args:
           first: the first row's step.
           scalars: {name: values [length]} for the steps first ... first + length - 1.
-          rare: figures of the first step alone; other rows do not have them.
+          rare: {name: value} of metrics that are measured now and then, here at the first step;
+            other rows do not have them.
 
-        With trials, values are [length, K] and rare figures [K]; a row holds lists [K].
+        With trials, `scalars` has values [length, K] and `rare` has [K]; a row holds lists [K].
+
+        Raises:
+          ValueError: the values are of different or of other shapes.
         """
         columns = {name: np.asarray(values) for name, values in scalars.items()}
         shapes = {name: column.shape for name, column in columns.items()}
@@ -100,7 +101,7 @@ class Writer:
             self._show(name, value, first)
 
     def _show(self, name: str, value: Any, step: int) -> None:
-        """A figure in TensorBoard; of trials a curve each, all in the figure's group."""
+        """Gives TensorBoard a value; each trial has a curve, all of them in the metric's group."""
         tags = [f"{name}/{trial}" for trial in self._trials] or [name]
         for tag, number in zip(tags, np.ravel(value), strict=True):
             self._board.add_scalar(tag, float(number), step)
@@ -127,15 +128,22 @@ class Writer:
 
 
 def write_json(path: files.AnyPath, value: Any) -> None:
-    """Replaces a JSON file in one rename; NaN and infinities become strings, arrays lists."""
+    """Writes a JSON file, whole or not at all; NaN and infinities become strings, arrays lists."""
     text = json.dumps(rows.plain(value), indent=2, allow_nan=False)
     files.replace(Path(path), (text + "\n").encode())
 
 
 def write_report(folder: files.AnyPath) -> Path:
-    """Makes report.html from what is in the run directory; returns its path.
+    """Makes report.html from what is in the run directory.
 
-    Any of the files may be missing or damaged: the page shows what there is, but no linked picture.
+    Any of the files may be missing or damaged: the page shows what there is. A picture that is a
+    link is left out.
+
+    Returns:
+      the page's path.
+
+    Raises:
+      ValueError: metrics.jsonl is no regular file.
     """
     folder = Path(folder)
     pictures = (folder / "samples").glob("*.png")
@@ -153,7 +161,7 @@ def write_report(folder: files.AnyPath) -> Path:
 def _truncate(folder: Path, step: int) -> None:
     path = folder / "metrics.jsonl"
     if os.path.lexists(path):
-        lines = [line for line in rows.whole(path) if json.loads(line)["step"] < step]
+        lines = [line for line in rows.lines(path) if json.loads(line)["step"] < step]
         files.replace(path, "".join(lines).encode())
     for picture in (folder / "samples").glob("*.png"):
         if _PICTURE.fullmatch(picture.name) and _steps_behind(picture) > step:
@@ -169,7 +177,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _showable(value: Any, levels: int = 12) -> Any:
-    """A JSON value without what a page cannot show: endless nesting, endless numbers."""
+    """Shortens a JSON value to what a page can show: nesting and integers have a limit."""
     if isinstance(value, dict | list) and not levels:
         return "…"
     if isinstance(value, dict):

@@ -56,5 +56,5 @@ def test_a_page_sums_up_the_settings_and_names_the_dead():
 
 def test_a_page_before_the_first_row_and_without_a_result():
     drawn = page.render({"trials": TRIALS}, {}, {"step": np.zeros(0, int)}, [])
-    assert "No figures yet." in drawn
+    assert "No metrics yet." in drawn
     assert bands.quality({"per_trial": "damaged"}, TRIALS) == ""

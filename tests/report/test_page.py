@@ -107,7 +107,7 @@ def test_page_of_a_damaged_run(tmp_path, damage):
     found = Outline(text)
     assert found.tags.count("h1") == 1
     assert text.count("base64,") == (3 if damage == "odd values" else 0)
-    assert ("No final figures" in found.text) == (damage != "odd values")
+    assert ("No final metrics" in found.text) == (damage != "odd values")
 
 
 @pytest.mark.parametrize(
