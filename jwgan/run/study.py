@@ -104,14 +104,3 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def shown(value: float, digits: int = 3) -> str:
     """A figure in a table; nothing where there is none."""
     return "" if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def verdicts(holds: dict[str, bool]) -> tuple[tuple[str, str], list[list[str]]]:
-    """Head and rows of a criterion's parts."""
-    words = [[name.replace("_", " "), "holds" if good else "fails"] for name, good in holds.items()]
-    return ("part", "measured"), words
-
-
-def criterion(doc: str) -> str:
-    """The docstring's last paragraph, which was written before the run."""
-    return " ".join(doc.strip().split("\n\n")[-1].split())
