@@ -2,6 +2,12 @@
 
 D. Berthelot, T. Schumm, L. Metz, BEGAN: Boundary Equilibrium Generative Adversarial Networks, 2017.
 J. Zhao, M. Mathieu, Y. LeCun, Energy-based Generative Adversarial Network, ICLR 2017.
+
+The examples look at shapes, which `jax.eval_shape` finds without computing anything.
+
+    >>> def output_shape(module, *shape):
+    ...     x = jnp.zeros(shape)
+    ...     return jax.eval_shape(module.init_with_output, jax.random.key(0), x)[0].shape
 """
 
 import math
@@ -23,19 +29,30 @@ Energy = Callable[[Array], Array]  # error x - AE(x) [B, *D] -> [B]
 
 
 def mean_absolute(error: Array) -> Array:
-    """Mean absolute error of each sample, BEGAN's L: [B, *D] -> [B]."""
+    """Averages the absolute error of each sample, BEGAN's L: [B, *D] -> [B].
+
+    >>> autoencoder.mean_absolute(jnp.array([[3.0, -5.0]])).tolist()
+    [4.0]
+    """
     return jnp.abs(error).reshape(error.shape[0], -1).mean(1)
 
 
 def mean_squared(error: Array) -> Array:
-    """Mean squared error of each sample: [B, *D] -> [B]."""
+    """Averages the squared error of each sample: [B, *D] -> [B].
+
+    >>> autoencoder.mean_squared(jnp.array([[3.0, -5.0]])).tolist()
+    [17.0]
+    """
     return (error**2).reshape(error.shape[0], -1).mean(1)
 
 
 def euclidean(error: Array) -> Array:
-    """Euclidean norm of each sample's error, EBGAN's equation: [B, *D] -> [B].
+    """Computes the Euclidean norm of each sample's error, EBGAN's energy: [B, *D] -> [B].
 
     Its derivative is 0 where the error is exactly 0.
+
+    >>> autoencoder.euclidean(jnp.array([[3.0, -4.0]])).tolist()
+    [5.0]
     """
     return numerics.safe_sqrt((error**2).reshape(error.shape[0], -1).sum(1))
 
@@ -43,8 +60,11 @@ def euclidean(error: Array) -> Array:
 def elu(x: Array) -> Array:
     """The exponential linear unit: x above 0, exp(x) - 1 below; derivative 1 at 0.
 
-    Within 1e-7 of `jax.nn.elu`, which spends several per cent of BEGAN's step on the CPU on the
-    digits of `expm1` near 0 that the layers' sums do not have.
+    It is within 1e-7 of `jax.nn.elu`. That one computes `expm1` to full accuracy near 0, which
+    costs several per cent of BEGAN's step on a CPU and is lost in the sums of the next layer.
+
+    >>> [round(autoencoder.elu(x).item(), 4) for x in jnp.array([-1.0, 0.0, 2.0])]  # 1/e - 1
+    [-0.6321, 0.0, 2.0]
     """
     positive = x > 0
     return jnp.where(positive, x, jnp.exp(jnp.where(positive, 0.0, x)) - 1.0)
@@ -54,12 +74,15 @@ def elu(x: Array) -> Array:
 
 
 def began_scales(image_shape: Sequence[int]) -> list[int]:
-    """Sides of BEGAN's feature maps from the image down to 8 (32 gives 32, 16, 8).
+    """Lists the sides of BEGAN's feature maps from the image down to 8.
 
     Images below 16x16 go down to 4, so that there is a scale to change.
 
     Raises:
       ValueError: as `scaling.scales`, and for sides above 128.
+
+    >>> autoencoder.began_scales((32, 32, 3)), autoencoder.began_scales((8, 8, 1))
+    ([32, 16, 8], [8, 4])
     """
     remedy = "give (H, W, C) with sides of at most 128; resize the images"
     require(len(image_shape) == 3 and image_shape[0] <= 128, "image_shape", image_shape, remedy)
@@ -67,7 +90,7 @@ def began_scales(image_shape: Sequence[int]) -> list[int]:
 
 
 def _carry(module: nn.Module, applies: int) -> Array | None:
-    """The weight of a layer's input in its output, falling from 1 to 0; None: no residuals."""
+    """The weight of a layer's input in its output, falling from 1 to 0; None for no residuals."""
     if applies == 0:
         return None
     count = module.variable("schedule", "applies", lambda: jnp.zeros((), jnp.int32))
@@ -79,7 +102,7 @@ def _carry(module: nn.Module, applies: int) -> Array | None:
 
 
 def _blend(carry: Array | None, x: Array, y: Array) -> Array:
-    """A vanishing residual, between layers of the same size."""
+    """Mixes a layer's input x into its output y by `carry`, if they are of the same size."""
     if carry is None or x.shape != y.shape:
         return y
     carry = carry.astype(y.dtype)
@@ -87,12 +110,15 @@ def _blend(carry: Array | None, x: Array, y: Array) -> Array:
 
 
 class BEGANEncoder(nn.Module):
-    """Codes of images: [B, H, W, C] -> [B, h].
+    """Encodes images: [B, H, W, C] -> [B, h].
 
     conv3 and ELU: two at each scale with n channels more at each, the first of a scale with
     stride 2; one linear layer, without activation.
 
     Attributes: as of `BEGANCritic`.
+
+    >>> output_shape(autoencoder.BEGANEncoder((32, 32, 3), n=4, h=16), 5, 32, 32, 3)
+    (5, 16)
     """
 
     image_shape: Sequence[int]
@@ -111,7 +137,7 @@ class BEGANEncoder(nn.Module):
         num_scales = len(began_scales(self.image_shape))
         for i in range(num_scales):
             features = self.n * (i + 1)
-            # padded evenly, as other frameworks do: SAME would pad the bottom and right only
+            # Padded evenly, as other frameworks do: SAME would pad the bottom and right only.
             x = elu(Conv(features, 3, 1 if i == 0 else 2, ((1, 1), (1, 1)))(x))
             x = _blend(carry, x, elu(Conv(features, 3)(x)))
         x = _blend(carry, x, elu(Conv(features, 3)(x)))
@@ -119,7 +145,7 @@ class BEGANEncoder(nn.Module):
 
 
 class BEGANDecoder(nn.Module):
-    """Images from codes, or from noise: the decoder, and the generator.  [B, *Z] -> [B, H, W, C].
+    """Decodes codes, or generates from noise: [B, *Z] -> [B, H, W, C].
 
     Linear layer to n channels at the smallest scale; at each scale conv3 and ELU twice, then
     nearest-neighbour upsampling; conv3 to the image. As a generator it is the same network with
@@ -132,6 +158,9 @@ class BEGANDecoder(nn.Module):
         each upsampling (the paper's skip connections).
       vanishing: as of `BEGANCritic`.
       final_activation: of the output; the paper names none, and None leaves it linear.
+
+    >>> output_shape(autoencoder.BEGANDecoder((32, 32, 3), n=4), 5, 16)
+    (5, 32, 32, 3)
     """
 
     image_shape: Sequence[int]
@@ -146,30 +175,31 @@ class BEGANDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, z: Array) -> Array:
-        """Images from codes or noise [B, *Z]; the paper's z is uniform in [-1, 1]."""
+        """Decodes codes or noise [B, *Z]; the paper's z is uniform in [-1, 1]."""
         carry = _carry(self, self.vanishing)
         *larger, side = began_scales(self.image_shape)
         x = nn.Dense(side * side * self.n)(z.reshape(z.shape[0], -1))
         x = h0 = x.reshape(-1, side, side, self.n)
-        x = self._two(carry, x, elu(Conv(self.n, 3)(x)))
+        x = self._second_conv(carry, x, elu(Conv(self.n, 3)(x)))
         for i in range(len(larger)):
             if self.skips and i > 0:
-                # upsampling both after they are joined is the same as before
+                # The paper upsamples x, then joins h0. Here both are joined first and upsampled
+                # together, which is the same: so h0 must have reached the size of x.
                 h0 = upsample(h0)
             joined = jnp.concatenate([x, h0], -1) if self.skips else x
             y = elu(UpsampleConv(self.n)(joined))
-            x = self._two(carry, x if carry is None else upsample(joined), y)
+            x = self._second_conv(carry, x if carry is None else upsample(joined), y)
         x = Conv(self.image_shape[-1], 3)(x)
         return x if self.final_activation is None else self.final_activation(x)
 
-    def _two(self, carry: Array | None, x: Array, y: Array) -> Array:
-        """The rest of a scale: x in, y out of its first convolution."""
+    def _second_conv(self, carry: Array | None, x: Array, y: Array) -> Array:
+        """The second convolution of a scale. `x` entered the first one, `y` left it."""
         y = _blend(carry, x, y)
         return _blend(carry, y, elu(Conv(self.n, 3)(y)))
 
 
 class BEGANCritic(nn.Module):
-    """The energy of each image: [B, H, W, C] -> [B], mean |x - decoder(encoder(x))|.
+    """An energy per image, mean |x - decoder(encoder(x))|: [B, H, W, C] -> [B].
 
     Vanishing residuals: where neither size nor channels change, a layer's output is
     carry * input + (1 - carry) * output, and carry falls linearly from 1 to 0. The count behind it
@@ -184,6 +214,9 @@ class BEGANCritic(nn.Module):
       h: dimensions of the code.
       skips: as of `BEGANDecoder`.
       vanishing: training applies until the residuals are gone; 0 is without residuals.
+
+    >>> output_shape(autoencoder.BEGANCritic((32, 32, 3), n=4, h=16), 5, 32, 32, 3)
+    (5,)
     """
 
     image_shape: Sequence[int]
@@ -197,6 +230,7 @@ class BEGANCritic(nn.Module):
         super().__post_init__()
 
     def setup(self) -> None:
+        """Makes the two halves, which `reconstruct` needs by their names."""
         shape, n = self.image_shape, self.n
         self.encoder = BEGANEncoder(shape, n, self.h, self.vanishing)
         self.decoder = BEGANDecoder(shape, n, self.skips, self.vanishing)
@@ -205,7 +239,7 @@ class BEGANCritic(nn.Module):
         return mean_absolute(x - self.reconstruct(x))
 
     def reconstruct(self, x: Array) -> Array:
-        """decoder(encoder(x)), [B, H, W, C]; call as `module.apply(..., method="reconstruct")`."""
+        """Computes decoder(encoder(x)) [B, H, W, C]: `module.apply(..., method="reconstruct")`."""
         return self.decoder(self.encoder(x))
 
 
@@ -222,17 +256,22 @@ def _check_began(module: BEGANEncoder | BEGANDecoder | BEGANCritic) -> None:
 
 
 class EBGANMLPCritic(nn.Module):
-    """Energy and code of each sample: x [B, *D] -> Scored([B], [B, H]).
+    """An energy and a code per sample: x [B, *D] -> Scored([B], [B, H]).
 
-    Fully connected auto-encoder with ReLU, its code the last encoder layer; linear output. The
-    paper searches depth and width of such networks on MNIST, and normalises most layers over the
-    batch. Here nothing is normalised, so that an energy belongs to one sample. The generator beside
-    it is `mlp.MLPGenerator`.
+    It is a fully connected auto-encoder with ReLU, its code the last encoder layer; linear output.
+    The paper searches depth and width of such networks on MNIST, and normalises most layers over
+    the batch. Here nothing is normalised, so that an energy belongs to one sample. The generator
+    beside it is `mlp.MLPGenerator`.
 
     Attributes:
       features: widths of the encoder's layers; the last is H. The decoder mirrors them.
       energy: of the error x - AE(x), [B, *D] -> [B]; the margin is in its units. The paper's
         equation is the Euclidean norm, and a margin of 10 fits that.
+
+    >>> critic = autoencoder.EBGANMLPCritic(features=(8, 3))
+    >>> out, _ = critic.init_with_output(jax.random.key(0), jnp.ones((5, 2)))
+    >>> out.score.shape, out.code.shape
+    ((5,), (5, 3))
     """
 
     features: Sequence[int] = (1024,)
@@ -255,7 +294,7 @@ class EBGANMLPCritic(nn.Module):
 
 
 class EBGANConvCritic(nn.Module):
-    """Energy and code of each image: [B, H, W, C] -> Scored([B], [B, H']).
+    """An energy and a code per image: [B, H, W, C] -> Scored([B], [B, H']).
 
     conv4 of stride 2 and leaky ReLU down, the same transposed up to a linear output: the paper's
     64-128-256 for 64x64 photographs. The code is the last encoder layer, flattened. No batch norm,
@@ -266,6 +305,12 @@ class EBGANConvCritic(nn.Module):
       widths: channels of the encoder's layers.
       slope: of the leaky ReLU at negative inputs.
       energy: as of `EBGANMLPCritic`.
+
+    >>> critic = autoencoder.EBGANConvCritic((8, 8, 1), widths=(2, 4))
+    >>> images = jnp.zeros((5, 8, 8, 1))
+    >>> out, _ = jax.eval_shape(critic.init_with_output, jax.random.key(0), images)
+    >>> out.score.shape, out.code.shape  # 2 x 2 pixels of 4 channels
+    ((5,), (5, 16))
     """
 
     image_shape: Sequence[int]

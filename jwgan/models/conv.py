@@ -19,6 +19,11 @@ Forward-mode differentiation (`jax.jvp`, `jax.jacfwd`) is not defined; a Hessian
 
 Letters: B batch, H, W input size, OH, OW output size, C input channels, O output channels, KH, KW
 kernel size. Images are [B, H, W, C], kernels [KH, KW, C, O].
+
+The examples use a column of four pixels and a kernel that adds each pixel to its upper neighbour:
+
+    >>> x = jnp.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 4, 1, 1)
+    >>> w = jnp.ones((2, 1, 1, 1))
 """
 
 import functools
@@ -48,6 +53,7 @@ def _pair(name: str, value: int | Sequence[int]) -> Pair:
 
 
 def _same(size: int, kernel: int, stride: int) -> Pair:
+    """Padding (before, after) of one axis for an output of ceil(size / stride)."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 
@@ -58,7 +64,7 @@ def geometry(
     strides: int | Sequence[int] = 1,
     padding: Padding = "SAME",
 ) -> Geometry:
-    """The geometry of a convolution of a (H, W) input.
+    """Works out the geometry of a convolution of a (H, W) input.
 
     Args:
       size: (H, W) of the convolution's input; an int stands for a square, here and below.
@@ -69,6 +75,9 @@ def geometry(
 
     Raises:
       ValueError: on sizes below 1, an unknown padding, or a kernel larger than the padded input.
+
+    >>> conv.geometry(size=28, kernel_size=5, strides=2).output
+    (14, 14)
     """
     size, kernel = _pair("size", size), _pair("kernel_size", kernel_size)
     strides = _pair("strides", strides)
@@ -114,14 +123,14 @@ def _by_platform(g: Geometry, a: Array, b: Array, *, cpu: Callable, default: Cal
 
 @functools.cache
 def _traced_once(kernel: Callable, g: Geometry) -> Callable[[Array, Array], Array]:
-    """`kernel(g, ...)`, whose jaxpr JAX keeps: a step applies its networks several times."""
+    """`kernel(g, ...)`, traced once for all: a step applies its networks several times."""
     return jax.jit(functools.partial(kernel, g), inline=True)
 
 
 def _one_by_one(kernel: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
-    """`jax.vmap` over both arguments (seeds, as a rule) runs the kernel in a loop.
+    """The kernel, run in a loop by a `jax.vmap` over both arguments (seeds, as a rule).
 
-    The grouped convolutions that it would make are 4 to 7 times slower on the CPU.
+    `jax.vmap` alone would make grouped convolutions, which are 4 to 7 times slower on the CPU.
     """
 
     @jax.custom_batching.custom_vmap
@@ -163,9 +172,9 @@ def _check(a: Array, name_a: str, b: Array, name_b: str) -> None:
 
 
 def _alike(a: Array, b: Array) -> tuple[Array, Array]:
-    """Under `jax.shard_map`, both as varying over the same mesh axes.
+    """Casts both, under `jax.shard_map`, to values that vary over the same mesh axes.
 
-    A custom derivative rule may not sum over devices by itself; this cast's own derivative does.
+    A custom derivative rule may not sum over devices by itself; the derivative of this cast does.
     """
 
     def varying(v: Array) -> frozenset:
@@ -178,7 +187,7 @@ def _alike(a: Array, b: Array) -> tuple[Array, Array]:
 def convolve(
     x: Array, w: Array, strides: int | Sequence[int] = 1, padding: Padding = "SAME"
 ) -> Array:
-    """Convolution (cross-correlation) of images: x [B, H, W, C] -> [B, OH, OW, O].
+    """Convolves (cross-correlates) images: x [B, H, W, C] -> [B, OH, OW, O].
 
     y[b, i, j, o] = sum_{u, v, c} x[b, i*s - top + u, j*s - left + v, c] w[u, v, c, o].
 
@@ -190,6 +199,9 @@ def convolve(
 
     Raises:
       ValueError: on shapes or dtypes that do not fit.
+
+    >>> conv.convolve(x, w, padding="VALID").ravel().tolist()
+    [3.0, 5.0, 7.0]
     """
     _check(x, "x", w, "w")
     remedy = f"must have as many input channels as x {x.shape}; w is [KH, KW, C, O]"
@@ -204,7 +216,7 @@ def input_gradient(
     strides: int | Sequence[int] = 1,
     padding: Padding = "SAME",
 ) -> Array:
-    """The transposed convolution: dy [B, OH, OW, O], w [KH, KW, C, O] -> [B, H, W, C].
+    """Convolves transposed: dy [B, OH, OW, O], w [KH, KW, C, O] -> [B, H, W, C].
 
     It is the gradient of sum(dy * convolve(x, w, strides, padding)) in x.
 
@@ -218,6 +230,9 @@ def input_gradient(
     Raises:
       ValueError: on shapes or dtypes that do not fit, among them an `input_size` whose convolution
         does not have the output size of `dy`.
+
+    >>> conv.input_gradient(jnp.ones((1, 3, 1, 1)), w, (4, 1), padding="VALID").ravel().tolist()
+    [1.0, 2.0, 2.0, 1.0]
     """
     _check(dy, "dy", w, "w")
     remedy = f"must have as many output channels as dy {dy.shape}; w is [KH, KW, C, O]"
@@ -235,7 +250,7 @@ def kernel_gradient(
     strides: int | Sequence[int] = 1,
     padding: Padding = "SAME",
 ) -> Array:
-    """Correlation of input and output: x [B, H, W, C], dy [B, OH, OW, O] -> [KH, KW, C, O].
+    """Correlates input and output: x [B, H, W, C], dy [B, OH, OW, O] -> [KH, KW, C, O].
 
     It is the gradient of sum(dy * convolve(x, w, strides, padding)) in w.
 
@@ -248,6 +263,10 @@ def kernel_gradient(
 
     Raises:
       ValueError: on shapes or dtypes that do not fit.
+
+    >>> dy = jnp.ones((1, 3, 1, 1))
+    >>> conv.kernel_gradient(x, dy, (2, 1), padding="VALID").ravel().tolist()  # 1+2+3, 2+3+4
+    [6.0, 9.0]
     """
     _check(x, "x", dy, "dy")
     g = geometry(x.shape[1:3], kernel_size, strides, padding)
@@ -260,7 +279,7 @@ def kernel_gradient(
 
 
 class Conv(nn.Module):
-    """Convolution with bias: [B, H, W, C] -> [B, OH, OW, features].
+    """A convolution with bias: [B, H, W, C] -> [B, OH, OW, features].
 
     Parameters: "kernel" [KH, KW, C, features] and "bias" [features].
 
@@ -274,6 +293,11 @@ class Conv(nn.Module):
       bias_init: initialiser.
       dtype: of the computation; None promotes the input's and the parameters'.
       param_dtype: of the parameters.
+
+    >>> layer = conv.Conv(features=8, kernel_size=5, strides=2)
+    >>> y, variables = layer.init_with_output(jax.random.key(0), jnp.zeros((1, 7, 7, 3)))
+    >>> y.shape, variables["params"]["kernel"].shape
+    ((1, 4, 4, 8), (5, 5, 3, 8))
     """
 
     features: int
@@ -296,11 +320,11 @@ class Conv(nn.Module):
 
 
 class ConvTranspose(nn.Module):
-    """Transposed convolution with bias: [B, OH, OW, C] -> [B, *output_size, features].
+    """A transposed convolution with bias: [B, OH, OW, C] -> [B, *output_size, features].
 
-    Exactly the input gradient of a `Conv` with the same kernel, strides and padding whose input has
-    `output_size`. Parameters: "kernel" [KH, KW, features, C], the layout of that `Conv`, and "bias"
-    [features].
+    It is exactly the input gradient of a `Conv` with the same kernel, strides and padding whose
+    input has `output_size`. Parameters: "kernel" [KH, KW, features, C], the layout of that `Conv`,
+    and "bias" [features].
 
     Attributes:
       features: output channels.
@@ -317,6 +341,11 @@ class ConvTranspose(nn.Module):
       bias_init: initialiser.
       dtype: of the computation; None promotes the input's and the parameters'.
       param_dtype: of the parameters.
+
+    >>> layer = conv.ConvTranspose(features=8, kernel_size=5, strides=2, output_size=7)
+    >>> y, variables = layer.init_with_output(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+    >>> y.shape, variables["params"]["kernel"].shape
+    ((1, 7, 7, 8), (5, 5, 8, 3))
     """
 
     features: int

@@ -1,7 +1,10 @@
-"""The kernels under `conv`: one set for CPUs, the native one for every other platform.
+"""The kernels under `conv`: one set for CPUs, and XLA's own for every other platform.
 
 Each takes the static `Geometry` first. Letters as in `conv`: images [B, H, W, C], outputs
-[B, OH, OW, O], kernels [KH, KW, C, O]. Nothing here is differentiated: `conv` gives the rules.
+[B, OH, OW, O], kernels [KH, KW, C, O]. JAX never differentiates these: `conv` states the rules.
+
+Names: dgrad is the gradient in the data (the input x), wgrad that in the weights (the kernel w). A
+tap is one entry (row, column) of a kernel.
 """
 
 import os
@@ -19,11 +22,13 @@ _LAYOUT = ("NHWC", "HWIO", "NHWC")
 # Up to this many output channels, a matrix product and shifted sums beat the plain convolution
 # (2 to 4 times at 1 channel, 1.5 at 3, nothing at 8: 3x3 and 5x5 kernels, 64 channels, 2 cores).
 _FEW_CHANNELS = 4
-# XLA:CPU hands float convolutions to YNNPACK, unless this environment variable says otherwise.
 
 
 def _eigen_convolutions() -> bool:
-    """Whether XLA:CPU was told to run convolutions in Eigen; asked when a kernel is traced."""
+    """Whether XLA:CPU was told to run convolutions in Eigen; asked when a kernel is traced.
+
+    By default XLA:CPU hands float convolutions to YNNPACK; the environment variable says otherwise.
+    """
     return "=-individual_convolution" in os.environ.get("XLA_FLAGS", "")
 
 
@@ -52,7 +57,7 @@ class Geometry(NamedTuple):
 
 
 def _tap_pads(g: Geometry) -> list[Pair]:
-    """Padding that leaves of the input just what the taps meet (crops, where negative)."""
+    """Padding (or, where negative, cropping) to exactly the pixels that some kernel tap reads."""
     return [
         (p[0], (m - 1) * s + k - n - p[0])
         for p, n, m, s, k in zip(g.padding, g.size, g.output, g.strides, g.kernel, strict=True)
@@ -66,7 +71,7 @@ def _mirror(g: Geometry) -> Geometry:
 
 
 def _turn(w: Array) -> Array:
-    """[KH, KW, C, O] -> [KH, KW, O, C], turned by 180 degrees."""
+    """Turns a kernel by 180 degrees, [KH, KW, C, O] -> [KH, KW, O, C]."""
     return w[::-1, ::-1].swapaxes(2, 3)
 
 
@@ -74,12 +79,12 @@ def _turn(w: Array) -> Array:
 
 
 def conv_native(g: Geometry, x: Array, w: Array) -> Array:
-    """y [B, OH, OW, O] of x [B, H, W, C] and w [KH, KW, C, O], as XLA has it."""
+    """Convolves x [B, H, W, C] with w [KH, KW, C, O] as XLA does: -> y [B, OH, OW, O]."""
     return lax.conv_general_dilated(x, w, g.strides, g.padding, dimension_numbers=_LAYOUT)
 
 
 def dgrad_native(g: Geometry, dy: Array, w: Array) -> Array:
-    """As JAX differentiates `conv_native`: zeros are stuffed into dy (lhs_dilation)."""
+    """Computes x's gradient as JAX derives it: zeros are stuffed into dy (lhs_dilation)."""
     pads = []
     for p, n, m, s, k in zip(g.padding, g.size, g.output, g.strides, g.kernel, strict=True):
         low = k - 1 - p[0]
@@ -91,7 +96,7 @@ def dgrad_native(g: Geometry, dy: Array, w: Array) -> Array:
 
 
 def wgrad_native(g: Geometry, x: Array, dy: Array) -> Array:
-    """As JAX differentiates `conv_native`: dy is the (dilated) kernel, the batch is summed over."""
+    """Computes w's gradient as JAX derives it: dy is the kernel, the batch is summed over."""
     layout = ("CHWN", "IHWO", "HWNC")
     return lax.conv_general_dilated(
         x, dy, (1, 1), _tap_pads(g), rhs_dilation=g.strides, dimension_numbers=layout
@@ -102,17 +107,17 @@ def wgrad_native(g: Geometry, x: Array, dy: Array) -> Array:
 
 
 def _accumulator(dtype: Any) -> Any:
-    """Sums of 16-bit numbers are kept in float32."""
+    """The type of sums: float32 for 16-bit numbers, else the numbers' own."""
     return jnp.promote_types(dtype, jnp.float32)
 
 
 def _matmul(a: Array, b: Array) -> Array:
-    """[M, N] x [N, O] -> [M, O], in the accumulator's type."""
+    """Multiplies [M, N] by [N, O] -> [M, O], in the accumulator's type."""
     return jnp.dot(a, b, preferred_element_type=_accumulator(a.dtype))
 
 
 def _zero_pad(x: Array, pads: Sequence[Pair], axes: Pair) -> Array:
-    """Pads (crops, where negative) two axes of x with zeros."""
+    """Pads two axes of x with zeros, or crops them where the padding is negative."""
     config = [(0, 0, 0)] * x.ndim
     for axis, (low, high) in zip(axes, pads, strict=True):
         config[axis] = (low, high, 0)
@@ -128,7 +133,7 @@ def _tap(size: Pair, strides: Pair, row: int, column: int) -> tuple[slice, slice
 
 
 def conv_cpu(g: Geometry, x: Array, w: Array) -> Array:
-    """y [B, OH, OW, O]: a plain forward convolution, or for few channels one matrix product."""
+    """Convolves on a CPU: a plain forward convolution, or for few channels one matrix product."""
     if g.strides == (1, 1) and w.shape[3] <= _FEW_CHANNELS:
         return _dgrad_fold(_mirror(g), x, _turn(w))
     return _plain(x, w, g.strides, g.padding)
@@ -156,13 +161,14 @@ def _plain(x: Array, w: Array, strides: Pair, padding: Sequence[Pair]) -> Array:
 
 
 class _Phase(NamedTuple):
-    """Input pixels m * stride + offset, m = 0, 1, ...: the taps that reach them, and from where."""
+    """The input pixels m * stride + offset, m = 0, 1, ...: the same taps reach all of them."""
 
     taps: list[int]
     reach: list[int]  # tap t carries dy[m + reach]
 
 
 def _phases(g: Geometry, axis: int) -> list[_Phase]:
+    """The phases of one axis of the input, one for each offset below the stride."""
     stride, top, kernel = g.strides[axis], g.padding[axis][0], g.kernel[axis]
     phases = []
     for offset in range(stride):
@@ -172,14 +178,15 @@ def _phases(g: Geometry, axis: int) -> list[_Phase]:
 
 
 def _phase_size(g: Geometry) -> Pair:
-    """Pixels of a phase, enough for the longest."""
+    """The number of pixels of the longest phase, (height, width)."""
     return tuple(-(-n // s) for n, s in zip(g.size, g.strides, strict=True))
 
 
 def dgrad_cpu(g: Geometry, dy: Array, w: Array) -> Array:
-    """One stride-1 convolution for each of the stride^2 phases of x, with that phase's taps of w.
+    """Computes x's gradient on a CPU: a stride-1 convolution for each of the stride^2 phases of x.
 
-    No zeros are stuffed into dy, so the arithmetic is that of the forward convolution.
+    A phase is reached by its own taps of w alone. So no zeros are stuffed into dy, and the
+    arithmetic is that of the forward convolution.
     """
     if w.shape[2] <= _FEW_CHANNELS:
         return _dgrad_fold(g, dy, w)
@@ -194,7 +201,7 @@ def dgrad_cpu(g: Geometry, dy: Array, w: Array) -> Array:
 
 
 def _dgrad_phase(dy: Array, w: Array, row: _Phase, column: _Phase, size: Pair) -> Array:
-    """One phase of x.  -> [B, *size, C]"""
+    """Computes one phase of x's gradient, [B, *size, C]."""
     if not (row.taps and column.taps):  # a kernel smaller than the stride misses some pixels
         return jnp.zeros((dy.shape[0], *size, w.shape[2]), dy.dtype)
     sub = w[jnp.ix_(jnp.array(row.taps), jnp.array(column.taps))]
@@ -208,7 +215,7 @@ def _dgrad_phase(dy: Array, w: Array, row: _Phase, column: _Phase, size: Pair) -
 
 
 def _dgrad_fold(g: Geometry, dy: Array, w: Array) -> Array:
-    """For few channels of x: one matrix product for all taps, then shifted sums of its rows."""
+    """Computes x's gradient for few channels: one product for all taps, then shifted sums."""
     size, c_in = _phase_size(g), w.shape[2]
     columns = _matmul(w.reshape(-1, w.shape[3]), dy.reshape(-1, dy.shape[3]).T)
     columns = columns.reshape(*g.kernel, c_in, *dy.shape[:3])
@@ -228,7 +235,7 @@ def _dgrad_fold(g: Geometry, dy: Array, w: Array) -> Array:
 
 
 def wgrad_cpu(g: Geometry, x: Array, dy: Array) -> Array:
-    """The kernel's gradient [KH, KW, C, O]: a plain convolution, or products for kernel rows."""
+    """Computes w's gradient [KH, KW, C, O] on a CPU: a convolution, or products by kernel rows."""
     fits = all(m <= n for m, n in zip(g.output, g.size, strict=True)) and g.kernel != (1, 1)
     if _eigen_convolutions() and fits and min(x.shape[3], dy.shape[3]) > _FEW_CHANNELS:
         return _wgrad_plain(g, x, dy)
@@ -238,7 +245,7 @@ def wgrad_cpu(g: Geometry, x: Array, dy: Array) -> Array:
 
 
 def _wgrad_plain(g: Geometry, x: Array, dy: Array) -> Array:
-    """A plain convolution whose images are the channels of x, and whose kernel is dy.
+    """Computes w's gradient as a convolution whose images are the channels of x and kernel is dy.
 
     Eigen runs it twice as fast as `_wgrad_rows` (nothing is copied for the taps), YNNPACK up to
     three times slower.
@@ -255,7 +262,7 @@ def _wgrad_plain(g: Geometry, x: Array, dy: Array) -> Array:
 
 
 def _wgrad_rows(g: Geometry, x: Array, dy: Array) -> Array:
-    """One matrix product per kernel row: KW shifted views of x, pixels last, against dy.
+    """Computes w's gradient by one product per kernel row: KW shifted views of x against dy.
 
     Transposing x once, before it is padded and shifted, is what makes the products fast: their
     inner dimension B * OH * OW is then contiguous.

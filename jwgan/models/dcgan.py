@@ -3,6 +3,12 @@
 A. Radford, L. Metz, S. Chintala, Unsupervised Representation Learning with Deep Convolutional
 Generative Adversarial Networks, ICLR 2016; without batch normalisation unless asked for, since a
 gradient penalty is a statement about single samples (Gulrajani et al., NeurIPS 2017, section 4).
+
+The examples look at shapes, which `jax.eval_shape` finds without computing anything.
+
+    >>> def output_shape(module, *shape):
+    ...     x = jnp.zeros(shape)
+    ...     return jax.eval_shape(module.init_with_output, jax.random.key(0), x)[0].shape
 """
 
 import math
@@ -20,20 +26,21 @@ from jwgan.models.norms import Norm, normalised
 Array = jax.Array
 Initializer = Callable[[Array, Sequence[int], Any], Array]
 
-_SMALLEST = 4  # the feature maps' last size, in pixels a side
+_SMALLEST = 4  # largest side of the last feature maps, in pixels
 PAPER_INIT = nn.initializers.normal(0.02)  # of every kernel in the DCGAN paper
 
 
 def sizes(image_shape: Sequence[int]) -> list[tuple[int, int]]:
     """Sizes of the feature maps from the image down: halved, rounding up, until both are <= 4.
 
-    28x28 gives 28, 14, 7, 4; 32x32 gives 32, 16, 8, 4.
-
     Args:
       image_shape: (H, W, C).
 
     Raises:
       ValueError: unless H and W are 5 to 64 and C >= 1.
+
+    >>> dcgan.sizes((28, 28, 1))
+    [(28, 28), (14, 14), (7, 7), (4, 4)]
     """
     remedy = "give (H, W, C) with H and W from 5 to 64; resize or crop the images"
     require(len(image_shape) == 3, "image_shape", image_shape, remedy)
@@ -61,6 +68,9 @@ class DCGANCritic(nn.Module):
       slope: of the leaky ReLU at negative inputs.
       kernel_init: of every kernel; None is LeCun's, `PAPER_INIT` the paper's.
       dtype: of the computation; None promotes the input's and the parameters'.
+
+    >>> output_shape(dcgan.DCGANCritic((28, 28, 1), width=8), 5, 28, 28, 1)
+    (5,)
     """
 
     image_shape: Sequence[int]
@@ -77,7 +87,7 @@ class DCGANCritic(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool = True) -> Array:
-        """Scores.
+        """Scores images [B, H, W, C] -> [B].
 
         Args:
           x: images [B, H, W, C].
@@ -113,6 +123,9 @@ class DCGANGenerator(nn.Module):
         but the last.
       kernel_init: of every kernel; None is LeCun's, `PAPER_INIT` the paper's.
       dtype: of the computation; None promotes the input's and the parameters'.
+
+    >>> output_shape(dcgan.DCGANGenerator((28, 28, 1), width=8), 5, 100)
+    (5, 28, 28, 1)
     """
 
     image_shape: Sequence[int]
@@ -128,7 +141,7 @@ class DCGANGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, z: Array, train: bool = True) -> Array:
-        """Images.
+        """Generates images [B, H, W, C].
 
         Args:
           z: noise [B, *Z].

@@ -22,11 +22,18 @@ Array = jax.Array
 Activation = Callable[[Array], Array]
 Initializer = Callable[[Array, Sequence[int], Any], Array]
 
-_TINY = 1e-12  # below every norm of a weight in use
+_TINY = 1e-12  # smaller than the norm of any weight in use, so that 0 / _TINY is 0 and not NaN
 
 
 def maxmin(x: Array) -> Array:
-    """(a, b) -> (max, min) of neighbouring features: [..., F] -> [..., F], F even."""
+    """Sorts neighbouring features, (a, b) -> (max, min): [..., F] -> [..., F].
+
+    Raises:
+      ValueError: F is odd.
+
+    >>> lipschitz.maxmin(jnp.array([1.0, 2.0, 4.0, 3.0])).tolist()
+    [2.0, 1.0, 4.0, 3.0]
+    """
     require(x.shape[-1] % 2 == 0, "x.shape", x.shape, "MaxMin pairs features: make them even")
     a, b = x[..., ::2], x[..., 1::2]
     pairs = jnp.stack([jnp.maximum(a, b), jnp.minimum(a, b)], -1)
@@ -34,7 +41,14 @@ def maxmin(x: Array) -> Array:
 
 
 def group_sort(group_size: int) -> Activation:
-    """Sorts each group of neighbouring features: x [..., F] -> [..., F], group_size dividing F."""
+    """Makes an activation that sorts each group of neighbouring features: [..., F] -> [..., F].
+
+    Raises:
+      ValueError: group_size below 1, or, when called, not a divisor of F.
+
+    >>> lipschitz.group_sort(2)(jnp.array([2.0, 1.0, 4.0, 3.0])).tolist()
+    [1.0, 2.0, 3.0, 4.0]
+    """
     require(group_size >= 1, "group_size", group_size, "give the number of features in a group")
 
     def sort(x: Array) -> Array:
@@ -47,12 +61,16 @@ def group_sort(group_size: int) -> Activation:
 
 
 def full_sort(x: Array) -> Array:
-    """All features in order: [..., F] -> [..., F]."""
+    """Sorts all features: [..., F] -> [..., F].
+
+    >>> lipschitz.full_sort(jnp.array([2.0, 4.0, 1.0, 3.0])).tolist()
+    [1.0, 2.0, 3.0, 4.0]
+    """
     return jnp.sort(x, axis=-1)
 
 
 def bjorck(w: Array, iterations: int = 20) -> Array:
-    r"""The nearest matrix with orthonormal columns (or rows, if it is wide): [N, M] -> [N, M].
+    r"""Finds the nearest matrix with orthonormal columns (rows, if it is wide): [N, M] -> [N, M].
 
     $W \leftarrow \frac32 W - \frac12 W W^\top W$, from $W / \sqrt{\|W\|_1 \|W\|_\infty}$, whose
     singular values are at most 1. They rise towards 1 and never pass it, so the result is
@@ -65,6 +83,11 @@ def bjorck(w: Array, iterations: int = 20) -> Array:
 
     Reference: Bjorck and Bowie, 1971, An Iterative Algorithm for Computing the Best Estimate of an
     Orthogonal Matrix.
+
+    A rotation times 3 becomes the rotation:
+
+    >>> np.array(lipschitz.bjorck(jnp.array([[0.0, -3.0], [3.0, 0.0]]))).round(4).tolist()
+    [[0.0, -1.0], [1.0, 0.0]]
     """
     require(w.ndim == 2, "w.shape", w.shape, "give a matrix")
     size = jnp.abs(w)
@@ -90,7 +113,7 @@ def _product(a: Array, b: Array) -> Array:
 
 
 class OrthonormalDense(nn.Module):
-    """x W + b with W made orthonormal in the forward pass: [B, N] -> [B, features].
+    """A dense layer x W + b with W made orthonormal in the forward pass: [B, N] -> [B, features].
 
     Parameters: "kernel" [N, features], of which `bjorck` makes W, and "bias" [features].
 
@@ -98,6 +121,11 @@ class OrthonormalDense(nn.Module):
       features: outputs.
       iterations: of `bjorck`.
       kernel_init: initialiser; an orthogonal one lets the iteration converge from the start.
+
+    >>> x = jnp.array([[3.0, 4.0]])
+    >>> y, _ = lipschitz.OrthonormalDense(2).init_with_output(jax.random.key(0), x)
+    >>> round(jnp.linalg.norm(y).item(), 4)  # norms are kept
+    5.0
     """
 
     features: int
@@ -116,9 +144,13 @@ class OrthonormalDense(nn.Module):
 
 
 class UnitDense(nn.Module):
-    """x w / |w| + b: [B, N] -> [B], exactly 1-Lipschitz.
+    """A linear score x w / |w| + b: [B, N] -> [B], exactly 1-Lipschitz.
 
     Parameters: "kernel" [N] and "bias" [].
+
+    >>> params = {"kernel": jnp.array([0.0, 7.0]), "bias": jnp.array(1.0)}
+    >>> lipschitz.UnitDense().apply({"params": params}, jnp.array([[5.0, 2.0]])).tolist()
+    [3.0]
     """
 
     @nn.compact
@@ -140,6 +172,13 @@ class LipschitzCritic(nn.Module):
       widths: of the hidden layers; with `maxmin` even.
       activation: `maxmin`, `group_sort(k)`, `full_sort`, or another 1-Lipschitz function.
       iterations: of `bjorck`, in every forward pass.
+
+    >>> critic = jwgan.from_linen(lipschitz.LipschitzCritic((4, 4)))
+    >>> params, _ = critic.init(jax.random.key(0), jnp.zeros((1, 4)))
+    >>> x = jax.random.normal(jax.random.key(1), (3, 4))
+    >>> norms = penalties.gradient_norm(lambda x: critic.evaluate(params, {}, x), x)
+    >>> np.array(norms).round(3).tolist()
+    [1.0, 1.0, 1.0]
     """
 
     widths: Sequence[int] = (128, 128, 128)

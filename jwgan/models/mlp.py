@@ -16,7 +16,7 @@ Initializer = Callable[[Array, Sequence[int], Any], Array]
 
 
 class MLP(nn.Module):
-    """Hidden layers with an activation, then one linear layer: [B, *D] -> [B, num_out].
+    """A multilayer perceptron, hidden layers and one linear layer: [B, *D] -> [B, num_out].
 
     Attributes:
       num_out: outputs.
@@ -25,6 +25,11 @@ class MLP(nn.Module):
       kernel_init: of every kernel. The default is He-normal (He et al., 2015, ICCV), made for ReLU
         and used in the toy experiments of Gulrajani et al., 2017 (NeurIPS).
       dtype: of the computation; None promotes the input's and the parameters'.
+
+    >>> module = mlp.MLP(num_out=1, features=(8, 8))
+    >>> params = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((4, 2)))["params"]
+    >>> [layer["kernel"].shape for layer in params.values()]
+    [(2, 8), (8, 8), (8, 1)]
     """
 
     num_out: int
@@ -49,6 +54,12 @@ class MLPCritic(nn.Module):
     """A score per sample: [B, *D] -> [B], for any D.
 
     Attributes: as of `MLP`.
+
+    >>> critic = jwgan.from_linen(mlp.MLPCritic(features=()))  # a linear critic
+    >>> params, _ = critic.init(jax.random.key(0), jnp.zeros((1, 2)))
+    >>> params["MLP_0"]["Dense_0"]["kernel"] = jnp.array([[3.0], [4.0]])
+    >>> critic.evaluate(params, {}, jnp.ones((2, 2))).tolist()
+    [7.0, 7.0]
     """
 
     features: Sequence[int] = (512, 512, 512)
@@ -72,6 +83,11 @@ class MLPGenerator(nn.Module):
 
     Raises:
       ValueError: on an empty `data_shape` or one with a size below 1.
+
+    >>> generator = mlp.MLPGenerator((28, 28, 1), features=(8,), final_activation=jnp.tanh)
+    >>> z = jnp.zeros((5, 3))
+    >>> jax.eval_shape(generator.init_with_output, jax.random.key(0), z)[0].shape
+    (5, 28, 28, 1)
     """
 
     data_shape: Sequence[int]

@@ -2,6 +2,12 @@
 
 I. Gulrajani, F. Ahmed, M. Arjovsky, V. Dumoulin, A. Courville, Improved Training of Wasserstein
 GANs, NeurIPS 2017, appendices C and F; details the text leaves open are those of the authors' code.
+
+The examples look at shapes, which `jax.eval_shape` finds without computing anything.
+
+    >>> def output_shape(module, *shape):
+    ...     x = jnp.zeros(shape)
+    ...     return jax.eval_shape(module.init_with_output, jax.random.key(0), x)[0].shape
 """
 
 import functools
@@ -26,11 +32,16 @@ GLOROT = nn.initializers.glorot_uniform()
 
 
 class UpBlock(nn.Module):
-    """norm, ReLU, upsample, conv3, norm, ReLU, conv3, plus upsample, conv1: twice the size.
+    """A block that doubles the size: [B, H, W, C] -> [B, 2H, 2W, features].
+
+    norm, ReLU, upsample, conv3, norm, ReLU, conv3; plus the shortcut upsample, conv1.
 
     Attributes:
       features: channels out.
       norm: see `norms`; None for none.
+
+    >>> output_shape(resnet.UpBlock(features=6), 5, 4, 4, 3)
+    (5, 8, 8, 6)
     """
 
     features: int
@@ -42,14 +53,15 @@ class UpBlock(nn.Module):
         y = UpsampleConv(self.features, kernel_init=HE)(y)
         y = nn.relu(normalised(self.norm, y, train))
         y = Conv(self.features, 3, kernel_init=HE)(y)
-        # a convolution of one pixel and upsampling may change places: this order costs a quarter
+        # conv1 and upsampling may change places, and conv1 first costs a quarter.
         return y + upsample(Conv(self.features, 1, kernel_init=GLOROT)(x))
 
 
 class DownBlock(nn.Module):
-    """norm, ReLU, conv3, norm, ReLU, conv3, plus a shortcut; half the size if `pool`.
+    """A block that halves the size if `pool`: [B, H, W, C] -> [B, H/2, W/2, features].
 
-    The shortcut is the identity if neither size nor channels change, else pooling and conv1.
+    norm, ReLU, conv3, norm, ReLU, conv3, pooling; plus a shortcut, which is the identity if neither
+    size nor channels change, else pooling and conv1.
 
     Attributes:
       features: channels out.
@@ -57,6 +69,9 @@ class DownBlock(nn.Module):
       first: whether this block meets the image itself: then it has no norm, and no ReLU before its
         first convolution.
       norm: see `norms`; None for none.
+
+    >>> output_shape(resnet.DownBlock(features=6), 5, 8, 8, 3)
+    (5, 4, 4, 6)
     """
 
     features: int
@@ -90,6 +105,9 @@ class ResNetGenerator(nn.Module):
       image_shape: (H, W, C); see `scaling.scales` for those that work.
       width: channels of every feature map; 128 is the paper's, 256 SN-GAN's.
       norm: see `norms`; None for none.
+
+    >>> output_shape(resnet.ResNetGenerator((32, 32, 3), width=4), 5, 128)
+    (5, 32, 32, 3)
     """
 
     image_shape: Sequence[int]
@@ -102,7 +120,7 @@ class ResNetGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, z: Array, train: bool = True) -> Array:
-        """Images.
+        """Generates images [B, H, W, C].
 
         Args:
           z: noise [B, *Z]; the paper's is normal, with 128 dimensions.
@@ -118,12 +136,20 @@ class ResNetGenerator(nn.Module):
 
 
 def mean_over_space(x: Array) -> Array:
-    """[B, H, W, C] -> [B, C], WGAN-GP's."""
+    """Averages each channel over all pixels, as WGAN-GP: [B, H, W, C] -> [B, C].
+
+    >>> resnet.mean_over_space(jnp.ones((1, 2, 2, 3))).tolist()
+    [[1.0, 1.0, 1.0]]
+    """
     return x.mean((1, 2))
 
 
 def sum_over_space(x: Array) -> Array:
-    """[B, H, W, C] -> [B, C], SN-GAN's."""
+    """Sums each channel over all pixels, as SN-GAN: [B, H, W, C] -> [B, C].
+
+    >>> resnet.sum_over_space(jnp.ones((1, 2, 2, 3))).tolist()
+    [[4.0, 4.0, 4.0]]
+    """
     return x.sum((1, 2))
 
 
@@ -140,6 +166,9 @@ class ResNetCritic(nn.Module):
       plain: blocks after them.
       norm: see `norms`; None for none. Never a batch norm under a gradient penalty.
       pool: [B, h, w, width] -> [B, width].
+
+    >>> output_shape(resnet.ResNetCritic((32, 32, 3), width=4), 5, 32, 32, 3)
+    (5,)
     """
 
     image_shape: Sequence[int]
@@ -159,7 +188,7 @@ class ResNetCritic(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool = True) -> Array:
-        """Scores.
+        """Scores images [B, H, W, C] -> [B].
 
         Args:
           x: images [B, H, W, C].
@@ -177,7 +206,10 @@ class ResNetCritic(nn.Module):
 
 
 class _Subpixel(nn.Module):
-    """Twice the size by conv1 to four times the channels: [B, H, W, C] -> [B, 2H, 2W, features]."""
+    """A layer that doubles the size: [B, H, W, C] -> [B, 2H, 2W, features].
+
+    conv1 to four times the channels, whose quarters become 2x2 pixels.
+    """
 
     features: int
 
@@ -190,13 +222,17 @@ class _Subpixel(nn.Module):
 
 
 class BottleneckBlock(nn.Module):
-    """shortcut + 0.3 norm(conv1(ReLU(conv3(ReLU(conv1(ReLU(x))))))), three layers deep.
+    """A block of three layers: shortcut + 0.3 norm(conv1(ReLU(conv3(ReLU(conv1(ReLU(x))))))).
 
     Attributes:
       features: channels out; the inner layers have half of those in and half of those out.
       inner: makes the conv3, called with features: a `Conv` or `ConvTranspose`, perhaps strided.
       shortcut: makes the layer beside the three, called with features; None is the identity.
       norm: see `norms`; None for none.
+
+    >>> block = resnet.BottleneckBlock(6, inner=lambda features: conv.Conv(features, 3))
+    >>> output_shape(block, 5, 8, 8, 6)
+    (5, 8, 8, 6)
     """
 
     features: int
@@ -231,14 +267,19 @@ def _half_shortcut(features: int) -> nn.Module:
 
 
 def blocks_per_scale(depth: int, num_scales: int) -> list[int]:
-    """Bottleneck blocks that keep their scale, smallest scale first.
+    """Divides a network's depth into bottleneck blocks that keep their scale, smallest scale first.
 
-    Three layers each, with one block between scales and two single layers making `depth`; as even
-    as can be. Depth 101 over the five scales of a 64x64 image gives the authors' 6, 6, 6, 6, 5.
+    A block has three layers. Those blocks, one more between two scales and two single layers make
+    `depth`; the scales get as equal numbers as can be.
 
     Raises:
       ValueError: on a depth that is not 2 + 3 * (number of blocks), or is less than the scales
         need.
+
+    For the five scales of a 64x64 image these are the authors' numbers:
+
+    >>> resnet.blocks_per_scale(101, num_scales=5)
+    [6, 6, 6, 6, 5]
     """
     least = 3 * num_scales - 1
     remedy = f"give {least}, or more by a multiple of 3 (the paper's 101)"
@@ -262,6 +303,9 @@ class BottleneckGenerator(nn.Module):
       width: channels at the image's size, doubled with each halving (the authors': 32).
       depth: layers, from the first linear one to the last convolution; see `blocks_per_scale`.
       norm: see `norms`; None for none.
+
+    >>> output_shape(resnet.BottleneckGenerator((8, 8, 1), width=2, depth=8), 5, 16)
+    (5, 8, 8, 1)
     """
 
     image_shape: Sequence[int]
@@ -275,7 +319,7 @@ class BottleneckGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, z: Array, train: bool = True) -> Array:
-        """Images from z [B, *Z]; `train` False makes batch norm use its stored averages."""
+        """Generates images from z [B, *Z]; with `train` False by batch norm's stored averages."""
         sides = scales(self.image_shape)
         features, side = self.width * 2 ** (len(sides) - 1), sides[-1]
         x = nn.Dense(side * side * features, kernel_init=GLOROT)(z.reshape(z.shape[0], -1))
@@ -299,6 +343,9 @@ class BottleneckCritic(nn.Module):
       width: channels at the image's size, doubled with each halving (the authors': 32).
       depth: layers, from the first convolution to the linear one; see `blocks_per_scale`.
       norm: see `norms`; None for none. The authors' is layer norm under a gradient penalty.
+
+    >>> output_shape(resnet.BottleneckCritic((8, 8, 1), width=2, depth=8), 5, 8, 8, 1)
+    (5,)
     """
 
     image_shape: Sequence[int]
@@ -312,7 +359,7 @@ class BottleneckCritic(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool = True) -> Array:
-        """Scores of x [B, H, W, C]; `train` False makes batch norm use its stored averages."""
+        """Scores images x [B, H, W, C]; with `train` False by batch norm's stored averages."""
         check_images(x, self.image_shape)
         features = self.width
         x = Conv(features, 1, kernel_init=GLOROT)(x)

@@ -1,4 +1,4 @@
-"""Sizes of feature maps, and changing them by two.
+"""Changes the size of feature maps by two, and lists the sizes.
 
 A convolution after nearest-neighbour upsampling, and a convolution before 2x2 mean pooling, are
 convolutions of stride 2 with a kernel one pixel larger: `UpsampleConv` and `ConvPool` compute them
@@ -23,8 +23,6 @@ Initializer = Callable[[Array, Sequence[int], Any], Array]
 def scales(image_shape: Sequence[int], smallest: int = 4) -> list[int]:
     """Sides of the feature maps from the image down, halved while they stay >= `smallest`.
 
-    32 gives 32, 16, 8, 4; 28 gives 28, 14, 7.
-
     Args:
       image_shape: (H, W, C).
       smallest: lower bound of the last side.
@@ -32,6 +30,9 @@ def scales(image_shape: Sequence[int], smallest: int = 4) -> list[int]:
     Raises:
       ValueError: unless the image is a square whose side can be halved down to below
         2 * `smallest`, at least once.
+
+    >>> scaling.scales((32, 32, 3)), scaling.scales((28, 28, 1))
+    ([32, 16, 8, 4], [28, 14, 7])
     """
     remedy = (
         f"give (H, W, C) with H = W = m * 2**k, m from {smallest} to {2 * smallest - 1}, k >= 1 "
@@ -48,12 +49,21 @@ def scales(image_shape: Sequence[int], smallest: int = 4) -> list[int]:
 
 
 def check_images(x: Array, image_shape: Sequence[int]) -> None:
-    """Raises ValueError unless `x` is [B, *image_shape]."""
+    """Raises ValueError unless `x` is [B, *image_shape].
+
+    >>> scaling.check_images(jnp.zeros((5, 28, 28, 1)), (32, 32, 1))
+    Traceback (most recent call last):
+    ValueError: x.shape is (5, 28, 28, 1): must be [B, *(32, 32, 1)]
+    """
     require(x.shape[1:] == tuple(image_shape), "x.shape", x.shape, f"must be [B, *{image_shape}]")
 
 
 def upsample(x: Array, factor: int = 2) -> Array:
-    """Every pixel becomes factor x factor equal ones: [B, H, W, C] -> [B, fH, fW, C]."""
+    """Turns every pixel into factor x factor equal ones: [B, H, W, C] -> [B, fH, fW, C].
+
+    >>> scaling.upsample(jnp.array([1.0, 2.0]).reshape(1, 1, 2, 1))[0, :, :, 0].tolist()
+    [[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]
+    """
     num, height, width, channels = x.shape
     shape = (num, height, factor, width, factor, channels)
     x = jnp.broadcast_to(x[:, :, None, :, None, :], shape)
@@ -61,7 +71,11 @@ def upsample(x: Array, factor: int = 2) -> Array:
 
 
 def mean_pool(x: Array) -> Array:
-    """Means of blocks of 2x2 pixels: [B, H, W, C] -> [B, H/2, W/2, C]."""
+    """Averages blocks of 2x2 pixels: [B, H, W, C] -> [B, H/2, W/2, C].
+
+    >>> scaling.mean_pool(jnp.arange(8.0).reshape(1, 2, 4, 1)).ravel().tolist()
+    [2.5, 4.5]
+    """
     num, height, width, channels = x.shape
     return x.reshape(num, height // 2, 2, width // 2, 2, channels).mean((2, 4))
 
@@ -94,23 +108,37 @@ class _ScalingConv(nn.Module):
 
 
 class UpsampleConv(_ScalingConv):
-    """`Conv(features, 3)(upsample(x))`: [B, H, W, C] -> [B, 2H, 2W, features].
+    """Computes `Conv(features, 3)(upsample(x))`: [B, H, W, C] -> [B, 2H, 2W, features].
 
     Attributes: as of `Conv`.
+
+    >>> x, layer = jnp.arange(4.0).reshape(1, 2, 2, 1), scaling.UpsampleConv(3)
+    >>> y, variables = layer.init_with_output(jax.random.key(0), x)
+    >>> jnp.allclose(y, conv.Conv(3, 3).apply(variables, scaling.upsample(x)), atol=1e-5).item()
+    True
     """
 
     def scaled(self, x: Array, kernel: Array) -> Array:
-        # transposed: the pixels that see an input pixel, hence the kernel turned around
+        """The convolution without its bias, by the 3x3 kernel."""
+        # A transposed convolution sends each input pixel to the outputs that see it, where a
+        # convolution gathers: so the kernel is turned around.
         kernel = _spread(kernel[::-1, ::-1]).swapaxes(2, 3)
         size = (2 * x.shape[1], 2 * x.shape[2])
         return input_gradient(x, kernel, size, strides=2, padding=((1, 1), (1, 1)))
 
 
 class ConvPool(_ScalingConv):
-    """`mean_pool(Conv(features, 3)(x))`: [B, H, W, C] -> [B, H/2, W/2, features], H and W even.
+    """Computes `mean_pool(Conv(features, 3)(x))`: [B, H, W, C] -> [B, H/2, W/2, features].
 
-    Attributes: as of `Conv`.
+    H and W must be even. Attributes: as of `Conv`.
+
+    >>> x, layer = jnp.arange(16.0).reshape(1, 4, 4, 1), scaling.ConvPool(3)
+    >>> y, variables = layer.init_with_output(jax.random.key(0), x)
+    >>> pooled = scaling.mean_pool(conv.Conv(3, 3).apply(variables, x))
+    >>> jnp.allclose(y, pooled, atol=1e-4).item()
+    True
     """
 
     def scaled(self, x: Array, kernel: Array) -> Array:
+        """The convolution without its bias, by the 3x3 kernel."""
         return convolve(x, _spread(kernel) / 4, strides=2, padding=((1, 1), (1, 1)))

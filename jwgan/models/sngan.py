@@ -3,6 +3,12 @@
 T. Miyato, T. Kataoka, M. Koyama, Y. Yoshida, Spectral Normalization for Generative Adversarial
 Networks, ICLR 2018, tables 3 and 4. Spectral normalisation itself is no part of a model here:
 `networks.with_spectral_norm` puts it on any network.
+
+The examples look at shapes, which `jax.eval_shape` finds without computing anything.
+
+    >>> def output_shape(module, *shape):
+    ...     x = jnp.zeros(shape)
+    ...     return jax.eval_shape(module.init_with_output, jax.random.key(0), x)[0].shape
 """
 
 from collections.abc import Sequence
@@ -30,6 +36,9 @@ class SNGANGenerator(nn.Module):
     Attributes:
       image_shape: (H, W, C); see `scaling.scales` for those that work.
       width: channels at the image's size, doubled with each halving; the paper's 64.
+
+    >>> output_shape(sngan.SNGANGenerator((32, 32, 3), width=2), 5, 128)
+    (5, 32, 32, 3)
     """
 
     image_shape: Sequence[int]
@@ -41,7 +50,7 @@ class SNGANGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, z: Array, train: bool = True) -> Array:
-        """Images from noise z [B, *Z]; `train` False makes batch norm use its stored averages."""
+        """Generates images from z [B, *Z]; with `train` False by batch norm's stored averages."""
         *larger, side = scales(self.image_shape)
         features = self.width * 2 ** len(larger)
         x = nn.Dense(side * side * features, use_bias=False)(z.reshape(z.shape[0], -1))
@@ -64,6 +73,9 @@ class SNGANCritic(nn.Module):
       image_shape: (H, W, C); see `scaling.scales` for those that work.
       width: channels at the image's size; the paper's 64 leads to 512 for 32x32.
       slope: of the leaky ReLU at negative inputs.
+
+    >>> output_shape(sngan.SNGANCritic((32, 32, 3), width=2), 5, 32, 32, 3)
+    (5,)
     """
 
     image_shape: Sequence[int]
@@ -76,7 +88,7 @@ class SNGANCritic(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool = True) -> Array:
-        """Scores of x [B, H, W, C]; `train` is without effect, as there is no batch norm."""
+        """Scores images x [B, H, W, C]; `train` is without effect, as there is no batch norm."""
         del train
         check_images(x, self.image_shape)
         features = self.width
@@ -89,13 +101,20 @@ class SNGANCritic(nn.Module):
 
 
 def resnet_generator(image_shape: Sequence[int], width: int = 256) -> ResNetGenerator:
-    """The ResNet generator of table 4a: WGAN-GP's blocks with 256 channels."""
+    """Makes the ResNet generator of table 4a: WGAN-GP's blocks with 256 channels.
+
+    >>> output_shape(sngan.resnet_generator((32, 32, 3), width=4), 5, 128)
+    (5, 32, 32, 3)
+    """
     return ResNetGenerator(image_shape, width)
 
 
 def resnet_critic(image_shape: Sequence[int], width: int = 128) -> ResNetCritic:
-    """The ResNet critic of table 4b: WGAN-GP's, with a sum over space in place of the mean.
+    """Makes the ResNet critic of table 4b: WGAN-GP's, with a sum over space in place of the mean.
 
     Wrap it with `networks.with_spectral_norm`.
+
+    >>> output_shape(sngan.resnet_critic((32, 32, 3), width=4), 5, 32, 32, 3)
+    (5,)
     """
     return ResNetCritic(image_shape, width, pool=sum_over_space)

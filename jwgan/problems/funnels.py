@@ -6,8 +6,12 @@ over; moved to length $(L / R)^p R$ it stays on its ray and in its cell, so u fa
 distance moved and W1 is the mean of that distance. Real is the moved law, fake the uniform one: the
 optimal critic is -u, its gradient at a moved point minus the ray's direction.
 
-Korotin, Kolesov and Burnaev, 2022, Kantorovich Strikes Back! Wasserstein GANs are not Optimal
-Transport?
+Reference: Korotin, Kolesov and Burnaev, 2022, Kantorovich Strikes Back! Wasserstein GANs are not
+Optimal Transport?
+
+The examples use one cone on the line, with its tip at 0 and power 3:
+
+    >>> cone = funnels.make(centres=[[0.0]], heights=[0.0], half_width=1.0, power=3.0)
 """
 
 from typing import Any, NamedTuple
@@ -57,7 +61,7 @@ TRUTHS = {
 
 
 class Funnels(NamedTuple):
-    """N cones in a box; a pytree, so it can be an argument under `jit`.
+    """A minimum of N distance cones in a box; a pytree, so it can be an argument under `jit`.
 
     Attributes:
       centres: [N, D] tips a_n.
@@ -75,13 +79,13 @@ class Funnels(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """Where a batch of the box's points went.
+    """A batch of the box's points, moved.
 
     Attributes:
       x: [B, D] moved points.
       direction: [B, D] unit vectors up the rays: u's gradient at the start and at the moved point.
         Near a tip it cannot be recovered from `x`, which rounds onto the tip.
-      distance: [B] moved; its mean is W1.
+      distance: [B] how far each was moved; its mean is W1.
     """
 
     x: Array
@@ -90,10 +94,19 @@ class Moved(NamedTuple):
 
 
 def make(centres: Any, heights: Any, half_width: float = 2.5, power: float = 8.0) -> Funnels:
-    """Funnels at `centres` [N, D] with `heights` [N].
+    """Makes funnels at `centres` [N, D] with `heights` [N].
+
+    Args:
+      centres: tips of the cones.
+      heights: the potential at each tip, unless another cone is lower there.
+      half_width: of the box [-half_width, half_width]^D.
+      power: p >= 1, how far mass is moved towards the tips; 1 moves nothing.
 
     Raises:
       ValueError: Shapes that do not fit, centres outside the box, or a power below 1.
+
+    >>> funnels.make([[0.0, 0.0], [3.0, 4.0]], [0.0, 1.0], half_width=5.0).gaps[0, 1].item()
+    24.0
     """
     centres, heights = np.asarray(centres, np.float64), np.asarray(heights, np.float64)
     shapes = (centres.shape, heights.shape)
@@ -108,7 +121,7 @@ def make(centres: Any, heights: Any, half_width: float = 2.5, power: float = 8.0
 
 
 def benchmark(dim: int, num: int, pair_seed: int = PUBLISHED_SEED, power: float = 8.0) -> Funnels:
-    """The benchmark's pair of `num` funnels in `dim` dimensions; other seeds, other pairs.
+    """Makes the benchmark's `num` funnels in `dim` dimensions; another seed makes another pair.
 
     Centres uniform in the box, heights N(0, .1^2), regenerated as PyTorch's CPU generator draws
     them in float32: two draws discarded, then the centres, then the heights.
@@ -116,6 +129,11 @@ def benchmark(dim: int, num: int, pair_seed: int = PUBLISHED_SEED, power: float 
     Raises:
       ValueError: Numbers whose draws PyTorch pairs otherwise (num and num * dim must be below 16 or
         multiples of 16; num even), or a seed outside 32 bits.
+
+    >>> published = funnels.benchmark(dim=2, num=4)
+    >>> w1, standard_error = funnels.truth(published, num=2**12)
+    >>> bool(abs(w1 - funnels.TRUTHS[2, 4][0]) < 4 * standard_error)
+    True
     """
     for name, size in (("num", num), ("num * dim", num * dim)):
         paired = size > 0 and size % (2 if size < 16 else 16) == 0
@@ -132,21 +150,34 @@ def benchmark(dim: int, num: int, pair_seed: int = PUBLISHED_SEED, power: float 
 
 
 def sample_box(funnels: Funnels, key: Key, num: int) -> Array:
-    """Uniform points [num, D] in the box."""
+    """Draws uniform points [num, D] in the box.
+
+    >>> x = funnels.sample_box(cone, jax.random.key(0), 1000)
+    >>> x.shape, bool((abs(x) <= 1).all())
+    ((1000, 1), True)
+    """
     h = funnels.half_width
     return jax.random.uniform(key, (num, funnels.centres.shape[1]), minval=-h, maxval=h)
 
 
 def move(funnels: Funnels, x: Array) -> Moved:
-    """Carries points [B, D] of the box down their rays.  Jittable; memory B * (N + D)."""
+    """Carries points [B, D] of the box down their rays.  Jittable; memory B * (N + D).
+
+    >>> moved = funnels.move(cone, jnp.array([[0.5], [-1.0]]))  # |x| becomes |x|^3
+    >>> moved.x.tolist(), moved.direction.tolist(), moved.distance.tolist()
+    ([[0.125], [-1.0]], [[1.0], [-1.0]], [0.375, 0.0])
+    """
     with jax.default_matmul_precision("highest"):  # an accelerator's default keeps 10 bits
         return _move(jnp, Funnels(*map(jnp.asarray, funnels)), x)
 
 
 def potential(funnels: Funnels, x: Array) -> Array:
-    """u(x) = min_n |x - a_n| + b_n: x [B, D] -> [B]; the optimal critic is its negative.
+    """The potential u(x) = min_n |x - a_n| + b_n: x [B, D] -> [B].
 
-    1-Lipschitz; its gradient is a unit vector, or 0 at a tip.
+    It is 1-Lipschitz; its gradient is a unit vector, or 0 at a tip. The optimal critic is -u.
+
+    >>> funnels.potential(cone, jnp.array([[0.5], [-1.0]])).tolist()
+    [0.5, 1.0]
     """
     with jax.default_matmul_precision("highest"):
         tip, height = _own(jnp, Funnels(*map(jnp.asarray, funnels)), x)[1:]
@@ -154,7 +185,15 @@ def potential(funnels: Funnels, x: Array) -> Array:
 
 
 def pair(funnels: Funnels, w1: float | None = None, w1_se: float = 0.0) -> Pair:
-    """The funnels as a pair, real moved and fake uniform; `truth` finds `w1`, `w1_se`."""
+    """Makes a `Pair` of the funnels, real moved and fake uniform.
+
+    Args:
+      funnels: from `make` or `benchmark`.
+      w1, w1_se: from `truth`.
+
+    >>> funnels.pair(cone, *funnels.truth(cone)).potential(jnp.array([[0.5]])).tolist()
+    [-0.5]
+    """
 
     def moved(key: Key, num: int) -> Moved:
         return move(funnels, sample_box(funnels, key, num))
@@ -175,9 +214,18 @@ def pair(funnels: Funnels, w1: float | None = None, w1_se: float = 0.0) -> Pair:
 
 
 def truth(funnels: Funnels, num: int = 2**17, seed: int = 0) -> tuple[float, float]:
-    """W1 and its standard error from `num` draws in float64, on the host.
+    """Measures W1 and its standard error from `num` draws in float64, on the host.
 
     One core takes 2 s for 131,072 draws at D = 128, N = 256.
+
+    Raises:
+      ValueError: num below 2.
+
+    The integral of x - x^3 over [0, 1] is 1/4:
+
+    >>> w1, standard_error = funnels.truth(cone, num=2**14)
+    >>> bool(abs(w1 - 0.25) < 4 * standard_error), standard_error < 0.002
+    (True, True)
     """
     require(num >= 2, "num", num, "give at least 2 draws")
     exact = Funnels(*(np.asarray(part, np.float64) for part in funnels))
@@ -191,9 +239,10 @@ def truth(funnels: Funnels, num: int = 2**17, seed: int = 0) -> tuple[float, flo
 
 
 def _own(xp: Any, funnels: Funnels, x: Any) -> tuple[Any, Any, Any]:
-    """Index, centre and height of the cone each point is on.  xp: jax.numpy, or numpy in float64.
+    """Finds index, centre and height of the cone that each point is on.
 
-    The expanded square is wrong near a tip, so it chooses the cone and measures nothing.
+    `xp` is jax.numpy, or numpy for float64. The expanded square loses its digits near a tip, so it
+    chooses the cone and no length is taken from it.
     """
     a, b = funnels.centres, funnels.heights
     square = (x**2).sum(axis=1)[:, None] + (a**2).sum(axis=1)[None] - 2 * (x @ a.T)
@@ -202,7 +251,7 @@ def _own(xp: Any, funnels: Funnels, x: Any) -> tuple[Any, Any, Any]:
 
 
 def _move(xp: Any, funnels: Funnels, x: Any) -> Moved:
-    """On a ray x = a_n + r v cone m takes over where |x - a_m| + b_m = r + b_n.
+    """Moves points; on a ray x = a_n + r v cone m takes over where |x - a_m| + b_m = r + b_n.
 
     With e = a_n - a_m and d = b_n - b_m that is r = (|e|^2 - d^2) / 2 (d - <v, e>), if d > <v, e>:
     the length from the tip depends on x by v alone, and nothing large is subtracted.
@@ -226,11 +275,12 @@ def _move(xp: Any, funnels: Funnels, x: Any) -> Moved:
 
 
 def _torch_rand(words: Any, size: int) -> np.ndarray:
+    """Uniform float32 numbers as PyTorch makes them of 24 bits of each word."""
     return (words.random_raw(size) & 0xFFFFFF).astype(np.float32) * np.float32(2**-24)
 
 
 def _torch_randn(words: Any, size: int) -> np.ndarray:
-    """Box-Muller as PyTorch pairs the uniforms: whole blocks of 16, or one by one below 16."""
+    """Normal numbers by Box-Muller, uniforms paired as in PyTorch: in blocks of 16, or singly."""
     if size < 16:
         high, low = words.random_raw(2 * size).reshape(-1, 2).T
         uniform = (((high << 32) | low) & (2**53 - 1)) * 2.0**-53
