@@ -46,27 +46,27 @@ from jwgan.run import options
 
 
 def export_program(function: Callable, shapes: Sequence[Any], platform: str) -> dict[str, Any]:
-    """What a program holds that hurts on a platform, and the bytes of its artifact.
+    """Exports a program for a platform: the bytes of its artifact, and what "hurts" there.
 
-    "failed" is there with the reason if it cannot be lowered or serialised.
+    "failed" is there, with the reason, if the program cannot be lowered or serialised.
     """
     jitted, text = jax.jit(function), ""
     result: dict[str, Any] = {}
-    # any exception: a missing rule is NotImplementedError, a foreign backend ValueError, and more
+    # Any exception: a missing rule is NotImplementedError, a foreign backend ValueError, and more.
     try:
         exported = jax.export.export(jitted, platforms=(platform,))(*shapes)
         text = exported.mlir_module()
         result["bytes"] = len(exported.serialize())
     except Exception as error:
         result["failed"] = check.one_line(error)
-    if not text:  # perhaps it is lowered, and only not fit to be kept
+    if not text:  # Perhaps it can be lowered, though not serialised.
         with contextlib.suppress(Exception):
             text = jitted.trace(*shapes).lower(lowering_platforms=(platform,)).as_text()
-    return result | {"hurts": programs.hurts(text, platform)}
+    return result | {"hurts": programs.portability_problems(text, platform)}
 
 
 def member_programs(algorithm: Any, state: Any, batch: Any) -> dict[str, tuple[Callable, list]]:
-    """A member's step and its sampler (a batch of samples), as flat functions with their shapes."""
+    """Makes a member's step and sampler (of a batch) flat: {name: (function, its shapes)}."""
     key = jax.eval_shape(lambda: jax.random.key(0))
     sample = lambda key, state: algorithm.sample(key, state, batch.shape[1])
     return {
@@ -76,12 +76,12 @@ def member_programs(algorithm: Any, state: Any, batch: Any) -> dict[str, tuple[C
 
 
 def describe(algorithm: Any, state: Any, batch: Any, platforms: Sequence[str]) -> dict[str, Any]:
-    """A member's figures and its exports; "failed" holds those that did not work."""
-    exported, hurts, failed, gflop, peak = {}, [], [], {}, {}
+    """Counts what a member costs and exports it; "failed" lists the exports that did not work."""
+    exported, problems, failed, gflop, peak = {}, [], [], {}, {}
     for name, (function, shapes) in member_programs(algorithm, state, batch).items():
         for platform in platforms:
             one = export_program(function, shapes, platform)
-            hurts += [f"{name}/{platform}: {what}" for what in one["hurts"]]
+            problems += [f"{name}/{platform}: {what}" for what in one["hurts"]]
             failed += [f"{name}/{platform}: {one['failed']}"] if "failed" in one else []
             exported[f"{name}_{platform}"] = one.get("bytes")
         work = programs.work(jax.jit(function).trace(*shapes), "cuda")  # accelerators' kernels
@@ -94,7 +94,7 @@ def describe(algorithm: Any, state: Any, batch: Any, platforms: Sequence[str]) -
         "state_bytes": programs.num_bytes(state),
         "activation_bytes": peak["step"],
         "artifact_bytes": exported,
-        "hurts": hurts,
+        "hurts": problems,
         "failed": failed,
     }
 
@@ -110,13 +110,13 @@ def export_all(members: Sequence[str], platforms: Sequence[str]) -> dict[str, An
     rows: dict[str, Any] = {}
     for member in members or papers.MEMBERS:
         setting, began = papers.setting(member), time.perf_counter()
-        figures = describe(
+        described = describe(
             papers.build(member), papers.state(member), papers.batch(member), platforms
         )
         rows[member] = {
             "model": setting.model,
             "batch": [setting.n_critic, setting.batch_size, *setting.shape],
-            **figures,
+            **described,
             "seconds": round(time.perf_counter() - began, 1),
         }
         print(f"{member}: {rows[member]['seconds']} s", file=sys.stderr)
@@ -131,7 +131,7 @@ def export_all(members: Sequence[str], platforms: Sequence[str]) -> dict[str, An
 
 
 def table(result: dict[str, Any]) -> str:
-    """The figures as text."""
+    """Writes the result as a table for the terminal."""
     lines = [f"{'member':12} {'gflop':>8} {'parameters':>11} {'activations':>12}  hurts"]
     for member, row in result["members"].items():
         parameters = row["critic_parameter_bytes"] + row["generator_parameter_bytes"]

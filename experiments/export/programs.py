@@ -1,4 +1,4 @@
-"""What a program costs and holds, read from its traced and its lowered form; nothing runs here.
+"""Reads what a program costs and holds from its traced and its lowered form; nothing runs here.
 
 The operations counted are those of matrix products and convolutions, from their operands' shapes,
 after dead code is gone; loops of known length count as often as they run. Taps that meet padding,
@@ -24,7 +24,7 @@ from jwgan import numerics
 
 
 def plain_leaves(tree: Any) -> list[Any]:
-    """The leaves of arrays or shapes, typed keys as their uint32 data."""
+    """Lists the leaves of arrays or shapes, typed keys as their uint32 data."""
 
     def plain(leaf: Any) -> Any:
         if not numerics.is_key(leaf):
@@ -36,7 +36,7 @@ def plain_leaves(tree: Any) -> list[Any]:
 
 
 def flat(function: Callable[..., Any], *examples: Any) -> tuple[Callable[..., list[Any]], list]:
-    """(`function` from lists of plain arrays to a list of plain arrays, its arguments' shapes).
+    """Makes `function` take lists of plain arrays and return one: (that, its arguments' shapes).
 
     What is exported must not need the classes of this package, of flax or optax to be called.
     """
@@ -58,7 +58,7 @@ def flat(function: Callable[..., Any], *examples: Any) -> tuple[Callable[..., li
 
 
 def num_bytes(tree: Any) -> int:
-    """Bytes of all leaves."""
+    """Counts the bytes of all leaves."""
     return sum(math.prod(x.shape) * x.dtype.itemsize for x in plain_leaves(tree))
 
 
@@ -85,7 +85,7 @@ class Work(NamedTuple):
 
 
 def work(traced: Any, platform: str) -> Work:
-    """The work of `jax.jit(f).trace(...)` when lowered for `platform`."""
+    """Counts the work of `jax.jit(f).trace(...)` when it is lowered for `platform`."""
     jaxpr = traced.jaxpr.jaxpr
     jaxpr, _ = partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars), instantiate=True)
     return _work(jaxpr, platform)
@@ -128,7 +128,7 @@ def _equation_work(eqn: Any, platform: str) -> Work:
     inner = [_work(sub, platform) for sub in _called(eqn, platform)]
     if not inner:
         return Work({}, 0.0, 0.0)
-    if name == "cond":  # of several branches, the dearest
+    if name == "cond":  # Which branch runs is not known: the most expensive one is counted.
         return max(inner, key=lambda work: work.gflop)
     times = eqn.params["length"] if name == "scan" else 1
     traffic = times * sum(work.traffic for work in inner)
@@ -136,7 +136,7 @@ def _equation_work(eqn: Any, platform: str) -> Work:
 
 
 def _called(eqn: Any, platform: str) -> list[core.Jaxpr]:
-    """The jaxprs that an equation runs; of a choice by platform, the platform's own."""
+    """Lists the jaxprs that an equation runs; of a choice by platform, the platform's own."""
     values = eqn.params.values()
     by_platform = eqn.params.get("branches_platforms")
     if by_platform is not None:
@@ -165,22 +165,22 @@ def _convolution_flops(eqn: Any) -> float:
         at = at + p["rhs_dilation"][i] * np.arange(w[i + 2])[None]
         hole, reach = p["lhs_dilation"][i], (x[i + 2] - 1) * p["lhs_dilation"][i]
         taps *= ((at >= 0) & (at <= reach) & (at % hole == 0)).sum()
-    # w's channels are those of one group already
+    # The channels of w are those of one group already.
     return float(2 * taps * y[0] * y[1] * w[1] / p["batch_group_count"])
 
 
 # --- the lowered program's text -------------------------------------------------------------------
 
-# custom calls that are part of a platform's own lowering, with their source's promise to keep them
+# Custom calls of a platform's own lowering, which its source promises to keep.
 _KNOWN_CALLS = {"cuda": {"cu_threefry2x32_ffi"}}
 _ANNOTATIONS = {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape"}
 
 
-def hurts(text: str, platform: str) -> list[str]:
-    """What would slow or stop a program on `platform`, found in its StableHLO; [] is well.
+def portability_problems(text: str, platform: str) -> list[str]:
+    """Finds in a program's StableHLO what would slow or stop it on `platform`.
 
-    Calls into the host, other custom calls that the platform may not know, 64-bit floating point
-    (on a TPU emulated, on GPUs slow), and shapes that are not known when compiling.
+    These are calls into the host, other custom calls that the platform may not know, 64-bit
+    floating point (on a TPU emulated, on GPUs slow), and shapes that are not known when compiling.
     """
     found = []
     allowed = _KNOWN_CALLS.get(platform, set()) | _ANNOTATIONS
@@ -200,12 +200,12 @@ def hurts(text: str, platform: str) -> list[str]:
 
 
 def operations(text: str) -> dict[str, int]:
-    """How often every StableHLO operation stands in a lowered program's text."""
+    """Counts every StableHLO operation in a lowered program's text."""
     return dict(sorted(collections.Counter(re.findall(r"\bstablehlo\.(\w+)", text)).items()))
 
 
 def fingerprint(text: str) -> str:
-    """sha256 of a lowered program without source locations and Python's names for it.
+    """The sha256 of a lowered program without source locations and Python's names for it.
 
     `text` is `lowered.as_text()`. The module is named after a function and results after fields;
     neither changes what is computed.

@@ -34,7 +34,7 @@ from jwgan.problems import gaussians
 from jwgan.run import command, tasks
 from jwgan.run.options import option
 
-OFF = 0.15  # relative distance from the line
+OFF = 0.15  # a point further from the line, relative to it, is off it
 STEPS = 10  # in a chunk
 REPEATS, SECONDS = 3, 0.3  # timings, and about how long each is
 
@@ -169,7 +169,7 @@ def measure(algorithm: Any, source: Any, keys: Any) -> dict[str, Any]:
 
 
 def fit(us: Sequence[float], ys: Sequence[float]) -> dict[str, Any]:
-    """The line a + b u of least squared relative distance, and the points off it (their places)."""
+    """Fits the line a + b u of least squared relative distance, and lists the points off it."""
     u, y = np.asarray(us, float), np.asarray(ys, float)
     a, b = np.linalg.lstsq(np.stack([1 / y, u / y], axis=1), np.ones(len(y)), rcond=None)[0]
     distance = y / (a + b * u) - 1

@@ -21,7 +21,7 @@ STYLE = """<style>
 
 
 def render(result: dict[str, Any], axes: Sequence[Any]) -> str:
-    """The whole page, from what `growth` measured and its axes."""
+    """Writes the whole page, from what `growth` measured and its axes."""
     body = [
         STYLE,
         '<header><p class="over">jwgan · growth</p>'
@@ -46,7 +46,7 @@ def _introduction(result: dict[str, Any]) -> str:
 
 
 def _together(rows: Sequence[dict[str, Any]]) -> str:
-    """Runs in one program beside as many alone."""
+    """Compares runs in one program with as many alone."""
     head = ["case", "trials", "way", "CPU ms alone", "CPU ms together", "times faster", "MB"]
     lines = []
     for row in rows:
@@ -88,15 +88,15 @@ def _section(axis: Any, found: dict[str, Any], off: float) -> str:
 def verdict(
     axis: Any, rows: Sequence[dict[str, Any]], fit: dict[str, Any], u: str, unit: str
 ) -> str:
-    """The line in words: its formula, where the fixed part is half, and what is off it."""
+    """Describes the line: its formula, where the fixed part is half of it, and what is off it."""
     a, b = fit["a"], fit["b"]
-    words = [f"{show(a)} + {show(b)} · {u} {unit}"]
+    parts = [f"{show(a)} + {show(b)} · {u} {unit}"]
     if a > 0 and b > 0:
         half = (a / b) ** (1 / axis.power)
-        words.append(f"the fixed part is half of it at {axis.name} {show(float(f'{half:.2g}'))}")
+        parts.append(f"the fixed part is half of it at {axis.name} {show(float(f'{half:.2g}'))}")
     places = [f"{rows[i][axis.name]} ({fit['distance'][i]:+.0%})" for i in fit["off"]]
-    words.append(f"off it: {', '.join(places)}" if places else "no point is off it")
-    return "; ".join(words) + "."
+    parts.append(f"off it: {', '.join(places)}" if places else "no point is off it")
+    return "; ".join(parts) + "."
 
 
 def _chart(axis: Any, kind: str, rows: Sequence[dict[str, Any]], fits: dict[str, Any]) -> str:
@@ -108,7 +108,7 @@ def _chart(axis: Any, kind: str, rows: Sequence[dict[str, Any]], fits: dict[str,
     for i, (name, legend) in enumerate(names.items()):
         color = f"var(--c{i})"
         values = [row[name] for row in rows]
-        # a dash of no length with a round end is a dot, whatever the stretch of the picture
+        # A dash of no length with a round end is a dot, however wide the picture is drawn.
         dots = "".join(
             f"M{_place(x, x_ends)} {1000 - _place(y, y_ends)}h0"
             for x, y in zip(xs, values, strict=True)
@@ -137,7 +137,7 @@ def _chart(axis: Any, kind: str, rows: Sequence[dict[str, Any]], fits: dict[str,
 
 
 def _fitted(axis: Any, fit: dict[str, Any], x_ends: Any, y_ends: Any, color: str) -> str:
-    """a + b u as a dashed curve, where it is positive."""
+    """Draws a + b u as a dashed curve, where it is positive."""
     low, high = x_ends
     xs = [low * (high / low) ** (i / 60) for i in range(61)]
     points = [(x, fit["a"] + fit["b"] * x**axis.power) for x in xs]
@@ -146,7 +146,7 @@ def _fitted(axis: Any, fit: dict[str, Any], x_ends: Any, y_ends: Any, color: str
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:
-    """Ends of a logarithmic axis, with air."""
+    """Finds the ends of a logarithmic axis, with some air."""
     low, high = min(values), max(values)
     air = max((high / low) ** 0.06, 1.05)
     return low / air, high * air

@@ -73,7 +73,7 @@ class Config:
 
 
 def algorithm_of(member: str, precision: str) -> Any:
-    """A member on its paper's networks in a precision."""
+    """Builds a member on its paper's networks in a precision."""
     low = lambda network: networks.in_dtype(network, jnp.bfloat16)
     return papers.build(member, network=low) if precision == "bfloat16" else papers.build(member)
 
@@ -88,6 +88,7 @@ class Counted(NamedTuple):
 
 
 def count(member: str, precision: str) -> Counted:
+    """Counts the work of a member's step."""
     algorithm = algorithm_of(member, precision)
     state, batch = papers.state(member), papers.batch(member)
     one = jax.ShapeDtypeStruct((1, *batch.shape[1:]), batch.dtype)
@@ -100,7 +101,7 @@ def count(member: str, precision: str) -> Counted:
 
 
 def compile_one(program: str) -> dict[str, Any]:
-    """Figures of one chip's program, named KIND/MEMBER/PRECISION; in a process of its own."""
+    """Compiles one chip's program, named KIND/MEMBER/PRECISION, and reads what it does."""
     kind, member, precision = [*program.split("/"), "", ""][:3]
     options.one_of("kind", kind, topology.KINDS)
     options.one_of("member", member, MEMBERS)
@@ -118,8 +119,8 @@ def compile_one(program: str) -> dict[str, Any]:
     return {"flops": compiled.flops, **traffic, "resident": compiled.memory}
 
 
-def compiled_figures(program: str, missing: list[str]) -> dict[str, Any] | None:
-    """`compile_one` in a process of its own; None, and a line in `missing`, if it failed.
+def compile_apart(program: str, missing: list[str]) -> dict[str, Any] | None:
+    """Runs `compile_one` in a process of its own; None, and a line in `missing`, if it failed.
 
     The compiler may end its process, and libtpu knows one kind of chip in a process.
     """
@@ -138,6 +139,7 @@ def compiled_figures(program: str, missing: list[str]) -> dict[str, Any] | None:
 
 
 def gpu_rows(member: str, precision: str, counted: Counted) -> list[dict[str, Any]]:
+    """Estimates a step on every GPU that can compute in its types."""
     work, rows = counted.work, []
     for name, chip in chips.GPUS.items():
         if set(work.flops) <= set(chip.flops):
@@ -147,23 +149,24 @@ def gpu_rows(member: str, precision: str, counted: Counted) -> list[dict[str, An
     return rows
 
 
-def tpu_load(counted: Counted, figures: dict[str, Any] | None) -> tuple[chips.Load, float | None]:
-    """(work of one of 8 chips, bytes resident on it), compiled figures if there are any."""
+def tpu_load(counted: Counted, compiled: dict[str, Any] | None) -> tuple[chips.Load, float | None]:
+    """(work of one of 8 chips, bytes resident on it): the compiler's, where there are any."""
     flops = {dtype: n / chips.CHIPS for dtype, n in counted.work.flops.items()}
-    if figures is None:
+    if compiled is None:
         return chips.Load(flops, None, counted.gradients), None
-    scale = figures["flops"] / (counted.one_update / chips.CHIPS)  # the compiler's count over ours
+    # The compiler counts a loop's body once: its count over ours of a step with one update.
+    scale = compiled["flops"] / (counted.one_update / chips.CHIPS)
     load = chips.Load(
         {dtype: scale * n for dtype, n in flops.items()},
-        figures["memory"],
-        figures["network"],
-        figures["collectives"],
+        compiled["memory"],
+        compiled["network"],
+        compiled["collectives"],
     )
-    return load, sum(figures["resident"].values())
+    return load, sum(compiled["resident"].values())
 
 
 def plan() -> dict[str, Any]:
-    """All rows, and what is missing in them."""
+    """Estimates all rows, and says what is missing in them."""
     if "JAX_PLATFORMS" not in os.environ:
         jax.config.update("jax_platforms", "cpu")  # with libtpu installed JAX looks for a TPU
     missing: list[str] = []
@@ -183,12 +186,12 @@ def plan() -> dict[str, Any]:
             }
             rows += gpu_rows(member, precision, counted)
             for kind, chip in chips.TPUS.items():
-                figures = None
+                compiled = None
                 if topology.available():
-                    figures = compiled_figures(f"{kind}/{member}/{precision}", missing)
+                    compiled = compile_apart(f"{kind}/{member}/{precision}", missing)
                 what = {"member": member, "networks": precision, "chips": f"{chips.CHIPS} x {kind}"}
-                what["source"] = "counted" if figures is None else "compiled"
-                load, resident = tpu_load(counted, figures)
+                what["source"] = "counted" if compiled is None else "compiled"
+                load, resident = tpu_load(counted, compiled)
                 rows.append(chips.row(what, load, chip, chips.CHIPS, resident))
     return {
         "assumed": {
@@ -211,19 +214,19 @@ MEASURED_STEPS, MEASURED_SECONDS = 10, 5.0  # in a program; of a timing
 
 
 def measure_one(algorithm: Any, batch: Any) -> dict[str, Any]:
-    """Steps a second of the loop's program on 2048 images of noise; `batch` is a step's shape."""
+    """Times the loop's program on 2048 images of noise; `batch` is a step's shape."""
     draw = jax.jit(lambda key: jax.random.uniform(key, (2048, *batch.shape[2:]), minval=-1.0))
     n_critic, batch_size = batch.shape[:2]
     images = draw(jax.random.key(0))
     source = sources.from_array(images, n_critic=n_critic, batch_size=batch_size)
     program = timing.Program(algorithm, source, MEASURED_STEPS, jax.random.key(0))
     repeats = timing.repeats_in(program, MEASURED_SECONDS)
-    figures = timing.medians([timing.clock(program, repeats, program.iterations) for _ in range(3)])
+    rates = timing.medians([timing.clock(program, repeats, program.iterations) for _ in range(3)])
     memory = program.run_chunk.memory_analysis()
     held = (memory.argument_size_in_bytes - images.nbytes, memory.temp_size_in_bytes)
     return {
-        "steps_per_second": figures["iterations_per_second"],
-        "each": figures["each"],
+        "steps_per_second": rates["iterations_per_second"],
+        "each": rates["each"],
         "resident_gb": round(sum(held) / 1e9, 3),
         "compile_seconds": round(program.compile_seconds, 1),
         "finite": all(bool(jax.numpy.isfinite(x).all()) for x in jax.tree.leaves(program())),
@@ -238,14 +241,15 @@ def measure() -> dict[str, Any]:
     for member in MEMBERS:
         for precision, products in MEASURED:
             with jax.default_matmul_precision(products):
-                figures = measure_one(algorithm_of(member, precision), papers.batch(member))
+                found = measure_one(algorithm_of(member, precision), papers.batch(member))
             what = {"member": member, "networks": precision, "products": products or "default"}
-            rows.append({**what, **figures})
+            rows.append({**what, **found})
             print(json.dumps(rows[-1]), file=sys.stderr)
     return {"device": jax.devices()[0].device_kind, "jax": jax.__version__, "rows": rows}
 
 
 def table(result: dict[str, Any]) -> str:
+    """Writes the plan as a table for the terminal."""
     head = ["member", "networks", "chips", "gflop", "traffic GB", "resident GB", "network MB"]
     lines = [[*head, "limit", "steps/s"]]
     for one in result["rows"]:

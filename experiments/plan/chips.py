@@ -1,4 +1,4 @@
-"""The chips of the plan, and how long a counted load takes on one of them."""
+"""Knows the chips of the plan, and estimates how long a counted load takes on one of them."""
 
 from typing import Any, NamedTuple
 
@@ -7,7 +7,7 @@ COLLECTIVE_SECONDS = 10e-6
 
 
 class Chip(NamedTuple):
-    """Peaks of one chip; rates in bytes and operations a second."""
+    """The peaks of one chip; rates are in bytes and operations a second."""
 
     flops: dict[str, float]  # by operand type
     memory_rate: float
@@ -15,8 +15,8 @@ class Chip(NamedTuple):
     link_rate: float = 0.0  # that it can send in a ring through all chips
 
 
-STEPS = 100_000  # of a whole training
-CHIPS = 8  # of a TPU slice
+STEPS = 100_000  # in a whole training
+CHIPS = 8  # in a TPU slice
 
 
 def _tpu(tflops: float, memory_rate: float, memory_size: float, links: float) -> Chip:
@@ -45,7 +45,7 @@ class Load(NamedTuple):
 
 
 def seconds(load: Load, chip: Chip, chips: int) -> dict[str, float | None]:
-    """Time of each kind of work, at the assumed shares of the peaks.
+    """Estimates the time of each kind of work, at the assumed shares of the peaks.
 
     A ring of N chips sends 2 (N - 1) / N times the bytes that are combined.
     """
@@ -61,7 +61,7 @@ def seconds(load: Load, chip: Chip, chips: int) -> dict[str, float | None]:
 def row(
     what: dict[str, Any], load: Load, chip: Chip, chips: int, resident: float | None
 ) -> dict[str, Any]:
-    """One line of the plan. `resident` is the memory in use on a chip, in bytes."""
+    """Estimates one line of the plan; `resident` is the memory in use on a chip, in bytes."""
     times = seconds(load, chip, chips)
     known = {name: value for name, value in times.items() if value is not None}
     step = max(known["compute"], known.get("memory", 0.0)) + known["network"]

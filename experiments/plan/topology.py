@@ -56,14 +56,15 @@ class Compiled(NamedTuple):
 
 
 def available() -> bool:
+    """Whether libtpu is installed."""
     return importlib.util.find_spec("libtpu") is not None
 
 
 def devices(kind: str) -> Any:
-    """The 8 chips of a slice; call it before anything else of JAX."""
+    """Describes the 8 chips of a slice; call it before anything else of JAX."""
     topology, accelerator = KINDS[kind]
     os.environ |= {
-        # the compiler recurses deeply: with the default stack it dies on WGAN-GP's ResNet for v6e
+        # The compiler recurses deeply: with the default stack it dies on WGAN-GP's ResNet for v6e
         "LIBTPU_INIT_ARGS": f"--fibers_default_thread_stack_size={128 * 2**20}",
         "JAX_PLATFORMS": "cpu",
         "TPU_SKIP_MDS_QUERY": "1",
@@ -76,7 +77,7 @@ def devices(kind: str) -> Any:
 
 
 def compile_step(algorithm: Any, state: Any, batch: Any, mesh: Any) -> Compiled:
-    """`parallel.sharded_step` for the mesh's devices, from shapes only, its state donated."""
+    """Compiles `parallel.sharded_step` for the mesh's devices, from shapes, its state donated."""
     everywhere = NamedSharding(mesh, PartitionSpec())
     split = NamedSharding(mesh, PartitionSpec(None, "data"))
     jitted = jax.jit(
@@ -123,7 +124,7 @@ def _arrays(text: str) -> list[tuple[int, bool]]:
 
 
 def _instructions(text: str) -> dict[str, list[_Instruction]]:
-    """Computation -> its instructions; the entry's name is "ENTRY"."""
+    """Reads {computation: its instructions}; the entry's name is "ENTRY"."""
     computations: dict[str, list[_Instruction]] = {}
     current: list[_Instruction] = []
     for line in text.splitlines():
@@ -140,7 +141,7 @@ def _instructions(text: str) -> dict[str, list[_Instruction]]:
 
 
 def _memory_bytes(instruction: _Instruction, sizes: dict[str, int]) -> int:
-    """Bytes in HBM that an instruction reads and writes."""
+    """Counts the bytes in HBM that an instruction reads and writes."""
     if instruction.op in _NO_TRAFFIC or instruction.op.endswith("-done"):
         return 0
     if instruction.op in ("copy-start", "slice-start"):  # (to, from, context) in some order
@@ -151,7 +152,7 @@ def _memory_bytes(instruction: _Instruction, sizes: dict[str, int]) -> int:
 
 
 def read_traffic(text: str, trips: int) -> Traffic:
-    """The traffic of a compiled step, whose loop over the critic's updates runs `trips` times.
+    """Counts the traffic of a compiled step whose loop over critic updates runs `trips` times.
 
     Raises:
       ValueError: if the program has a loop inside a loop, whose runs are not known here.

@@ -16,7 +16,7 @@ them, 4/9 of the work).
 --peer is another program that times the same cases: `COMMAND CASE --iterations N --layout L` must
 print a JSON line with iterations_per_second and cpu_seconds_per_iteration. The two sides run
 alternately, --repeats times, with both of its layouts; medians are compared, its better layout
-counts. Nothing is taken from JAX's compilation cache. experiments.speed_cases describes the cases.
+counts. Nothing is taken from JAX's compilation cache. `cases.py` describes the cases.
 """
 
 import dataclasses
@@ -78,7 +78,7 @@ def case_program(config: Config) -> timing.Program:
 
 
 def ask_peer(config: Config, layout: str, iterations: int) -> timing.Timing:
-    """One timing of the other side.
+    """Asks the other side for one timing.
 
     Raises:
       ValueError: if the command fails or prints no such JSON.
@@ -88,8 +88,8 @@ def ask_peer(config: Config, layout: str, iterations: int) -> timing.Timing:
         done = subprocess.run(
             [*words, "--layout", layout], stdout=subprocess.PIPE, text=True, check=True
         )
-        figures = json.loads(done.stdout.strip().splitlines()[-1])
-        return timing.Timing(figures["iterations_per_second"], figures["cpu_seconds_per_iteration"])
+        said = json.loads(done.stdout.strip().splitlines()[-1])
+        return timing.Timing(said["iterations_per_second"], said["cpu_seconds_per_iteration"])
     except (OSError, subprocess.CalledProcessError, IndexError, ValueError, KeyError) as error:
         raise ValueError(f"peer is {config.peer!r}: it gave no timing ({error})") from error
 
@@ -97,16 +97,16 @@ def ask_peer(config: Config, layout: str, iterations: int) -> timing.Timing:
 def compare(
     config: Config, ours: list[timing.Timing], peer: dict[str, list[timing.Timing]]
 ) -> dict[str, Any]:
-    """The peer's better layout, and the ratio of the medians."""
+    """Finds the peer's better layout, and the ratio of the medians; {} without a peer."""
     if not peer:
         return {}
-    figures = {layout: timing.medians(timings) for layout, timings in peer.items()}
-    layout = max(figures, key=lambda name: figures[name]["iterations_per_second"])
+    found = {layout: timing.medians(timings) for layout, timings in peer.items()}
+    layout = max(found, key=lambda name: found[name]["iterations_per_second"])
     rate = timing.medians(ours)["iterations_per_second"]
     goal = cases.GOALS.get((config.case, config.seeds))
     return {
-        "peer": {"layout": layout, **figures[layout]},
-        "ratio": float(f"{rate / figures[layout]['iterations_per_second']:.3g}"),
+        "peer": {"layout": layout, **found[layout]},
+        "ratio": float(f"{rate / found[layout]['iterations_per_second']:.3g}"),
         "goal": goal,
     }
 
@@ -120,7 +120,7 @@ def measure(config: Config) -> dict[str, Any]:
     repeats = timing.repeats_in(program, config.seconds)
     ours: list[timing.Timing] = []
     products: list[float] = []
-    # a multilayer perceptron has no layout
+    # A multilayer perceptron has no layout.
     layouts = LAYOUTS[:1] if config.case in MLPS else LAYOUTS
     peer: dict[str, list[timing.Timing]] = {layout: [] for layout in layouts if config.peer}
     for _ in range(config.repeats):
@@ -130,15 +130,15 @@ def measure(config: Config) -> dict[str, Any]:
         expected = ours[-1].iterations_per_second / cases.GOALS.get((config.case, config.seeds), 1)
         for layout, timings in peer.items():
             timings.append(ask_peer(config, layout, max(1, round(config.seconds * expected))))
-    figures = timing.medians(ours)
-    rate, product = figures["iterations_per_second"], statistics.median(products)
+    found = timing.medians(ours)
+    rate, product = found["iterations_per_second"], statistics.median(products)
     nominal, done = (cases.iteration_gflop(config.case, less) for less in (False, True))
     return {
         "case": config.case,
         "device": jax.devices()[0].device_kind,
         "convolution": config.convolution,
         "seeds": config.seeds,
-        **figures,
+        **found,
         "gflop_per_iteration": float(f"{done:.4g}"),
         "nominal_gflop_per_iteration": float(f"{nominal:.4g}"),
         "matmul_gflops": round(product, 1),
@@ -152,9 +152,8 @@ def measure(config: Config) -> dict[str, Any]:
 
 
 def penalty_cost(config: Config) -> dict[str, Any]:
-    """Case -> milliseconds of a critic update with the penalty, with clipping, and their ratio."""
+    """Times critic updates: {case: milliseconds with the penalty and with clipping, the ratio}."""
     xla.use_eigen()
-
     chosen = [config.case] if config.case else cases.PENALISED
     costs = {}
     for name in chosen:
@@ -172,7 +171,7 @@ def penalty_cost(config: Config) -> dict[str, Any]:
 
 
 def run_all(config: Config) -> list[dict[str, Any]]:
-    """Every case with a goal, each in a fresh process: memory and threads are its own."""
+    """Times every case with a goal in a fresh process, whose memory and threads are its own."""
     results = []
     for case, seeds in cases.GOALS:
         flags = ["--peer", config.peer] if config.peer else []

@@ -1,4 +1,4 @@
-"""The cases that experiments.speed times: networks, data, and the arithmetic of an iteration.
+"""Defines the cases that experiments.speed times: networks, data, arithmetic of an iteration.
 
 toy_mlp    8 Gaussians, players 3x512, batch 256, WGAN-GP, weight 0.1, n_critic 5
 small_mlp  the same, 3x128
@@ -55,7 +55,7 @@ class Layer(NamedTuple):
 
 
 def players(name: str, convolution: str = "jwgan") -> Players:
-    """The parts of a case; `convolution` "lax" is for dcgan32 only."""
+    """Makes the parts of a case; `convolution` "lax" is for dcgan32 only."""
     if name in MLPS:
         critic, generator, latent, weight, source = _mlp(*MLPS[name])
     else:
@@ -71,7 +71,7 @@ def players(name: str, convolution: str = "jwgan") -> Players:
 
 
 def member(name: str, parts: Players) -> Any:
-    """The case's algorithm, a public one."""
+    """Builds the case's algorithm, a public one."""
     networks = (parts.critic, parts.generator)
     if name == "began32":
         return jwgan.began(*networks, prior=parts.prior, b2=0.9)
@@ -86,7 +86,7 @@ def _mlp(width: int, batch: int) -> tuple[Any, Any, int, float, Any]:
 
 
 def _images(shape: tuple[int, ...], batch: int, n_critic: int) -> Any:
-    """2048 images of noise, held on the device."""
+    """Draws 2048 images of noise, held on the device."""
     images = jax.random.uniform(jax.random.key(0), (2048, *shape), minval=-1.0)
     return sources.from_array(images, n_critic=n_critic, batch_size=batch)
 
@@ -107,7 +107,7 @@ def _began() -> tuple[Any, Any, int, tuple[int, ...], int]:
 
 
 def lax_players() -> tuple[Any, Any]:
-    """dcgan32's players on flax.linen's convolutions, which JAX differentiates itself."""
+    """Makes dcgan32's players on flax.linen's convolutions, which JAX differentiates itself."""
 
     class Critic(nn.Module):
         @nn.compact
@@ -169,7 +169,7 @@ def _began_layers() -> tuple[list[Layer], list[Layer]]:
 
 
 def layers(name: str) -> tuple[list[Layer], list[Layer], int]:
-    """(critic's, generator's, samples in a batch)."""
+    """Lists (the critic's layers, the generator's, samples in a batch) of a case."""
     if name in MLPS:
         width, batch = MLPS[name]
         return _mlp_layers(width, 1), _mlp_layers(width, 2), batch
@@ -180,7 +180,7 @@ def layers(name: str) -> tuple[list[Layer], list[Layer], int]:
 
 
 def iteration_gflop(name: str, less: bool = False) -> float:
-    """Billions of floating-point operations of an iteration; `less` counts what is left of them."""
+    """Counts an iteration's operations in billions; `less` counts what fusing leaves of them."""
     *networks, batch = layers(name)
 
     def forward(network: list[Layer]) -> float:
@@ -195,7 +195,7 @@ def iteration_gflop(name: str, less: bool = False) -> float:
     return updates + 2 * critic + 3 * generator
 
 
-# (case, seeds) -> what the ratio to PyTorch should be, set before it was measured
+# (case, seeds) -> what the ratio to PyTorch should be, set before it was measured.
 GOALS = {
     ("toy_mlp", 1): 1.15,
     ("small_mlp", 1): 1.5,
@@ -210,5 +210,5 @@ CHUNK_STEPS = {"toy_mlp": 10, "small_mlp": 50, "tiny_mlp": 200, "dcgan32": 4, "b
 
 
 def result_name(case: str, seeds: int) -> str:
-    """What a case's recorded result is called."""
+    """The name of a case's recorded result."""
     return f"speed-{case}" + (f"-{seeds}" if seeds > 1 else "")

@@ -1,4 +1,4 @@
-"""The n_critic critic updates of a case, with the gradient penalty and with clipping, compiled."""
+"""Compiles the critic updates of a case with the gradient penalty and with clipping."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from jwgan import adversarial, constraints, objectives, penalties
 
 
 def programs(name: str) -> dict[str, Callable[[], Any]]:
-    """Two functions that run the updates once: of WGAN-GP's critic, and of WGAN's."""
+    """Makes two functions that run a step's critic updates once: WGAN-GP's, and WGAN's."""
     parts = cases.players(name)
     clipped = optax.chain(
         optax.rmsprop(5e-5, decay=0.99, eps_in_sqrt=False), constraints.clip_weights(0.01)

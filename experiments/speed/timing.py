@@ -1,4 +1,4 @@
-"""Clocks of the benches: programs, repeats, the rate of a large matrix product."""
+"""Times compiled programs, for the benches: chunks, repeats, the rate of a matrix product."""
 
 import statistics
 import time
@@ -19,14 +19,14 @@ MATMUL_LIBRARIES = (
 
 
 class Timing(NamedTuple):
-    """Of one repeat; iterations are those of all seeds."""
+    """The rate of one repeat; with K seeds, K iterations are done at a time, and all count."""
 
     iterations_per_second: float
     cpu_seconds_per_iteration: float
 
 
 def matmul_gflops() -> float:
-    """Rate of a large float32 matrix product, the best of several, of either library in XLA:CPU."""
+    """Times a large float32 matrix product: the best of several, of either library in XLA:CPU."""
     on_cpu = jax.default_backend() == "cpu"
     side = 2048 if on_cpu else 8192  # a large chip needs more to be busy
     libraries = MATMUL_LIBRARIES if on_cpu and xla.is_measured_jaxlib() else ({},)
@@ -54,7 +54,7 @@ def clock(run: Callable[[], Any], repeats: int, iterations: int) -> Timing:
 
 
 def repeats_in(run: Callable[[], Any], seconds: float) -> int:
-    """How many runs take about so long; warms up."""
+    """Counts how many runs take about so many seconds; the first one warms up."""
     clock(run, 1, 1)
     return max(1, round(seconds * clock(run, 1, 1).iterations_per_second))
 
@@ -88,6 +88,7 @@ class Program:
 
 
 def medians(timings: list[Timing]) -> dict[str, Any]:
+    """Summarises repeats by their medians, and lists the rate of each."""
     rate, cpu = (statistics.median(column) for column in zip(*timings, strict=True))
     return {
         "iterations_per_second": float(f"{rate:.4g}"),

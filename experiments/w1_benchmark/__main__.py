@@ -8,7 +8,7 @@ the real (moved) points, and w1, its estimate of the distance.
     python -m experiments.w1_benchmark --dim 16 --funnels 64 --method ours --json
     python -m experiments.w1_benchmark --table
 
-Methods and their settings are in experiments/w1_methods.py. w1 is E f(real) - E f(fake);
+Methods and their settings are in `methods.py` beside this file. w1 is E f(real) - E f(fake);
 w1_corrected is that divided by the critic's mean slope at real and fake points, which undoes the
 penalty's bias 1 + W / (2 weight). The second form prints what has been recorded beside the
 published figures. Expected: above the best published cosine on most pairs with D >= 8, within

@@ -1,4 +1,4 @@
-"""How a critic is trained on a pair of known W1, and graded."""
+"""Trains critics on pairs of known W1, and grades them."""
 
 import time
 from typing import Any
@@ -16,20 +16,24 @@ BLOCK, BLOCKS = 4096, 8  # graded points at once, and how often
 
 
 def load(dim: int, num: int, pair_seed: int) -> Any:
-    """The benchmark's Pair, with W1 as known, or from 2^17 draws for other seeds."""
+    """Makes the benchmark's Pair; its W1 is the known one, or from 2^17 draws for other seeds."""
     made = funnels.benchmark(dim, num, pair_seed)
     known = funnels.TRUTHS.get((dim, num)) if pair_seed == funnels.PUBLISHED_SEED else None
     return funnels.pair(made, *(known or funnels.truth(made)))
 
 
 def grade(critic_fn: Any, pair: Any, key: Any, blocks: int = BLOCKS, block: int = BLOCK) -> Any:
-    """Figures of a critic on fresh points of a pair, as a dict of scalars; traced or not.
+    """Grades a critic on fresh points of a pair; may be traced.
 
     Args:
       critic_fn: `x [B, D] -> [B]`.
       pair: with `sample_with_gradient`.
       key: of the points.
       blocks, block: points are drawn `block` at a time, `blocks` times.
+
+    Returns:
+      A dict of scalars: "cos", "l2" and "w1" as the benchmark defines them, "w1_se" the standard
+      error of "w1", "w1_corrected" it over the mean slope, and slopes, mean and largest.
     """
     slope = jax.grad(lambda x: critic_fn(x).sum())
     norm = lambda g: jnp.sqrt((g**2).sum(1))
@@ -53,17 +57,17 @@ def grade(critic_fn: Any, pair: Any, key: Any, blocks: int = BLOCKS, block: int 
         return means, jnp.maximum(norms.max(), norm(at_between).max())
 
     means, highest = jax.lax.map(one, jax.random.split(key, blocks))
-    figures = jax.tree.map(lambda leaf: leaf.mean(), means)
-    figures["w1_se"] = jnp.sqrt(figures.pop("w1_variance") / (blocks * block))
-    figures["w1_corrected"] = figures["w1"] / figures["mean_gradient_norm"]
-    return {**figures, "max_gradient_norm": highest.max()}
+    metrics = jax.tree.map(lambda leaf: leaf.mean(), means)
+    metrics["w1_se"] = jnp.sqrt(metrics.pop("w1_variance") / (blocks * block))
+    metrics["w1_corrected"] = metrics["w1"] / metrics["mean_gradient_norm"]
+    return {**metrics, "max_gradient_norm": highest.max()}
 
 
 def train(method: Any, pair: Any, seed: int, chunk_steps: int = 250) -> Any:
-    """One critic, trained and graded: figures, those on the way, seconds.
+    """Trains one critic and grades it, at the end and on the way.
 
     Args:
-      method: a `w1_methods.Method`.
+      method: a `methods.Method`.
       pair: what it learns to tell apart.
       seed: of weights and samples.
       chunk_steps: updates in one compiled program.
@@ -84,8 +88,8 @@ def train(method: Any, pair: Any, seed: int, chunk_steps: int = 250) -> Any:
     quarters, way = {iterations * k // 4 // chunk_steps * chunk_steps for k in (1, 2, 3)}, []
 
     def observe(step: int, state: Any) -> None:
-        figures = graded(state, EVALUATION)
-        way.append({"iteration": step, **{k: round(float(figures[k]), 4) for k in ("cos", "w1")}})
+        metrics = graded(state, EVALUATION)
+        way.append({"iteration": step, **{k: round(float(metrics[k]), 4) for k in ("cos", "w1")}})
 
     with console.progress_bar("critic", iterations, 0) as show:
         state = loop.train(
@@ -98,11 +102,11 @@ def train(method: Any, pair: Any, seed: int, chunk_steps: int = 250) -> Any:
             due=lambda step: step in quarters - {0, iterations},
             observe=observe,
         )
-    figures = {name: round(float(value), 5) for name, value in graded(state, EVALUATION).items()}
+    metrics = {name: round(float(value), 5) for name, value in graded(state, EVALUATION).items()}
     chosen_by = round(float(graded(state, CHOICE)["w1_corrected"]), 5)
     used = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
     used = {name: round(value, 1) for name, value in used.items()}
-    return {"seed": seed, **figures, **used, "chosen_by": chosen_by, "on_the_way": way}
+    return {"seed": seed, **metrics, **used, "chosen_by": chosen_by, "on_the_way": way}
 
 
 def choose(methods: Any, pair: Any, seed: int, chunk_steps: int = 250) -> dict[str, Any]:

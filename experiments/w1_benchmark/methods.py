@@ -36,7 +36,7 @@ class Method(NamedTuple):
 
 
 def published_width(dim: int) -> int:
-    """h of the published networks."""
+    """The published networks' h."""
     return max(2 * dim, 128)
 
 
@@ -51,7 +51,7 @@ def _adam(b1: float = 0.0, b2: float = 0.9) -> optax.GradientTransformation:
 
 
 def _kernels(params: Any) -> Any:
-    """A mask: weights, not biases."""
+    """Masks the weights, not the biases."""
     return jax.tree.map(lambda leaf: leaf.ndim >= 2, params)
 
 
@@ -103,7 +103,7 @@ def with_constant_norm(network: Network, iterations: int) -> Network:
 
 
 def sngan_constant_norm(dim: int) -> Method:
-    """SN with that error, whose figures the published row has."""
+    """SN with that error, whose numbers the published row has."""
     return Method(with_constant_norm(_published_mlp(dim), 5), _adam(), penalties.none(), 10_000)
 
 

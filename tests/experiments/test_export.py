@@ -233,10 +233,11 @@ def test_what_a_platform_does_not_have_fails_there():
 def test_doubles_and_dynamic_shapes_hurt():
     with jax.enable_x64(True):
         wide = jax.jit(lambda x: x @ x).lower(jnp.ones((2, 2), jnp.float64)).as_text()
-    assert [what.split(" in ")[0] for what in programs.hurts(wide, "tpu")] == ["float64"]
+    problems = programs.portability_problems(wide, "tpu")
+    assert [what.split(" in ")[0] for what in problems] == ["float64"]
     (num,) = jax.export.symbolic_shape("b")
     any_size = jax.export.export(jax.jit(jnp.tanh))(jax.ShapeDtypeStruct((num, 2), jnp.float32))
-    found = programs.hurts(any_size.mlir_module(), "cpu")
+    found = programs.portability_problems(any_size.mlir_module(), "cpu")
     assert any(what.startswith("dynamic shapes") for what in found)
 
 

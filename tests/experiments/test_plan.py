@@ -113,7 +113,7 @@ def test_compilations_are_processes_whose_end_is_told(monkeypatch, capsys, good)
     fake = lambda command, **kwargs: run([sys.executable, "-c", code], **kwargs)
     monkeypatch.setattr(subprocess, "run", fake)
     missing = []
-    found = plan.compiled_figures("v6e/wgan_gp/float32", missing)
+    found = plan.compile_apart("v6e/wgan_gp/float32", missing)
     assert found == (figures if good else None)
     assert missing == ([] if good else ["compiled figures of v6e/wgan_gp/float32: exit code 3"])
     assert "v6e/wgan_gp/float32: " in capsys.readouterr().err
