@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -99,12 +100,13 @@ class Environment:
         subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
         # what the suite's own conftest sets, and a checkout on the path, must not reach a user
         ours = ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES", "JAX_NUMPY_RANK_PROMOTION", "PYTHONPATH")
+        ours = (*ours, "PYTHONDONTWRITEBYTECODE")  # without bytecode every start is slow
         self.environ = {name: value for name, value in os.environ.items() if name not in ours}
         self.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder / "cache")
         self.environ["COLUMNS"] = "80"
 
     def install(self, wheel, extra=""):
-        self.run("python", "-m", "pip", "install", "-q", "--no-compile", f"{wheel}{extra}")
+        self.run("python", "-m", "pip", "install", "-q", f"{wheel}{extra}")
 
     def start(self, program, *arguments):
         return subprocess.Popen(
@@ -130,9 +132,15 @@ class Environment:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Built from the source archive, so a file that the archive forgets is missing in the wheel."""
-    out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--outdir", str(out), str(ROOT)]
+    """Built from the source archive, so a file that the archive forgets is missing in the wheel.
+
+    setuptools works in the folder it builds: it gets a copy, and no build of before.
+    """
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "jwgan", source / "jwgan")
+    command = [sys.executable, "-m", "build", "--outdir", str(out), str(source)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     (found,) = out.glob("*.whl")
@@ -168,7 +176,8 @@ def full(wheel, tmp_path_factory):
 
 
 def test_the_wheel_holds_every_module_and_text(wheel):
-    names = set(zipfile.ZipFile(wheel).namelist())
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
     modules = {str(p.relative_to(ROOT)) for p in (ROOT / "jwgan").rglob("*.py")}
     texts = {f"jwgan/{name}" for name in ("CHANGELOG.md", "COOKBOOK.md", "LICENSE", "py.typed")}
     packed = {name for name in names if ".dist-info/" not in name}
@@ -253,7 +262,8 @@ def test_an_own_experiment_sweeps_samples_and_exports(full, killed):
     full.run("python", "mine.py", "sample", folder, "--num", "4", "--out", "x.png")
     full.run("python", "mine.py", "export", folder, "--out", "generator.bin")
     assert np.load(full.folder / "one.npy").shape == (100, 8, 8, 1)
-    assert PIL.Image.open(full.folder / "x.png").size[0] >= 16
+    with PIL.Image.open(full.folder / "x.png") as image:
+        assert image.size[0] >= 16  # four pictures of 8 x 8
     assert full.run("python", "-c", LOAD)[0].strip() == "(3, 8, 8, 1) True"
 
 
