@@ -1,6 +1,6 @@
 """Checkpoints of a whole state, each byte checked before it is used.
 
-`store` writes and restores them (through orbax), `leaves` says what one leaf of a state is.
+`store` writes and restores them (through orbax); `leaves` takes a state apart and puts it together.
 """
 
 from jwgan.checkpoint.leaves import CheckpointError, state_sha256

@@ -16,14 +16,14 @@ _SCALARS = (bool, int, float, complex)
 
 
 class CheckpointError(ValueError):
-    """One line: what is wrong, where, and what to do."""
+    """A checkpoint that cannot be written or used; one line: what is wrong, where, what to do."""
 
     def __init__(self, message: str):
         super().__init__(check.printable(message))
 
 
 class Leaf(NamedTuple):
-    """A leaf on the host."""
+    """A leaf of a state, on the host."""
 
     path: str
     kind: str  # "float32[3, 4]", "key<fry>[]", or a Python number's "int", "float", ...
@@ -32,7 +32,7 @@ class Leaf(NamedTuple):
 
 
 def state_sha256(state: Any) -> str:
-    """Fingerprint of a state: path, dtype, shape and bytes of every leaf, in tree order.
+    """Computes a state's fingerprint: path, dtype, shape and bytes of every leaf, in tree order.
 
     Typed keys count by their data and generator; where the leaves live (numpy, one device, many)
     does not matter.
@@ -44,7 +44,11 @@ def state_sha256(state: Any) -> str:
 
 
 def host(state: Any) -> list[Leaf]:
-    """The leaves on the host, copied: the state may be donated while they are being written."""
+    """Copies the leaves to the host, so that the state may be donated while they are written.
+
+    Raises:
+      CheckpointError: a leaf is no number, array or key.
+    """
     leaves = _flat(state)
     kinds = [_kind(path, leaf) for path, leaf in leaves.items()]
     impls = [
@@ -59,12 +63,12 @@ def host(state: Any) -> list[Leaf]:
 
 
 def _flat(tree: Any) -> dict[str, Any]:
-    """{path: leaf} in tree order; paths as Python writes them tell the key 1 from the key "1"."""
+    """Lists {path: leaf} in tree order. A path has Python's quotes, which tell 1 from "1"."""
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(tree)}
 
 
 def _kind(path: str, leaf: Any) -> str:
-    """A leaf's type in words, concrete or abstract; raises if it is nothing that can be kept."""
+    """Names the type of a leaf, concrete or abstract; raises if no checkpoint can hold it."""
     if type(leaf) in _SCALARS and not (type(leaf) is int and not -(2**63) <= leaf < 2**64):
         return type(leaf).__name__
     if numerics.is_key(leaf) or (
@@ -78,14 +82,14 @@ def _kind(path: str, leaf: Any) -> str:
 
 
 def record(leaf: Leaf) -> dict[str, Any]:
-    """What the seal says of a leaf; `dtype` and `shape` are those of the stored array."""
+    """Describes a leaf for the seal; `dtype` and `shape` are those of the stored array."""
     names = {"path": leaf.path, "kind": leaf.kind, "impl": leaf.impl}
     stored = {"dtype": str(leaf.array.dtype), "shape": list(leaf.array.shape)}
     return names | stored | {"sha256": array_sha256(leaf.array)}
 
 
 def stored_kind(record: dict[str, Any], array: np.ndarray) -> str:
-    """The kind that a record and its array make together; that the record says so is not enough."""
+    """Works out a leaf's kind from its stored array, to be compared with what the record says."""
     if record["impl"] is not None:
         return _kind("", jax.random.wrap_key_data(jnp.asarray(array), impl=record["impl"]))
     if record["kind"] in [scalar.__name__ for scalar in _SCALARS]:
@@ -94,20 +98,30 @@ def stored_kind(record: dict[str, Any], array: np.ndarray) -> str:
 
 
 def array_sha256(array: np.ndarray) -> str:
-    """SHA-256 (hex) of an array's dtype, shape and bytes."""
+    """Computes the SHA-256 (hex) of an array's dtype, shape and bytes."""
     digest = hashlib.sha256(f"{array.dtype}{array.shape}".encode())
     digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
 def json_sha256(value: Any) -> str:
-    """SHA-256 (hex) of a JSON value, whatever the order of its keys."""
+    """Computes the SHA-256 (hex) of a JSON value, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def fill(target: Any, seal: dict[str, Any], arrays: dict[str, np.ndarray], where: Path) -> Any:
-    """The target's tree with the checkpoint's leaves, once every one of them is known to fit."""
+    """Puts a checkpoint's leaves into the target's tree, once all of them are known to fit.
+
+    Args:
+      target: a state or its `jax.eval_shape`.
+      seal: of the checkpoint.
+      arrays: {path: array} of all leaves.
+      where: the checkpoints' directory, for the message.
+
+    Raises:
+      CheckpointError: a leaf is missing, is not in the target, or is of another kind.
+    """
     wanted = _flat(target)
     saved = {record["path"]: record for record in seal["leaves"]}
     if problems := list(_misfits(wanted, saved)):
@@ -132,7 +146,7 @@ def _misfits(wanted: dict[str, Any], saved: dict[str, Any]) -> Iterator[str]:
 
 
 def _placed(leaf: Any, array: np.ndarray, impl: str | None) -> Any:
-    """`array` as the kind of thing the target's leaf is, where that leaf is."""
+    """Makes of `array` what the target's leaf is: a number, a NumPy array, an array on devices."""
     if type(leaf) in _SCALARS:
         return array.item()
     if isinstance(leaf, np.generic | np.ndarray):

@@ -1,14 +1,15 @@
-"""Checkpoints of the whole training state: written by orbax, sealed by us, never trusted unread.
+"""Checkpoints of the whole training state: written by orbax, sealed here, verified when read.
 
 A checkpoint of step 1000 is a folder of arrays and one seal beside it::
 
     checkpoints/00001000-0/      orbax: a flat dictionary {path of the leaf: array}
     checkpoints/00001000.json    the seal: checksums of every leaf and file, and `extra`
 
-The seal is written last, in one rename: without it there is no checkpoint, whenever the process was
-killed.  Orbax restores a flipped byte as a wrong number and casts a changed dtype; here every byte
-is verified before it becomes a state, a damaged checkpoint is passed over aloud in favour of the
-one before, and a state of another shape is refused with the name of the leaf.
+The seal is written last, in one rename: a folder without a seal is no checkpoint, so a process may
+be killed at any moment.  Orbax alone restores a flipped byte as a wrong number and casts a changed
+dtype.  Here every byte is verified before it becomes a state; instead of a damaged checkpoint the
+one before it is restored, and the reason is reported; a state of another shape is refused with the
+name of the leaf.
 """
 
 import contextlib
@@ -35,7 +36,6 @@ from jwgan.checkpoint.leaves import CheckpointError, Leaf
 
 FORMAT = 1
 _ORBAX = "orbax.checkpoint"
-_Path = str | os.PathLike[str]
 _SEAL = re.compile(r"([0-9]{8,})\.json")
 _DATA = re.compile(r"[0-9]{8,}-[0-9]+")
 _UNFINISHED = re.compile(r"[0-9]{8,}-[0-9]+\.orbax-checkpoint-tmp.*")
@@ -54,15 +54,20 @@ class Restored(NamedTuple):
 class Checkpoints:
     """Writes checkpoints of a run into one directory, in the background.
 
-    A context manager; a save not waited for before the interpreter exits may be lost.
+    Use it as a context manager, which waits for the last save; without it, a save that has not been
+    waited for when the interpreter exits may be lost.
 
     Args:
-      directory: created if needed; one run, one writer.
+      directory: created if needed; it belongs to one run, with one writer.
       keep: how many of the latest checkpoints stay, at least 1.
-      score: `extra -> number`; the checkpoint with the highest one stays too.
+      score: `extra -> number`; the checkpoint with the highest score stays, too.
+
+    Raises:
+      CheckpointError: keep is below 1.
+      MissingPackageError: orbax-checkpoint is not installed.
     """
 
-    def __init__(self, directory: _Path, keep: int = 3, score: Callable | None = None):
+    def __init__(self, directory: files.AnyPath, keep: int = 3, score: Callable | None = None):
         check.require_package(_ORBAX, "run")  # now, and not after the first save has failed
         if keep < 1:
             raise CheckpointError(f"keep is {keep}: keep at least 1 checkpoint")
@@ -73,10 +78,10 @@ class Checkpoints:
         self._pending: Future | None = None
 
     def save(self, step: int, state: Any, extra: Mapping[str, Any] | None = None) -> None:
-        """Copies the state to the host and returns; checking, writing and sealing go on behind.
+        """Copies the state to the host and returns; the background thread writes and seals it.
 
-        Saving a step again replaces it, in one rename.  Checkpoints of later steps are dropped:
-        they belong to a future that is being trained anew.
+        Saving a step again replaces its checkpoint in one rename.  Checkpoints of later steps are
+        removed: the run has gone back and is training those steps anew.
 
         Args:
           step: 0 or more.
@@ -95,7 +100,7 @@ class Checkpoints:
             self._pending = self._worker.submit(self._write, step, parts, extra)
 
     def wait(self) -> None:
-        """Returns when the last save is sealed; raises `CheckpointError` if it failed."""
+        """Waits until the last save is sealed; raises `CheckpointError` if it failed."""
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.result()
@@ -132,32 +137,34 @@ class Checkpoints:
             _retire(self.directory, self._keep, self._score)
 
 
-def steps(directory: _Path) -> list[int]:
-    """The steps that have a sealed checkpoint in `directory`, rising; not yet read or verified."""
+def steps(directory: files.AnyPath) -> list[int]:
+    """Lists the steps with a sealed checkpoint in `directory`, rising; none is read or verified."""
     if not Path(directory).is_dir():
         return []
     found = []
     for path in Path(directory).iterdir():
         name = _SEAL.fullmatch(path.name)
-        # "000000020.json" would be taken for 00000020.json, and a folder cannot be removed like one
+        # Step 20 is 00000020.json, not 000000020.json; a folder of that name is no seal.
         if name and path.name == _seal_path(path.parent, int(name[1])).name and path.is_file():
             found.append(int(name[1]))
     return sorted(found)
 
 
-def restore(directory: _Path, target: Any, step: int | None = None) -> Restored:
-    """The newest checkpoint that is whole, as a state like `target`.
+def restore(directory: files.AnyPath, target: Any, step: int | None = None) -> Restored:
+    """Restores the newest undamaged checkpoint as a state like `target`.
 
-    Every byte is verified first.  Damaged checkpoints are passed over and named in
-    `skipped`; a whole one that does not fit `target` is an error: an older one would not either.
+    Every byte is verified first.  Damaged checkpoints are skipped and named in `skipped`.  An
+    undamaged one that does not fit `target` is an error: older ones would not fit either.
 
     Args:
       target: a state (its values are not read) or its `jax.eval_shape`; a leaf's sharding, where it
         has one, is where the restored leaf is put.
-      step: this step and no other.
+      step: restores this step and no other.
 
     Raises:
-      CheckpointError: no whole checkpoint; a leaf (named) is missing, too many or of another kind.
+      CheckpointError: no checkpoint is whole; or a leaf, which is named, is missing, is not in
+        `target`, or is of another kind.
+      MissingPackageError: orbax-checkpoint is not installed.
     """
     check.require_package(_ORBAX, "run")  # here, where it is not taken for a damaged checkpoint
     directory = Path(directory)
@@ -165,7 +172,7 @@ def restore(directory: _Path, target: Any, step: int | None = None) -> Restored:
     for candidate in reversed(steps(directory)) if step is None else [step]:
         try:
             seal, arrays = _read(directory, candidate)
-        except Exception as error:  # whatever keeps it from being read
+        except Exception as error:  # a damaged checkpoint may raise anything
             skipped.append(f"step {candidate}: {check.one_line(error)}")
             continue
         state = leaves.fill(target, seal, arrays, directory)
@@ -175,7 +182,7 @@ def restore(directory: _Path, target: Any, step: int | None = None) -> Restored:
 
 
 def _store(data: Path, parts: list[Leaf]) -> None:
-    """Writes the arrays with orbax, which refuses empty ones: the seal's shape stands for those."""
+    """Writes the arrays with orbax. It refuses empty ones, whose shape in the seal is enough."""
     ocp = _orbax()
     data.parent.mkdir(parents=True, exist_ok=True)
     arrays = {leaf.path: leaf.array for leaf in parts if leaf.array.size}
@@ -197,7 +204,7 @@ def _orbax() -> Any:
 
 
 def _checkpointer() -> Any:
-    """An orbax checkpointer that waits for no other process: only the first one writes."""
+    """Makes an orbax checkpointer that waits for no other process: only the first one writes."""
     ocp = _orbax()
     alone = ocp.options.MultiprocessingOptions(
         primary_host=jax.process_index(),
@@ -209,7 +216,7 @@ def _checkpointer() -> Any:
 
 @contextlib.contextmanager
 def _silenced() -> Iterator[None]:
-    """Without orbax's log: it prints a trace for every thread that fails, and we say it once."""
+    """Silences orbax's log, a traceback for every thread that fails: one error is enough."""
     logger, drop = logging.getLogger("absl"), lambda record: "orbax" not in record.pathname
     logger.addFilter(drop)
     try:
@@ -239,13 +246,13 @@ def _file_sha256(path: Path) -> str:
 
 
 def _publish(path: Path, seal: dict[str, Any]) -> None:
-    """Makes the checkpoint exist: all of the seal or nothing of it."""
+    """Writes the seal, all of it or nothing: from then on the checkpoint exists."""
     # dumps, as in _checked_extra: json.dump refuses nesting that dumps still writes
     files.replace(path, json.dumps(seal, indent=1).encode())
 
 
 def _retire(directory: Path, keep: int, score: Callable | None) -> None:
-    """Removes what is neither among the last `keep` nor the best, and what kills left behind."""
+    """Removes all checkpoints but the last `keep` and the best, and what killed runs left."""
     seals = {}
     for step in steps(directory):
         with contextlib.suppress(Exception):
@@ -263,7 +270,7 @@ def _retire(directory: Path, keep: int, score: Callable | None) -> None:
 
 
 def _best(seals: dict[int, dict[str, Any]], score: Callable) -> set[int]:
-    """The step with the highest score; NaN is no score."""
+    """Finds the step with the highest score, as a set; NaN is no score."""
     try:
         scores = {step: score(seal["extra"]) for step, seal in seals.items()}
     except Exception as error:
@@ -275,16 +282,16 @@ def _best(seals: dict[int, dict[str, Any]], score: Callable) -> set[int]:
 
 
 def _new_data_folder(directory: Path, step: int) -> Path:
-    """A name that nothing has, so that a step's old arrays stay whole until it is sealed anew."""
+    """Finds an unused name: a step's old arrays stay whole until the step is sealed anew."""
     names = (f"{step:08d}-{number}" for number in itertools.count())
     return directory / next(name for name in names if not any(directory.glob(f"{name}*")))
 
 
 def _read(directory: Path, step: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """A checkpoint's seal and arrays, all verified; raises what it stumbles over."""
+    """Reads a checkpoint's seal and arrays and verifies them; damage raises an exception."""
     seal = _read_seal(directory, step)
     data = directory / seal["data"]
-    for name, digest in seal["files"].items():  # orbax is fed nothing that is damaged
+    for name, digest in seal["files"].items():  # before orbax reads them
         _require_file(data / name, directory)
         _verify(_file_sha256(data / name) == digest, f"{data.name}/{name}")
     arrays = _load(data, seal["leaves"])
@@ -308,7 +315,9 @@ def _read_seal(directory: Path, step: int) -> dict[str, Any]:
 
 
 def _require_file(path: Path, directory: Path) -> None:
-    """A regular file (a pipe would wait for ever) that no link and no ".." leads out to."""
+    """Raises ValueError unless `path` is a regular file (reading a pipe never ends) inside the
+    directory, with links and ".." followed.
+    """
     if not path.is_file():
         raise ValueError(f"{path.name} is missing")
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):

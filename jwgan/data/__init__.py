@@ -1,7 +1,7 @@
 """Data sets that fit in memory, readers of their files, and streams of those that do not.
 
-`datasets` holds what is loaded whole, `readers` the file formats, `streams` the sources that read
-while the device trains, `convert` the way from pictures to a TFDS folder.
+`datasets` loads whole data sets, `readers` reads the file formats, `streams` has the sources that
+read while the device trains, and `convert` writes pictures as a TFDS folder.
 """
 
 from jwgan.data.datasets import (

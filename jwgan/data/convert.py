@@ -10,11 +10,16 @@ import numpy as np
 from jwgan import check
 from jwgan.data import datasets, readers, streams
 
-VERSION = {"mnist": "3.0.1", "fashion_mnist": "3.0.1"}  # as TFDS has them; others are 1.0.0
+# Versions that TFDS has of its own data sets; others get 1.0.0.
+VERSION = {"mnist": "3.0.1", "fashion_mnist": "3.0.1"}
 
 
 def examples(images: Any, labels: Any) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(number, example) of images [N, H, W, C] in [-1, 1], one at a time."""
+    """Yields (number, example) of images [N, H, W, C] in [-1, 1] with labels [N] or None.
+
+    Raises:
+      MissingPackageError: Pillow is not installed.
+    """
     check.require_package("PIL", "data")
     from PIL import Image
 
@@ -29,13 +34,26 @@ def examples(images: Any, labels: Any) -> Iterator[tuple[int, dict[str, Any]]]:
 def prepare(
     name: str, splits: dict[str, tuple[Any, Any]], classes: tuple[str, ...], out: Any
 ) -> Any:
-    """Writes {split: (images, labels or None)} below `out`; returns the folder."""
+    """Writes a data set as TFDS prepares it.
+
+    Args:
+      name: of the data set.
+      splits: {split: (images [N, H, W, C] in [-1, 1], labels [N] or None)}; "train" among them.
+      classes: names of the labels; () without labels.
+      out: the folder below which it is written.
+
+    Returns:
+      The data set's folder, a `pathlib.Path`.
+
+    Raises:
+      MissingPackageError: tensorflow-datasets, or a package that it needs, is not installed.
+    """
     tfds = readers.tensorflow_datasets()
     shape = splits["train"][0][0].shape
 
-    class Converted(  # type: ignore[call-arg]  # mypy does not see TFDS's base class
-        tfds.core.GeneratorBasedBuilder, skip_registration=True
-    ):
+    builder_class: Any = tfds.core.GeneratorBasedBuilder
+
+    class Converted(builder_class, skip_registration=True):  # type: ignore[call-arg]
         VERSION = tfds.core.Version(globals()["VERSION"].get(name, "1.0.0"))
 
         def _info(self) -> Any:
@@ -61,7 +79,16 @@ def prepare(
 
 
 def read(kind: str, source: str, image_size: int, channels: int) -> tuple[Any, Any]:
-    """({split: (images, labels)}, names of the labels) of what is to be converted."""
+    """Reads what is to be converted: ({split: (images, labels or None)}, names of the labels).
+
+    Args:
+      kind: "folder", "mnist" or "fashion_mnist".
+      source: the folder of the images or of the IDX files.
+      image_size, channels: of a folder's images.
+
+    Raises:
+      DataError: `source` has nothing of that kind, or it is damaged.
+    """
     if kind == "folder":
         return {"train": (streams.FolderRows(source, image_size, channels), None)}, ()
     whole = {"mnist": datasets.mnist, "fashion_mnist": datasets.fashion_mnist}[kind](source)

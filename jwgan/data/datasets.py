@@ -1,4 +1,4 @@
-"""Shell: real images as arrays.
+"""Loads real images as arrays.
 
 Every loader reads local files, never unpickles, and returns a `Dataset` held in memory, or raises
 `DataError` with one line: the file, what is wrong with it, what to do.
@@ -30,13 +30,13 @@ class Dataset(NamedTuple):
     """Images in memory, with their held-out part.
 
     Attributes:
-      name: What it is called in a run's configuration.
+      name: The name in a run's configuration.
       images: `[N, H, W, C]` float32 in [-1, 1], the training part.
       labels: `[N]` int32, or None.
       test_images: `[N', H, W, C]`, the held-out part, or None.
       test_labels: `[N']` int32, or None.
       class_names: Name of each label; `()` without labels.
-      source: Where it was read from.
+      source: Where the images were read from.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Dataset(NamedTuple):
 
 
 class _Catalogue(NamedTuple):
-    """How a data set of four IDX files is laid out on disks, and how to get it."""
+    """Where a data set of four IDX files lies on disks, and how to get it."""
 
     name: str
     class_names: tuple[str, ...]
@@ -82,7 +82,7 @@ _FASHION_MNIST = _Catalogue(
 
 
 def digits() -> Dataset:
-    """scikit-learn's 1,797 handwritten digits, 8 x 8 grey, ten classes; ships with scikit-learn.
+    """Loads the 1,797 handwritten digits, 8 x 8 grey, ten classes, that scikit-learn contains.
 
     The held-out part is every fifth image of each class (Alpaydin and Kaynak, Optical Recognition
     of Handwritten Digits, UCI, 1998).
@@ -111,21 +111,27 @@ def digits() -> Dataset:
 
 
 def mnist(data_dir: str | os.PathLike | None = None) -> Dataset:
-    """MNIST, 60,000 + 10,000 grey images of 28 x 28 (LeCun et al., 1998).
+    """Loads MNIST, 60,000 + 10,000 grey images of 28 x 28 (LeCun et al., 1998).
 
     Args:
       data_dir: Folder searched (`mnist/`, `MNIST/raw/`, itself) for the four IDX files, gzipped or
-        not, then for a prepared TFDS folder.  Without it: TFDS's own folder.
+        not, then for a prepared TFDS folder.  Without data_dir: TFDS's own folder.
+
+    Raises:
+      DataError: Not found, or a file is damaged.
     """
     return _idx_or_tfds(_MNIST, data_dir)
 
 
 def fashion_mnist(data_dir: str | os.PathLike | None = None) -> Dataset:
-    """Fashion-MNIST, 60,000 + 10,000 grey images of 28 x 28 (Xiao et al., 2017).
+    """Loads Fashion-MNIST, 60,000 + 10,000 grey images of 28 x 28 (Xiao et al., 2017).
 
     Args:
-      data_dir: As for `mnist` (`fashion_mnist/`, `FashionMNIST/raw/`, itself).  Without it:
-        Debian's dataset-fashion-mnist, then TFDS's own folder.
+      data_dir: As for `mnist` (`fashion_mnist/`, `FashionMNIST/raw/`, itself).  Without
+        data_dir: Debian's dataset-fashion-mnist, then TFDS's own folder.
+
+    Raises:
+      DataError: Not found, or a file is damaged.
     """
     return _idx_or_tfds(_FASHION_MNIST, data_dir)
 
@@ -142,13 +148,16 @@ def _idx_or_tfds(catalogue: _Catalogue, data_dir: str | os.PathLike | None) -> D
         if (paths := _idx_paths(folder_path)) is not None:
             return _from_idx(catalogue, folder_path, paths)
     if _tfds_folder(catalogue.name, tfds_dir) is not None:
-        return _whole(catalogue, from_tfds(catalogue.name, tfds_dir))
+        return _checked(catalogue, from_tfds(catalogue.name, tfds_dir))
     looked = ", ".join(str(f) for f in (*folders, tfds_dir / catalogue.name))
     raise DataError(f"{catalogue.name}: not found (looked in {looked}); {catalogue.remedy}")
 
 
-def _whole(catalogue: _Catalogue, read: Dataset) -> Dataset:
-    """What TFDS prepared, if it is all there; label names are ours: theirs lie in a file beside."""
+def _checked(catalogue: _Catalogue, read: Dataset) -> Dataset:
+    """Checks for labels and a test split of what TFDS prepared.
+
+    Class names come from our catalogue, since TFDS keeps them in a separate file.
+    """
     if read.labels is None or read.test_labels is None:
         raise DataError(f"{read.source}: no labels, or no split test; prepare it again")
     if max(read.labels.max(), read.test_labels.max()) >= len(catalogue.class_names):
@@ -162,7 +171,7 @@ _PARTS = {"train-images": 3, "train-labels": 1, "t10k-images": 3, "t10k-labels":
 
 
 def _idx_paths(folder_path: Path) -> dict[str, Path] | None:
-    """The four files of a folder by part; None if it holds none of them."""
+    """Finds the four files of a folder by part; None if it holds none of them."""
     found: dict[str, Path] = {}
     for part, rank in _PARTS.items():
         for name in (f"{part}-idx{rank}-ubyte", f"{part}.idx{rank}-ubyte"):
@@ -211,17 +220,17 @@ def _tfds_home() -> Path:
 
 
 def _tfds_folder(name: str, data_dir: Path) -> Path | None:
-    """The newest prepared version below `data_dir/name`."""
+    """Finds the newest prepared version below `data_dir/name`; None if there is none."""
     found = (data_dir / name).glob("**/[0-9]*/dataset_info.json")
     version = lambda path: [int(n) for n in path.name.split(".") if n.isdecimal()]
     return max((info.parent for info in found), key=version, default=None)
 
 
 def tfds_folder(name: str, data_dir: str | os.PathLike | None = None) -> Path:
-    """Where TFDS prepared a data set; see `from_tfds`.
+    """Finds the folder where TFDS prepared a data set; arguments as for `from_tfds`.
 
     Raises:
-      DataError: no name of TFDS's kind, or nothing is prepared there.
+      DataError: The name is none that TFDS allows, or nothing is prepared there.
     """
     if not re.fullmatch(r"\w+(/\w[\w.-]*)*", name):
         raise DataError(f"name is {name!r}; give a name as TFDS has it, like 'fashion_mnist'")
@@ -233,7 +242,7 @@ def tfds_folder(name: str, data_dir: str | os.PathLike | None = None) -> Path:
 
 
 def from_tfds(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
-    """An image data set prepared by TFDS as array_record; nothing is downloaded.
+    """Loads an image data set prepared by TFDS as array_record; nothing is downloaded.
 
     Args:
       name: As TFDS names it.  Its features must have `image` (equal shapes, 8 bits); `label` is
@@ -242,6 +251,7 @@ def from_tfds(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
 
     Raises:
       DataError: Not prepared there, not array_record, damaged, or images of unequal shapes.
+      MissingPackageError: tensorflow-datasets, or a package that it needs, is not installed.
     """
     prepared = tfds_folder(name, data_dir)
     (images, labels), held_out, names = read_tfds(prepared)
@@ -256,10 +266,10 @@ def from_tfds(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
 
 
 def folder(path: str | os.PathLike, *, image_size: int, channels: int = 3) -> Dataset:
-    """Every PNG and JPEG below a folder, in path order, centre-cropped and resized to squares.
+    """Loads every PNG and JPEG below a folder, in path order, cropped and resized to squares.
 
-    Hidden files and folders are passed over; transparency is dropped, 16 bits become 8.  All of it
-    is held in memory: 4 * N * image_size^2 * channels bytes.
+    Hidden files and folders are skipped; transparency is dropped, 16 bits become 8.  All images are
+    held in memory: 4 * N * image_size^2 * channels bytes.
 
     Args:
       path: The folder.
@@ -268,7 +278,8 @@ def folder(path: str | os.PathLike, *, image_size: int, channels: int = 3) -> Da
 
     Raises:
       DataError: No such folder, no image in it, an unreadable image, a link that leads out, or
-        more of it than this machine has memory.
+        more images than this machine has memory for.
+      MissingPackageError: Pillow is not installed.
     """
     if channels not in (1, 3) or image_size < 1:
         raise DataError(f"{channels=}, {image_size=}: give channels 1 or 3, image_size >= 1")
@@ -289,10 +300,11 @@ def _require_memory(num: int, size: int, channels: int) -> None:
 
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:
-    """Square images [N, H, H, C] with side `size`: padded with -1, or averaged over blocks.
+    """Resizes square images [N, H, H, C] to the side `size`: pads with -1, or averages blocks.
 
     Raises:
-      DataError: Not square, smaller than H without dividing it, or more than there is memory.
+      DataError: Images are not square, `size` is below H and does not divide it, or the result is
+        larger than this machine's memory.
     """
     images = np.asarray(images)
     num, height, width, channels = images.shape
@@ -311,7 +323,7 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def checksum(array: np.ndarray) -> str:
-    """SHA-256 (hex) of an array's dtype, shape and bytes."""
+    """Computes the SHA-256 (hex) of an array's dtype, shape and bytes."""
     array = np.ascontiguousarray(array)
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
     digest.update(array.data if array.size else b"")

@@ -1,8 +1,9 @@
-"""Shell: image files as arrays of bytes, read as if a stranger had made them.
+"""Reads image files as arrays of bytes, on the assumption that a stranger made them.
 
-No header is believed before it is compared with what is there, nothing but regular files is opened
-(a pipe would wait for ever), no link is followed out of a folder of images (IDX and TFDS files are
-shared by links), no module is imported because a file names it, nothing is unpickled.
+No header is believed before it is compared with the file's size, nothing but regular files is
+opened (reading a pipe may never end), no link is followed out of a folder of images (IDX and TFDS
+files are often shared by links), no module is imported because a file names it, nothing is
+unpickled.
 
 Letters: N images, S side in pixels, C channels.
 """
@@ -25,9 +26,9 @@ from jwgan import check
 
 Part = tuple[np.ndarray, np.ndarray | None]  # images, labels
 
-MOST_BYTES = 2**30  # of an IDX file: 1.3 million images of 28 x 28
-MOST_PIXELS = 2**26  # of a picture: 8192 x 8192
-_EXPANSION = 100  # of a gzip file beyond 64 MiB: MNIST's images have 5, a bomb has 1000
+MOST_BYTES = 2**30  # in an IDX file: 1.3 million images of 28 x 28
+MOST_PIXELS = 2**26  # in an image: 8192 x 8192
+_EXPANSION = 100  # largest of a gzip file beyond 64 MiB: MNIST's images have 5, a bomb 1000
 _FEATURE = re.compile(r"tensorflow_datasets\.core\.features(\.\w+)+")
 _AGAIN = "download it again"
 
@@ -40,7 +41,7 @@ class DataError(ValueError):
 
 
 def require_memory(num_bytes: int, what: str, remedy: str) -> None:
-    """Raises DataError for an array that this machine cannot hold, before it is asked for."""
+    """Raises DataError for an array that this machine cannot hold, before it is allocated."""
     try:
         there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):  # Windows has no sysconf
@@ -54,10 +55,10 @@ def require_memory(num_bytes: int, what: str, remedy: str) -> None:
 
 
 def read_idx(path: str | os.PathLike, item_shape: tuple[int, ...]) -> np.ndarray:
-    """An IDX file of unsigned bytes, gzipped or not, as a uint8 array [N, *item_shape].
+    """Reads an IDX file of unsigned bytes, gzipped or not, as a uint8 array [N, *item_shape].
 
-    Memory grows with the bytes that are really there, up to 1 GiB, and not beyond 64 MiB for a
-    gzip file that grows a hundredfold.
+    Memory grows with the bytes that the file really has, up to 1 GiB; of a gzip file that expands
+    more than a hundredfold at most 64 MiB are read.
 
     Raises:
       DataError: Unreadable, not IDX of that shape, shorter or longer than its header says, or a
@@ -111,7 +112,7 @@ def _refuse_bomb(path: Path, expected: int, limit: int) -> None:
 
 
 def _read_up_to(stream: IO[bytes], limit: int) -> bytes:
-    """At most `limit` bytes, in pieces: a lying header cannot make us allocate."""
+    """Reads at most `limit` bytes, in pieces: a false header cannot make us allocate them."""
     pieces = io.BytesIO()
     while pieces.tell() < limit:
         piece = stream.read(min(1 << 20, limit - pieces.tell()))
@@ -125,7 +126,7 @@ def _read_up_to(stream: IO[bytes], limit: int) -> bytes:
 
 
 def image_paths(path: str | os.PathLike) -> list[Path]:
-    """The PNG and JPEG files below a folder, in path order; hidden ones are passed over.
+    """Lists the PNG and JPEG files below a folder, in path order; hidden ones are skipped.
 
     Raises:
       DataError: no such folder, none in it, a link that leads out of it, a folder in it that
@@ -166,10 +167,11 @@ def _unreadable_folder(error: OSError) -> None:
 
 
 def read_image(path: str | os.PathLike, image_size: int, channels: int) -> np.ndarray:
-    """An image file, centre-cropped and resized: uint8 [S, S, C].  Transparency is dropped.
+    """Reads an image file, centre-cropped and resized: uint8 [S, S, C]; drops transparency.
 
     Raises:
       DataError: no PNG or JPEG, damaged, or of more than 2**26 pixels.
+      MissingPackageError: Pillow is not installed.
     """
     path = Path(path)
     if not path.is_file():
@@ -184,7 +186,7 @@ def read_image(path: str | os.PathLike, image_size: int, channels: int) -> np.nd
 
 
 def square(file: IO[bytes], image_size: int, channels: int) -> np.ndarray:
-    """What `read_image` makes of an open file; raises what Pillow raises."""
+    """Does for an open file what `read_image` does; raises whatever Pillow raises."""
     check.require_package("PIL", "data")
     from PIL import Image, ImageOps
 
@@ -198,12 +200,12 @@ def square(file: IO[bytes], image_size: int, channels: int) -> np.ndarray:
 
 
 def _open_image(file: IO[bytes]) -> Any:
-    """A Pillow image, its pixels read; none of the formats that run other programs."""
+    """Opens an image with Pillow and reads its pixels; formats that run other programs are out."""
     check.require_package("PIL", "data")
     from PIL import Image, UnidentifiedImageError
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of sizes we limit ourselves, and of palettes
+        warnings.simplefilter("ignore")  # of sizes, which are limited below, and of palettes
         try:
             image = Image.open(file, formats=("PNG", "JPEG"))
         except UnidentifiedImageError as error:
@@ -232,7 +234,7 @@ def tensorflow_datasets() -> Any:
 
 
 def read_tfds(prepared: Path) -> tuple[Part, Part | None, tuple[str, ...]]:
-    """(train, test or None, names of the labels) of a folder that TFDS prepared.
+    """Reads a folder that TFDS prepared: (train, test or None, names of the labels).
 
     Raises:
       DataError: not array_record, damaged, or pictures of unequal shapes.
@@ -257,7 +259,7 @@ def read_tfds(prepared: Path) -> tuple[Part, Part | None, tuple[str, ...]]:
 
 
 def open_tfds(prepared: Path, split: str) -> Any:
-    """A random-access source of a split's examples, images left encoded.
+    """Opens a random-access source of a split's examples, whose images stay encoded.
 
     Raises:
       DataError: not array_record, damaged, or without that split.
@@ -277,7 +279,7 @@ def open_tfds(prepared: Path, split: str) -> Any:
 
 
 def _check_tfds_folder(prepared: Path) -> None:
-    """Refuses what TFDS would open, wait for or import."""
+    """Refuses files that TFDS would wait for, and classes that it would import."""
     for path in prepared.iterdir():
         if not path.is_dir() and not path.is_file():
             raise ValueError(f"{path.name} is no regular file")
@@ -289,8 +291,8 @@ def _check_tfds_folder(prepared: Path) -> None:
 
 
 def _refuse_foreign_class(entry: dict[str, Any]) -> dict[str, Any]:
-    """TFDS imports the module of every feature's class, whatever its name."""
-    # "type" with "content" is how TFDS before 4.6 wrote it; elsewhere it is an ordinary word
+    """Refuses a feature's class outside TFDS, which imports the module of any class named."""
+    # TFDS before 4.6 wrote the class as "type", beside "content"; elsewhere "type" means anything.
     keys = ("pythonClassName", "python_class_name", *(("type",) if "content" in entry else ()))
     for name in (entry[key] for key in keys if key in entry):
         if isinstance(name, str) and not _FEATURE.fullmatch(name):
@@ -317,7 +319,7 @@ def _tfds_split(builder: Any, prepared: Path, split: str, names: tuple[str, ...]
 
 
 def _check_records(split: Any, prepared: Path) -> None:
-    """Every record there is, no more, and in this folder: dataset_info.json may say anything."""
+    """Compares dataset_info.json with the files: every record, no more, and all in this folder."""
     check.require_package("array_record", "data")  # tensorflow-datasets brings it
     from array_record.python import array_record_module
 
@@ -332,7 +334,7 @@ def _check_records(split: Any, prepared: Path) -> None:
 
 
 def _decode_all(encoded: list[bytes]) -> np.ndarray:
-    """uint8 [N, H, W, C] of PNG or JPEG files in memory, all of one shape."""
+    """Decodes PNG or JPEG files of one shape, held in memory: uint8 [N, H, W, C]."""
     first = _decode(encoded[0])
     require_memory(5 * len(encoded) * first.size, f"{len(encoded)} images", "prepare fewer of them")
     images = np.empty((len(encoded), *first.shape), np.uint8)

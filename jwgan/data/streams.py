@@ -1,8 +1,8 @@
-"""Streamed batches: rows read on the host while the device computes, for data that do not fit it.
+"""Streams batches of rows, read on the host while the device computes: for data too large for it.
 
-Grain shuffles, reads ahead in threads and takes this process's share. The position is the step
-counter: batch t is the same whenever it is asked for, so a resumed run needs nothing beside its
-state, and every epoch is a new permutation, as for data held on the device.
+Grain shuffles, reads ahead in threads and takes this process's share. The position in the stream is
+the step counter: batch t is the same whenever it is asked for, so a resumed run needs nothing but
+its state. Every epoch is a new permutation, as for data held on the device.
 """
 
 import io
@@ -15,9 +15,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jwgan import check
+from jwgan import check, sharding
 from jwgan.data import datasets, readers
-from jwgan.sharding import over_data
 from jwgan.sources import Source
 from jwgan.types import Array, Key
 
@@ -35,7 +34,7 @@ class Rows(Protocol):
 
 
 class FolderRows:
-    """The images below a folder as rows float32 [S, S, C] in [-1, 1], each read when asked for.
+    """The images below a folder as rows float32 [S, S, C] in [-1, 1]; reads each when asked for.
 
     Args:
       path: a folder of PNG and JPEG files; see `data.folder` for what is done to them.
@@ -44,36 +43,38 @@ class FolderRows:
 
     Raises:
       DataError: no such folder, or no image in it; and when a row is read, an unreadable image.
+      MissingPackageError: Pillow is not installed.
     """
 
     def __init__(self, path: str | Path, image_size: int, channels: int = 3):
-        self.paths = datasets.image_paths(path)
+        self.paths = readers.image_paths(path)
         self.image_size, self.channels = image_size, channels
-        self[0]  # the first image says now what would be said in the middle of a run
+        self[0]  # read one image now: wrong options must fail here, not in the middle of a run
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        pixels = datasets.read_image(self.paths[index], self.image_size, self.channels)
+        pixels = readers.read_image(self.paths[index], self.image_size, self.channels)
         return pixels.astype(np.float32) / 127.5 - 1
 
 
 class TFDSRows:
-    """The images of a data set that TFDS prepared as array_record, each decoded when asked for.
+    """The images of a data set that TFDS prepared as array_record; decodes each when asked for.
 
     Rows are float32 [S, S, C] in [-1, 1], centre-cropped and resized.
 
     Args:
-      name: as TFDS names it, for example "celeb_a" or "imagenet_resized/64x64".
+      name: TFDS's name of the data set, for example "celeb_a" or "imagenet_resized/64x64".
       data_dir: the folder that holds `name/`; default TFDS_DATA_DIR or ~/tensorflow_datasets.
       image_size: S, in pixels.
       channels: C, 1 or 3.
-      split: of the data set.
+      split: the part of the data set.
 
     Raises:
       DataError: not prepared there, not array_record, or damaged; and when a row is read, a damaged
         image.
+      MissingPackageError: tensorflow-datasets, or a package that it needs, is not installed.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class TFDSRows:
         self.folder = datasets.tfds_folder(name, data_dir)
         self._source = readers.open_tfds(self.folder, split)
         self.image_size, self.channels = image_size, channels
-        self[0]
+        self[0]  # as above
 
     def __len__(self) -> int:
         return len(self._source)
@@ -99,7 +100,7 @@ class TFDSRows:
             pixels = readers.square(encoded, self.image_size, self.channels)
         except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ...
             what = check.one_line(error)
-            raise datasets.DataError(
+            raise readers.DataError(
                 f"{self.folder}: image {index} is unreadable: {what}; prepare the data set again"
             ) from error
         return pixels.astype(np.float32) / 127.5 - 1
@@ -108,7 +109,7 @@ class TFDSRows:
 def from_rows(
     rows: Rows, *, n_critic: int, batch_size: int, seed: int = 0, mesh: Mesh | None = None
 ) -> Source:
-    """Batches of rows, without replacement within an epoch.
+    """Makes a source of batches of rows, drawn without replacement within an epoch.
 
     With a mesh over several processes each process reads its own part of every batch only.
 
@@ -148,18 +149,18 @@ def from_rows(
         chunk = chunk.reshape(length, n_critic, batch_size // parts, *first.shape)
         if mesh is None:
             return jnp.asarray(chunk)
-        sharding = NamedSharding(mesh, P(None, None, "data"))
-        return jax.make_array_from_process_local_data(sharding, chunk)
+        placement = NamedSharding(mesh, P(None, None, "data"))
+        return jax.make_array_from_process_local_data(placement, chunk)
 
     def batches(operand: Array, key: Key, length: int) -> tuple[Any, Any]:
         del key, length
-        return operand, lambda x: over_data(x, 1)
+        return operand, lambda x: sharding.over_data(x, 1)
 
     return Source(batch, fetch, batches)
 
 
 class _Part:
-    """The draws that belong to one process's part of every batch, in order."""
+    """The draws of one process, which reads its own part of every batch, in order."""
 
     def __init__(self, draws: Any, batch_size: int, part: int, parts: int):
         self._draws, self._batch_size = draws, batch_size
