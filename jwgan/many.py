@@ -13,6 +13,17 @@ up to the order of float32 sums (`tests/test_many.py` states how far): states, i
 have a leading axis [K], and a trial whose numbers are no longer finite leaves the others alone.
 
 `trials` puts `grid`, `keys`, `over` and `drawn` together; take those where it does not fit.
+
+The examples sweep the weight of a penalty, whose value for the critic 3 x_1 + 4 x_2 is
+weight (5 - 1)^2 = 16 weight:
+
+    >>> critic = networks.from_fn(lambda key, x: jnp.array([3.0, 4.0]), lambda w, x: x @ w)
+    >>> generator = networks.from_fn(lambda key, z: jnp.zeros((1, 2)), lambda shift, z: z + shift)
+    >>> def make(weight):
+    ...     return jwgan.wgan_gp(critic, generator, prior=priors.normal(2), weight=weight)
+    >>> def draw(n_critic):
+    ...     normal = lambda key, num: jax.random.normal(key, (num, 2))
+    ...     return sources.from_sampler(normal, n_critic=n_critic, batch_size=4)
 """
 
 import itertools
@@ -82,18 +93,14 @@ def trials(
       ValueError: there is no trial, a number is called "seed", `make` refuses a trial's numbers, or
         a source is not of the n_critic it was asked for.
 
-    >>> import jwgan
-    >>> net = jwgan.from_fn(lambda key, x: {"w": x[0]}, lambda params, x: x @ params["w"])
-    >>> generator = jwgan.from_fn(lambda key, z: {}, lambda params, z: z)
-    >>> make = lambda c: jwgan.wgan(net, generator, prior=jwgan.priors.normal(2), c=c)
-    >>> draw = lambda n: jwgan.sources.from_sampler(
-    ...     lambda key, num: jax.random.normal(key, (num, 2)), n_critic=n, batch_size=4
-    ... )
-    >>> runs = trials(make, draw, seeds=[0, 1], c=[0.1, 0.2])
+    >>> runs = many.trials(make, draw, seeds=[0, 1], n_critic=1, weight=[1.0, 10.0])
     >>> runs.settings
-    {'seed': [0, 1, 0, 1], 'c': [0.1, 0.1, 0.2, 0.2]}
-    >>> runs.init().step.shape, runs.source.batch.shape
-    ((4,), (5, 4, 2))
+    {'seed': [0, 1, 0, 1], 'weight': [1.0, 1.0, 10.0, 10.0]}
+    >>> infos = []
+    >>> record = lambda first_step, info: infos.append(info)
+    >>> states = loop.train(runs.algorithm, runs.init(), runs.source, steps=1, record=record)
+    >>> np.array(infos[0].penalty[0]).round(2).tolist()  # of step 0: one for each trial
+    [16.0, 16.0, 160.0, 160.0]
     """
     require("seed" not in axes, "seed", axes.get("seed"), "give the seeds as `seeds`")
     if isinstance(n_critic, Iterable):
@@ -120,6 +127,15 @@ def in_turn(at_once: int = 1) -> Mapped:
 
     In place of `jax.vmap`, which runs all K at a time: for memory, and where the vmapped form of a
     layer is slow, as convolutions other than `models.conv` are on a CPU.
+
+    Args:
+      at_once: trials that are vmapped together; the last group may be smaller.
+
+    Raises:
+      ValueError: at_once is below 1.
+
+    >>> many.in_turn(2)(lambda x: 2 * x)(jnp.arange(3)).tolist()
+    [0, 2, 4]
     """
     require(at_once >= 1, "at_once", at_once, "run at least one trial at a time")
 
@@ -143,6 +159,11 @@ def divided(mesh: Mesh, mapped: Mapped = jax.vmap) -> Mapped:
 
     Raises:
       ValueError: when called with a K that the devices do not divide.
+
+    >>> mapped = many.divided(parallel.data_mesh())
+    >>> doubled = mapped(lambda x: 2 * x)(jnp.arange(jax.device_count()))
+    >>> doubled.tolist() == [2 * i for i in range(jax.device_count())]
+    True
     """
     part = jax.sharding.PartitionSpec(mesh.axis_names[0])
 
@@ -161,9 +182,10 @@ def divided(mesh: Mesh, mapped: Mapped = jax.vmap) -> Mapped:
 
 
 def grid(**axes: Iterable[Any]) -> dict[str, list[Any]]:
-    """Every combination of the axes' values as K columns; the first axis varies fastest.
+    """Combines the axes' values in every way, as K columns; the first axis varies fastest.
 
-    `grid(seed=[0, 1], weight=[1.0, 10.0])` is {"seed": [0, 1, 0, 1], "weight": [1, 1, 10, 10]}.
+    >>> many.grid(seed=[0, 1], weight=[1.0, 10.0])
+    {'seed': [0, 1, 0, 1], 'weight': [1.0, 1.0, 10.0, 10.0]}
     """
     values = [list(axis) for axis in reversed(axes.values())]
     rows = list(itertools.product(*values))
@@ -172,19 +194,35 @@ def grid(**axes: Iterable[Any]) -> dict[str, list[Any]]:
 
 
 def keys(seeds: Iterable[int]) -> Key:
-    """The `jax.random.key` of each seed, [K]."""
+    """Makes the `jax.random.key` of each seed, [K].
+
+    >>> many.keys(range(3)).shape
+    (3,)
+    """
     return jnp.stack([jax.random.key(seed) for seed in seeds])
 
 
 def trial(tree: Any, i: int) -> Any:
-    """Trial i's part of states, infos or samples."""
+    """Takes trial i's part of states, infos or samples, whose leaves have a leading axis [K].
+
+    >>> many.trial({"w": jnp.array([[0.0, 1.0], [2.0, 3.0]])}, 1)["w"].tolist()
+    [2.0, 3.0]
+    """
     return jax.tree.map(lambda leaf: leaf[i], tree)
 
 
 def each(
     make: Callable[..., Algorithm], settings: Settings, mapped: Mapped = jax.vmap
 ) -> Callable[..., Any]:
-    """Returns `apply(fn, *args)`: `fn(algorithm of trial i, *args[i])` for every i, stacked."""
+    """Returns `apply(fn, *args)`: `fn(algorithm of trial i, *args[i])` for every i, stacked.
+
+    Args: as of `over`.
+
+    >>> apply = many.each(make, {"weight": [1.0, 10.0]})
+    >>> states = apply(lambda one, key: one.init(key, draw(1).batch), many.keys([0, 1]))
+    >>> apply(lambda one, state: one.score(state, jnp.eye(2)), states).tolist()
+    [[3.0, 4.0], [3.0, 4.0]]
+    """
     columns = {name: jnp.asarray(values) for name, values in settings.items()}
 
     def apply(fn: Callable[..., Any], *args: Any) -> Any:
@@ -196,7 +234,7 @@ def each(
 def over(
     make: Callable[..., Algorithm], settings: Settings | None = None, mapped: Mapped = jax.vmap
 ) -> Algorithm:
-    """K trials side by side as one Algorithm.
+    """Puts K trials side by side as one Algorithm.
 
     `init(keys [K], batch [n_critic, B, *D])`, `step(states, batches [K, n_critic, B, *D])`,
     `score(states, x [B, *D]) -> [K, B]`, and `generate` and `sample` that give every trial the
@@ -211,6 +249,11 @@ def over(
 
     Raises:
       ValueError: the columns differ in length, or `make` refuses a trial's numbers.
+
+    >>> algorithm = many.over(make, {"weight": [1.0, 10.0]})
+    >>> states = algorithm.init(many.keys([0, 0]), draw(1).batch)
+    >>> algorithm.sample(jax.random.key(1), states, 5).shape
+    (2, 5, 2)
     """
     settings = settings or {}
     lengths = {name: len(values) for name, values in settings.items()}
@@ -238,7 +281,7 @@ def over(
 def drawn(
     make: Callable[[int], Source], n_critic: Sequence[int], mapped: Mapped = jax.vmap
 ) -> Source:
-    """A source of what each of K trials would draw alone, for `over`: [K, n_critic, B, *D].
+    """Makes the source of what each of K trials would draw alone: [K, n_critic, B, *D], for `over`.
 
     A trial's batches follow from its own key. A stream (`from_iterator`) has no key: every trial
     is given the same rows, as K runs reading that stream would be.
@@ -251,6 +294,12 @@ def drawn(
 
     Raises:
       ValueError: if a source is not of the n_critic it was asked for.
+
+    >>> source = many.drawn(draw, n_critic=[1, 3])
+    >>> xs, take = source.batches(source.fetch(0, 1), many.keys([0, 1]), 1)  # one step
+    >>> batches = take(jax.tree.map(lambda x: x[0], xs))
+    >>> batches.shape, bool((batches[0, 1:] == 0).all())  # the first trial has one batch
+    ((2, 3, 4, 2), True)
     """
     require(len(n_critic) >= 1, "n_critic", n_critic, "give one for each trial")
     numbers, most = sorted(set(n_critic)), max(n_critic)

@@ -13,6 +13,9 @@ os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
+import zlib  # noqa: E402
+
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402  jax must not be imported before the settings
 
 
@@ -21,3 +24,9 @@ def key():
     import jax
 
     return jax.random.key(0)
+
+
+@pytest.fixture
+def rng(request):
+    """Random numbers of one test's own, so that its data do not depend on what ran before it."""
+    return np.random.default_rng(zlib.crc32(request.node.name.encode()))

@@ -264,6 +264,15 @@ def test_step_refuses_networks_of_the_wrong_shape(parts, message):
         adversarial.build(**{**PARTS, **parts}).step(state, data())
 
 
+def test_scalars_hold_the_objectives_own_beside_the_rest():
+    algorithm = adversarial.build(**{**PARTS, "objective": objectives.began()})
+    _, info = algorithm.step(algorithm.init(jax.random.key(0), data()), data())
+    flat = adversarial.scalars(info)
+    assert set(flat) == {*info._fields, "k", "convergence"} - {"objective"}
+    assert flat["convergence"] is info.objective["convergence"]
+    assert flat["penalty"] is info.penalty
+
+
 def test_score_refuses_a_column():
     state = adversarial.build(**PARTS).init(jax.random.key(0), data())
     with pytest.raises(ValueError, match=r"networks.map_output\(critic, lambda x, y: y\[:, 0\]\)"):

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from jwgan import objectives
 from jwgan.types import Scored
 
-RNG = np.random.default_rng(0)
-REAL = RNG.normal(size=(6, 2)) + 1.0
-FAKE = RNG.normal(size=(6, 2)) - 0.5
+REAL = np.random.default_rng(0).normal(size=(6, 2)) + 1.0
+FAKE = np.random.default_rng(1).normal(size=(6, 2)) - 0.5
 
 
 def sigmoid(x):
@@ -358,3 +357,23 @@ def test_k_starts_at_zero_and_a_generated_batch_too_good_raises_it():
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_an_objective_of_ones_own():
+    """The quadratic potential game: losses and the reported estimate are those that were given."""
+    mine = objectives.stateless(
+        critic_loss=lambda real, fake: (fake - real + (real - fake) ** 2 / 2).mean(),
+        generator_loss=lambda real, fake: (real - 2 * fake).mean(),
+        separation=lambda real, fake: (2 * real - fake).mean(),
+    )
+    real, fake = jnp.array([3.0, 1.0]), jnp.array([1.0, 0.0])
+    assert mine.init() == ()
+    assert mine.critic_loss((), real, fake) == (-2 + 2 - 1 + 0.5) / 2
+    assert mine.generator_loss((), real, fake) == (1 + 1) / 2
+    assert mine.separation(real, fake) == (5 + 2) / 2
+    assert mine.update((), real, fake) == ((), {})
+
+
+def test_without_a_separation_real_is_the_higher_side():
+    mine = objectives.stateless(lambda real, fake: fake.mean(), lambda real, fake: -fake.mean())
+    assert mine.separation(jnp.array([3.0]), jnp.array([1.0])) == 2.0

@@ -16,7 +16,6 @@ from jwgan import transport
 from jwgan.metrics import frechet, sliced
 from jwgan.problems import funnels
 
-RNG = np.random.default_rng(0)
 seeded = settings(derandomize=True, deadline=None, max_examples=30)
 seeds = st.integers(0, 2**32 - 1)
 
@@ -41,15 +40,15 @@ def test_a_shift_costs_its_length_and_a_permutation_nothing(seed, dim):
     assert transport.exact_w1(x + 1e4, rng.permutation(x) + 1e4) == pytest.approx(0, abs=1e-12)
 
 
-def test_equal_sizes_it_is_the_best_matching():
-    x, y = RNG.normal(size=(5, 3)), RNG.normal(1, 2, size=(5, 3))
+def test_equal_sizes_it_is_the_best_matching(rng):
+    x, y = rng.normal(size=(5, 3)), rng.normal(1, 2, size=(5, 3))
     cost = cdist(x, y)
     best = min(cost[range(5), order].mean() for order in itertools.permutations(range(5)))
     assert transport.exact_w1(x, y) == pytest.approx(best, rel=1e-9)
 
 
-def test_a_thousand_points_against_scipys_assignment():
-    x, y = RNG.normal(size=(1000, 2)), RNG.normal(0.5, 2, size=(1000, 2))
+def test_a_thousand_points_against_scipys_assignment(rng):
+    x, y = rng.normal(size=(1000, 2)), rng.normal(0.5, 2, size=(1000, 2))
     cost = cdist(x, y)
     expected = cost[optimize.linear_sum_assignment(cost)].mean()
     assert transport.exact_w1(x.astype(np.float32), y) == pytest.approx(expected, rel=1e-6)

@@ -8,9 +8,8 @@ from sklearn.metrics import pairwise
 
 from jwgan.metrics import kernel
 
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(12, 5)).astype(np.float32)
-Y = RNG.normal(0.5, 1.5, size=(9, 5)).astype(np.float32)
+X = np.random.default_rng(0).normal(size=(12, 5)).astype(np.float32)
+Y = np.random.default_rng(1).normal(0.5, 1.5, size=(9, 5)).astype(np.float32)
 KERNELS = {
     "polynomial": (kernel.polynomial(), pairwise.polynomial_kernel),
     "quadratic": (
@@ -66,9 +65,9 @@ def test_rbf_mmd_is_unbiased(shift):
     assert shift or float(values.min()) < 0  # unbiased means negative at times
 
 
-def test_long_sums_keep_their_digits_in_float32():
-    x = RNG.normal(size=(3000, 8)).astype(np.float32)
-    y = RNG.normal(0.1, 1, size=(3000, 8)).astype(np.float32)
+def test_long_sums_keep_their_digits_in_float32(rng):
+    x = rng.normal(size=(3000, 8)).astype(np.float32)
+    y = rng.normal(0.1, 1, size=(3000, 8)).astype(np.float32)
     expected = kernel.mmd2(*(jnp.asarray(a) for a in (x, y)), kernel.polynomial())
     gram = [pairwise.polynomial_kernel(a.astype(float), b) for a, b in ((x, x), (y, y), (x, y))]
     pairs = [(g.sum() - np.trace(g)) / (3000 * 2999) for g in gram[:2]]

@@ -10,8 +10,7 @@ from scipy import stats
 from jwgan import transport
 from jwgan.metrics import sliced
 
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(60, 2)).astype(np.float32)
+X = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
 KEY = jax.random.key(0)
 
 
@@ -29,8 +28,8 @@ def test_on_the_line_it_is_scipys(seed, n, m):
 
 
 @pytest.mark.parametrize(("dim", "factor"), [(2, 2 / np.pi), (3, 1 / 2)])
-def test_a_shift_costs_its_length_times_the_mean_cosine(dim, factor):
-    x = RNG.normal(size=(20, dim)).astype(np.float32)
+def test_a_shift_costs_its_length_times_the_mean_cosine(rng, dim, factor):
+    x = rng.normal(size=(20, dim)).astype(np.float32)
     shift = np.full(dim, 3.0, np.float32)
     value = float(sliced.sliced_w1(KEY, x, x + shift[None], 4000))
     length = np.linalg.norm(shift)
@@ -52,8 +51,8 @@ def test_repeating_every_point_changes_nothing():
     )
 
 
-def test_never_above_exact_w1():
-    y = RNG.normal(0.5, 2, size=(60, 2)).astype(np.float32)
+def test_never_above_exact_w1(rng):
+    y = rng.normal(0.5, 2, size=(60, 2)).astype(np.float32)
     assert 0 < float(sliced.sliced_w1(KEY, X, y)) < transport.exact_w1(X, y)
 
 

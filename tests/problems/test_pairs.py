@@ -13,8 +13,10 @@ from jwgan import transport
 from jwgan.problems import pairs, rolls
 
 NUM = 20_000
-RNG = np.random.default_rng(0)
-POINTS = RNG.normal(size=(12, 2)), RNG.normal(0.5, 2, size=(9, 2))
+POINTS = (
+    np.random.default_rng(0).normal(size=(12, 2)),
+    np.random.default_rng(1).normal(0.5, 2, size=(9, 2)),
+)
 EXACT = transport.dual(*POINTS)
 
 

@@ -7,12 +7,11 @@ import pytest
 
 from jwgan.run import alarms
 
-RNG = np.random.default_rng(0)
-
 
 def info(length=50, estimate=1.0, critic=1.0, generator=1.0, **more):
     """Figures of a healthy stretch, scattered by 10 %."""
-    scatter = lambda x: x * (1 + 0.1 * RNG.standard_normal(length))
+    rng = np.random.default_rng(0)  # the same scatter in every test
+    scatter = lambda x: x * (1 + 0.1 * rng.standard_normal(length))
     return {
         "wasserstein_estimate": scatter(estimate),
         "critic_gradient_norm": scatter(critic),
@@ -79,8 +78,8 @@ def test_one_spike_is_not_a_trend():
     assert alarms.warnings_of(sums(), alarms.add(alarms.EMPTY, recent), HEALTHY) == {}
 
 
-def test_sums_of_pieces_are_the_sums_of_the_whole():
-    whole = info(k=RNG.uniform(0, 1, 50))
+def test_sums_of_pieces_are_the_sums_of_the_whole(rng):
+    whole = info(k=rng.uniform(0, 1, 50))
     pieces = alarms.EMPTY
     for i in range(0, 50, 10):
         pieces = alarms.add(pieces, {name: x[i : i + 10] for name, x in whole.items()})
