@@ -8,7 +8,7 @@ import numpy as np
 
 import jwgan
 from experiments.claims import worlds
-from jwgan import loop, many, networks, priors, sources
+from jwgan import many, networks, priors, sources
 from jwgan.models import autoencoder, mlp
 from jwgan.run import tasks
 
@@ -60,12 +60,12 @@ def _make_evaluate(runs: many.Trials, held_out: Any) -> Any:
     own = many.each(member, {"gamma": runs.settings["gamma"]})
 
     @jax.jit
-    def evaluate(states: Any) -> Any:
+    def losses(states: Any) -> Any:
         fake = runs.algorithm.generate(states, z)
         of_fake = own(lambda one, state, x: one.score(state, x), states, fake)
         return runs.algorithm.score(states, held_out), of_fake, fake.reshape(*of_fake.shape, -1)
 
-    return evaluate
+    return lambda states: jax.device_get(losses(states))
 
 
 def noisy(images: Any, noise: float) -> Any:
@@ -97,23 +97,11 @@ def play(
     draw = lambda n: sources.from_array(images, n_critic=n, batch_size=BATCH)
     runs = many.trials(member, draw, seeds=range(seeds), n_critic=1, gamma=gammas)
     evaluate = _make_evaluate(runs, dataset.test_images)
-    rows: list[Any] = []
-    means: list[dict[str, Any]] = []
-
-    loop.train(
-        runs.algorithm,
-        runs.init(),
-        runs.source,
-        steps=window * evaluations,
-        chunk_steps=window,
-        record=lambda first, info: means.append(worlds.window_means(info)),
-        due=lambda step: step > 0,
-        observe=lambda step, states: rows.append(jax.device_get(evaluate(states))),
-    )
+    _, rows, infos = worlds.train(runs, runs.init(), evaluate, window, evaluations)
     real_loss, fake_loss, samples = (np.stack(part) for part in zip(*rows, strict=True))
     return Trace(
         steps=[window * (i + 1) for i in range(evaluations)],
-        means=worlds.stacked(means),
+        means=worlds.stacked([worlds.window_means(info) for info in infos]),
         real_loss=real_loss,
         fake_loss=fake_loss,
         samples=samples,

@@ -102,6 +102,29 @@ def stacked(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
+def train(
+    runs: many.Trials, states: Any, evaluate: Callable[[Any], Any], window: int, windows: int
+) -> tuple[Any, list[Any], list[Any]]:
+    """Trains window after window and evaluates the states [K, ...] after each.
+
+    Returns:
+      (final states, what `evaluate` found [windows], infos of each window [windows]).
+    """
+    rows: list[Any] = []
+    infos: list[Any] = []
+    states = loop.train(
+        runs.algorithm,
+        states,
+        runs.source,
+        steps=window * windows,
+        chunk_steps=window,
+        record=lambda first, info: infos.append(info),
+        due=lambda step: step > 0,
+        observe=lambda step, states: rows.append(evaluate(states)),
+    )
+    return states, rows, infos
+
+
 def play(
     algorithm: Any,
     world: str,
@@ -128,59 +151,44 @@ def play(
       also: `(states [K, ...]) -> array`, what to find at each evaluation beside the usual.
     """
     if steps == 0:
-        blank = np.full((evaluations, seeds), np.nan)
-        times = [QUICK_WINDOW * (i + 1) for i in range(evaluations)]
-        return Trace(times, {}, {}, blank[0], blank, blank, blank, np.nan, None, None, algorithm)
+        return _untrained(algorithm, seeds, evaluations)
     task = tasks.load_world(world)
     window = max(1, steps // evaluations)
     runs = trials(algorithm, task.problem.sample, seeds, n_critic, first_seed)
-    rows: list[dict[str, Any]] = []
-    means: list[dict[str, Any]] = []
-    largest: list[dict[str, Any]] = []
-    extra: list[Any] = []
-    evaluate, of_real = _make_evaluate(task, algorithm, seeds)
+    evaluate, of_real = _make_evaluate(task, algorithm, seeds, also)
     states = runs.init()
     before = evaluate(states)["w1"]
-
-    def record(first: int, info: Any) -> None:
-        means.append(window_means(info))
-        largest.append(window_largest(info))
-
-    def observe(step: int, states: Any) -> None:
-        rows.append(evaluate(states))
-        if also is not None:
-            extra.append(also(states))
-
-    states = loop.train(
-        runs.algorithm,
-        states,
-        runs.source,
-        steps=window * evaluations,
-        chunk_steps=window,
-        record=record,
-        due=lambda step: step > 0,
-        observe=observe,
-    )
-    with_modes = task.problem.modes is not None
+    states, rows, infos = train(runs, states, evaluate, window, evaluations)
+    found, largest = stacked(rows), stacked([window_largest(info) for info in infos])
     return Trace(
         steps=[window * (i + 1) for i in range(evaluations)],
-        means=stacked(means),
-        largest={name: values.max(axis=0) for name, values in stacked(largest).items()},
+        means=stacked([window_means(info) for info in infos]),
+        largest={name: values.max(axis=0) for name, values in largest.items()},
         w1_before=before,
-        w1=np.stack([row["w1"] for row in rows]),
-        modes=np.stack([row["modes"] for row in rows]) if with_modes else None,
-        high_quality=np.stack([row["high_quality"] for row in rows]) if with_modes else None,
+        w1=found["w1"],
+        modes=found.get("modes"),
+        high_quality=found.get("high_quality"),
         w1_of_real=of_real,
-        extra=None if also is None else np.stack(extra),
+        extra=found.get("extra"),
         states=states,
         algorithm=algorithm,
     )
 
 
+def _untrained(algorithm: Any, seeds: int, evaluations: int) -> Trace:
+    """A trace of NaN, for what a quick run leaves out."""
+    blank = np.full((evaluations, seeds), np.nan)
+    times = [QUICK_WINDOW * (i + 1) for i in range(evaluations)]
+    return Trace(times, {}, {}, blank[0], blank, blank, blank, np.nan, None, None, algorithm)
+
+
 def _make_evaluate(
-    task: Any, algorithm: Any, seeds: int
+    task: Any, algorithm: Any, seeds: int, also: Callable[[Any], Any] | None
 ) -> tuple[Callable[[Any], dict[str, Any]], float]:
-    """(`states -> {"w1": [K], "modes": [K], "high_quality": [K]}`, W1 of real points)."""
+    """Makes (`states -> {"w1", "modes", "high_quality": [K], "extra": ...}`, W1 of real points).
+
+    The keys are there as far as the world has modes, and there is something `also` to find.
+    """
     real, other = task.held_out[:W1_POINTS], task.held_out[W1_POINTS : 2 * W1_POINTS]
     # Every seed has its own latents, and the same ones at every evaluation.
     keys = jax.random.split(jax.random.key(13), seeds)
@@ -199,6 +207,8 @@ def _make_evaluate(
         row = {"w1": np.array([_exact_w1(real, points[:W1_POINTS]) for points in x])}
         if found is not None:
             row["modes"], row["high_quality"] = found
+        if also is not None:
+            row["extra"] = also(states)
         return row
 
     def _exact_w1(a: Any, b: Any) -> float:

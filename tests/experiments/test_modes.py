@@ -104,9 +104,9 @@ def row(bad, estimate, finite=True):
 
 def test_precision_and_recall_are_counted():
     runs = [row(True, -1.0), row(True, 1.0), row(True, 1.0, finite=False), row(False, -1.0)]
-    found = alarm.grade([*runs, row(False, 1.0)], alarms.Thresholds())
-    counts = {"runs": 5, "bad": 3, "warned": 3, "hits": 2}
-    assert found == {**counts, "precision": 0.6667, "recall": 0.6667}
+    found = alarm.grade([*runs, row(False, -1.0), row(False, 1.0)], alarms.Thresholds())
+    counts = {"runs": 6, "bad": 3, "warned": 4, "hits": 2}
+    assert found == {**counts, "precision": 0.5, "recall": 0.6667}
     assert [run["warnings"] for run in runs] == [
         ["estimate_negative"],
         [],
