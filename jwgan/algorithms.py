@@ -27,7 +27,7 @@ from jwgan import adversarial, constraints, networks, objectives, penalties
 from jwgan.check import require, require_settings
 from jwgan.types import Algorithm, Network, Objective, Penalty, Prior
 
-_NO_PENALTY = penalties.none()
+_NO_PENALTY = penalties.none()  # the default of members whose paper has none
 
 
 def _build(
@@ -301,6 +301,7 @@ def sngan(
     require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.adam(learning_rate, b1=b1, b2=b2)
     objective = objectives.hinge() if objective is None else objective
+    # Part of the member and not of the caller's network: without it this would be another GAN.
     return _build(networks.with_spectral_norm(critic), generator, prior, tx, objective, penalty)
 
 
@@ -361,6 +362,7 @@ def began(
     require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
     tx = optax.chain(
         optax.adam(learning_rate, b1=b1, b2=b2),
+        # After Adam: the plateau's factor then scales the update, which is to scale the rate.
         _on_convergence(
             optax.contrib.reduce_on_plateau(factor=0.5, patience=patience, accumulation_size=window)
         ),

@@ -67,9 +67,11 @@ def build(
     players = {**parts, "generator": IDENTITY, "prior": fake}
 
     def init(key: Key, batch: Any) -> AdversarialState:
+        # The generator has no parameters, so the identity is its optimizer.
         return adversarial.init(key, batch, generator_tx=optax.identity(), **players)
 
     def step(state: AdversarialState, batch: Array) -> tuple[AdversarialState, Info]:
+        # As in `adversarial.step`, but the whole key is the critic's: there is no generator update.
         key = jax.random.fold_in(state.key, state.step)
         player, _, (_, metrics) = adversarial.critic_updates(
             state, batch, key, penalty=penalty, **players

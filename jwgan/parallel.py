@@ -92,6 +92,7 @@ def sharded_step(algorithm: Algorithm, mesh: Mesh) -> Step:
     160.0
     """
     whole, split = NamedSharding(mesh, P()), NamedSharding(mesh, P(None, AXIS))
+    # With the state whole and the batch split the compiler divides the rest and adds the sums.
     jitted = jax.jit(algorithm.step, in_shardings=(whole, split), out_shardings=(whole, whole))
 
     def step(state: Any, batch: Array) -> tuple[Any, Any]:
@@ -124,6 +125,7 @@ def sharded_seeds_step(algorithm: Algorithm, mesh: Mesh) -> Step:
     by_seed = NamedSharding(mesh, P("seed"))
     split = NamedSharding(mesh, P("seed", None, AXIS))
     jitted = jax.jit(
+        # spmd_axis_name: the constraints inside the step leave the axis of the seeds divided.
         jax.vmap(algorithm.step, spmd_axis_name="seed"),
         in_shardings=(by_seed, split),
         out_shardings=(by_seed, by_seed),
@@ -174,6 +176,7 @@ def per_device(network: Network) -> Network:
             _check_rows(len(x), devices)
             rows = len(x) // devices
             mine = jax.lax.dynamic_slice_in_dim(_shared(x), jax.lax.axis_index(AXIS) * rows, rows)
+            # What enters is the same on every device, so its gradient must be made the same too.
             y, state = apply(_shared(params), state, mine)
             gather = lambda leaf: jax.lax.all_gather(leaf, AXIS, tiled=True)
             return jax.tree.map(gather, y), state
@@ -188,6 +191,8 @@ def _on_global_batch(algorithm: Algorithm) -> Step:
     """The step as a function of this device's rows of the batch."""
 
     def step(state: Any, rows: Array) -> tuple[Any, Any]:
+        # The step draws its noise for the global batch and so needs the global batch; `per_device`
+        # cuts it again, so the networks run on this device's rows alone.
         return algorithm.step(state, jax.lax.all_gather(rows, AXIS, axis=1, tiled=True))
 
     return step

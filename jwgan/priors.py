@@ -15,6 +15,7 @@ from jwgan.types import Array, Key, Prior
 
 def _shape(name: str, shape: int | tuple[int, ...]) -> tuple[int, ...]:
     axes = shape if isinstance(shape, Sequence) else (shape,)
+    # Whole numbers of any kind: NumPy's integers have __index__ too.
     good = len(axes) > 0 and all(hasattr(s, "__index__") and s >= 1 for s in axes)
     require(good, name, shape, "give whole numbers of dimensions, >= 1")
     return tuple(map(int, axes))

@@ -61,6 +61,7 @@ def epoch_positions(key: Key, epoch: Array, offset: Array, count: int, size: int
     >>> sorted(rows[:3].tolist()), sorted(rows[3:].tolist())
     ([0, 1, 2], [0, 1, 2])
     """
+    # Draws that begin at the end of an epoch touch one epoch more than their number would fill.
     epochs = epoch + jnp.arange(math.ceil((count - 1) / size) + 1)
     permute = lambda e: jax.random.permutation(jax.random.fold_in(key, e), size)
     table = jax.vmap(permute)(epochs)  # [E, size]
@@ -105,6 +106,7 @@ def from_array(array: Any, *, n_critic: int, batch_size: int, mesh: Mesh | None 
     def batches(operand: Any, key: Key, length: int) -> tuple[Any, Callable[[Any], Array]]:
         rows, epoch, offset = operand
         data_key = jax.random.fold_in(key, DATA_FOLD)
+        # An epoch's permutation is made once for the chunk, and not again in every step.
         index = epoch_positions(data_key, epoch, offset, length * per_step, size)
         return index.reshape(length, n_critic, batch_size), lambda i: over_data(rows[i], 1)
 
@@ -143,6 +145,7 @@ def from_sampler(sample: Callable[[Key, int], Array], *, n_critic: int, batch_si
             x = sample(jax.random.fold_in(data_key, step), num)
             return over_data(x.reshape(n_critic, batch_size, *x.shape[1:]), 1)
 
+        # A slice of xs is the step's number, of which its key is made.
         return operand + jnp.arange(length), take
 
     x = jax.eval_shape(lambda key: sample(key, num), jax.random.key(0))

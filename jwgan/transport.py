@@ -111,7 +111,7 @@ def dual(x, y, x_weights=None, y_weights=None) -> Dual:
     points, weights = _measures(x, y, x_weights, y_weights)
     _, log = _solve(points, weights)
     at_x, at_y = ((_distances(p, points[1]) - log["v"]).min(axis=1) for p in points)
-    level = weights[1] @ at_y
+    level = weights[1] @ at_y  # a potential is free up to a constant: this one has mean 0 on y
     return Dual(float(weights[0] @ at_x - level), at_x - level, at_y - level)
 
 
@@ -330,12 +330,14 @@ def semidiscrete_w1(
     def distances(key: Key) -> Array:  # -> [B, K]
         return _lengths(sample(key, batch)[:, None] - points[None])
 
+    # In units of the samples, since psi is; K because a cell's mass is of order 1 / K.
     rate = learning_rate * num * distances(key_scale).mean()
 
     def ascend(carry, t_and_key):
         (psi, mean), (t, key) = carry, t_and_key
         cell = jnp.argmin(distances(key) - psi[None], axis=1)
         psi += rate / jnp.sqrt(t) * (weights - jnp.bincount(cell, length=num) / batch)
+        # A mean with weights 1, 2, 3, ...: the first iterates, far off, soon count little.
         return (psi, mean + 2 / (t + 1) * (psi - mean)), None
 
     def value(psi: Array, key: Key) -> Array:
@@ -344,6 +346,7 @@ def semidiscrete_w1(
     times = jnp.arange(1.0, steps + 1)
     start = (jnp.zeros(num), jnp.zeros(num))
     (_, psi), _ = jax.lax.scan(ascend, start, (times, jax.random.split(key_ascent, steps)))
+    # On samples that psi has not seen: on its own it would be biased upwards.
     values = jax.lax.map(lambda k: value(psi, k), jax.random.split(key_value, steps // 2))
     return SemiDiscrete(values.mean(), values.std(ddof=1) / math.sqrt(len(values)), psi)
 

@@ -85,6 +85,7 @@ def with_ema(algorithm: Algorithm, decay: float | Array) -> Algorithm:
         inner, info = algorithm.step(state.inner, batch)
         t = inner.step.astype(jnp.float32)
         d = jnp.minimum(decay, (1 + t) / (10 + t))
+        # a + (1 - d)(p - a) and not d a + (1 - d) p: equal parameters then stay equal, bit by bit.
         average = jax.tree.map(
             lambda a, p: (a + (1 - d) * (p - a)).astype(p.dtype),
             state.average,

@@ -139,6 +139,7 @@ def fit(
         updates, opt_state = tx.update(gradient, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state), value
 
+    # The order is drawn in advance, so that the scan's inputs are indices and not images.
     order = _batches(key_order, len(images), batch_size, steps)
     (params, _), _ = jax.lax.scan(update, (params, tx.init(params)), order)
     return Classifier(params, *_outputs(network))

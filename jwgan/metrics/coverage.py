@@ -61,12 +61,15 @@ def mode_coverage(
     require(fits, "x, modes", shapes, "give [N, D] and [M, D]")
     require(std > 0, "std", std, "give a standard deviation > 0")
     require(num_std > 0, "num_std", num_std, "give a radius > 0")
+    # By differences: the expanded square would lose the digits that a narrow mode needs.
     square = ((x[:, None, :] - modes[None, :, :]) ** 2).sum(axis=-1)  # [N, M]
     near = square.min(axis=1) <= (num_std * std) ** 2
     mine = square.argmin(axis=1)[:, None] == jnp.arange(len(modes))[None, :]
     counts = (mine & near[:, None]).sum(axis=0, dtype=jnp.int32)
+    # Even with min_share 0 an empty mode is not covered: hence at least one sample.
     enough = jnp.maximum(min_share * len(x) / len(modes), 1.0)
     share = counts / jnp.maximum(counts.sum(), 1)
+    # 0 log 0 = 0: the shares of empty modes become 1 before the logarithm.
     log_share = jnp.log(jnp.where(share > 0, share, 1.0))
     kl = (share * (log_share + jnp.log(len(modes)))).sum()
     return Coverage(

@@ -55,6 +55,7 @@ def w1_on_line(real: Array, fake: Array) -> Array:
     3.5
     """
     real, fake = jnp.sort(real), jnp.sort(fake)
+    # With equal numbers the best matching on the line is in order.
     if len(real) == len(fake):
         return jnp.abs(real - fake).mean()
     both = jnp.sort(jnp.concatenate([real, fake]))

@@ -124,6 +124,7 @@ def _by_platform(g: Geometry, a: Array, b: Array, *, cpu: Callable, default: Cal
 @functools.cache
 def _traced_once(kernel: Callable, g: Geometry) -> Callable[[Array, Array], Array]:
     """`kernel(g, ...)`, traced once for all: a step applies its networks several times."""
+    # inline=True: the program is the same as without jit, only its tracing is shared.
     return jax.jit(functools.partial(kernel, g), inline=True)
 
 
@@ -147,6 +148,7 @@ def _one_by_one(kernel: Callable[[Array, Array], Array]) -> Callable[[Array, Arr
     return run
 
 
+# The table at the top of the file, each rule (forward pass and what it saves, backward pass).
 _conv.defvjp(
     lambda g, x, w: (_conv(g, x, w), (x, w)),
     lambda g, saved, dy: (_dgrad(g, dy, saved[1]), _wgrad(g, saved[0], dy)),
@@ -369,10 +371,12 @@ class ConvTranspose(nn.Module):
 
     def _init_kernel(self, key: Array, c_in: int) -> Array:
         strides = _pair("strides", self.strides)
+        # An output pixel meets one in sh * sw of the taps: the others meet no input pixel.
         scale = float(strides[0] * strides[1])
         init = self.kernel_init
         if init is None:
             init = nn.initializers.variance_scaling(scale, "fan_in", "truncated_normal")
+        # Drawn as [KH, KW, C, features], so that an initialiser sees the right fan-in.
         shape = (*_pair("kernel_size", self.kernel_size), c_in, self.features)
         return init(key, shape, self.param_dtype).swapaxes(2, 3)
 

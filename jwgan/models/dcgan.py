@@ -155,6 +155,7 @@ class DCGANGenerator(nn.Module):
         channels = [self.image_shape[-1], *widths[:-1]]
         for size, features in zip(reversed(larger), reversed(channels), strict=True):
             x = nn.relu(normalised(self.norm, x, train))
+            # The size is given, since 7 and 8 pixels both halve to 4.
             x = ConvTranspose(
                 features, self.kernel_size, 2,
                 output_size=size, kernel_init=self.kernel_init, dtype=self.dtype,

@@ -70,7 +70,7 @@ class MLPCritic(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         net = MLP(1, self.features, self.activation, self.kernel_init, self.dtype)
-        return jnp.squeeze(net(x), -1)
+        return jnp.squeeze(net(x), -1)  # scores are [B]: [B, 1] would broadcast against [B]
 
 
 class MLPGenerator(nn.Module):

@@ -81,13 +81,16 @@ class DownBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool = True) -> Array:
+        # A norm or ReLU in front of everything would change the image before any weight sees it.
         norm = None if self.first else self.norm
         y = x if self.first else nn.relu(normalised(norm, x, train))
         y = Conv(self.features, 3, kernel_init=HE)(y)
         y = nn.relu(normalised(norm, y, train))
         last = ConvPool if self.pool else functools.partial(Conv, kernel_size=3)
         y = last(self.features, kernel_init=HE)(y)
-        if self.pool:
+        if (
+            self.pool
+        ):  # before conv1: the two may change places, and a quarter of the pixels is left
             x = mean_pool(x)
         if self.pool or x.shape[-1] != self.features:
             x = Conv(self.features, 1, kernel_init=GLOROT)(x)
@@ -247,7 +250,7 @@ class BottleneckBlock(nn.Module):
         y = Conv(self.features, 1, use_bias=False, kernel_init=HE)(nn.relu(y))
         y = normalised(self.norm, y, train)
         x = x if self.shortcut is None else self.shortcut(self.features)(x)
-        return x + 0.3 * y
+        return x + 0.3 * y  # 0.3 is the authors' factor
 
 
 def _same(features: int) -> nn.Module:

@@ -80,6 +80,7 @@ class ConvCritic(nn.Module):
         plain, bias = self.plain or [0] * len(self.widths), self.norm is None
         for level, (width, num) in enumerate(zip(self.widths, plain, strict=True)):
             features = self.expansion * width
+            # The first convolution has no norm after it, so it keeps its bias.
             x = Conv(features, 5, 2, use_bias=bias or level == 0)(x)
             x = self.activation(normalised(self.norm if level > 0 else None, x, train))
             for _ in range(num):

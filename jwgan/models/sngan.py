@@ -58,6 +58,7 @@ class SNGANGenerator(nn.Module):
         x = nn.relu(batch_norm(use_running_average=not train)(x))
         for _ in larger:
             features //= 2
+            # 4 is a multiple of the stride 2: every output pixel meets as many taps.
             x = ConvTranspose(features, 4, 2, use_bias=False)(x)
             x = nn.relu(batch_norm(use_running_average=not train)(x))
         return jnp.tanh(Conv(self.image_shape[-1], 3)(x))

@@ -231,7 +231,7 @@ def truth(funnels: Funnels, num: int = 2**17, seed: int = 0) -> tuple[float, flo
     exact = Funnels(*(np.asarray(part, np.float64) for part in funnels))
     rng, h = np.random.default_rng(seed), exact.half_width
     distances = []
-    for start in range(0, num, 4096):
+    for start in range(0, num, 4096):  # in pieces: a point needs memory for all N cones
         size = (min(4096, num - start), exact.centres.shape[1])
         distances.append(_move(np, exact, rng.uniform(-h, h, size)).distance)
     distance = np.concatenate(distances)
@@ -259,8 +259,10 @@ def _move(xp: Any, funnels: Funnels, x: Any) -> Moved:
     a, b, gaps, h, power = funnels
     own, tip, height = _own(xp, funnels, x)
     offset = x - tip
+    # Not 0 at a tip, where the direction is then 0 and the point stays.
     length = xp.maximum(xp.sqrt((offset**2).sum(axis=1)), 1e-30)
     v = offset / length[:, None]
+    # The ray ends at the box's nearest wall or where another cone becomes the lower one.
     wall = ((h - xp.sign(v) * x) / xp.maximum(abs(v), 1e-30)).min(axis=1)
     lean = (v * tip).sum(axis=1)[:, None] - v @ a.T  # <v, e>
     closing = height[:, None] - b[None] - lean

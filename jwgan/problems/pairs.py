@@ -248,6 +248,7 @@ def _radial(name: str, dim: int, real: float, fake: float, mean_radius: float, u
 
 def _graded(name: str, real: Any, fake: Any, w1: float, potential: CriticFn) -> Pair:
     """A pair whose gradient is the derivative of its potential."""
+    # Samples are scored one by one, so the sum's gradient has each one's own in its row.
     slope = jax.grad(lambda x: potential(x).sum())
 
     def sample_with_gradient(key: Key, num: int) -> tuple[Array, Array]:
