@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from jwgan.report import bands, chart, html
-from jwgan.report.chart import Chart, show
 
 PICTURE_BYTES = 2_000_000  # of all PNG files in a page; as text they are a third larger
 PICTURES = 12
@@ -20,19 +19,19 @@ BESIDE = (
     "slope between them: estimates of W1 for Wasserstein critics only"
 )
 CHARTS = (
-    Chart(
+    chart.Chart(
         "Wasserstein estimate",
         "E D(real) − E D(fake), positive while the critic tells them apart",
         {"wasserstein_estimate": "estimate"},
     ),
-    Chart(
+    chart.Chart(
         "Exact W1 and the critic’s estimate of it",
         "exact W1 of samples to held-out points, and of as many real points, which a perfect "
         f"generator would show. {BESIDE}",
         {"exact_w1": "exact", "exact_w1_of_real": "exact, of real points", **CRITIC},
         needs="exact_w1",
     ),
-    Chart(
+    chart.Chart(
         "W1 between samples, by pixels, and the critic’s estimate",
         "exact between finite samples: of generated to held-out images, and of as many training "
         "images, which a perfect generator would show. Neither is the W1 of the laws: in so many "
@@ -40,29 +39,29 @@ CHARTS = (
         {"sample_w1": "between samples", "sample_w1_of_real": "of real images", **CRITIC},
         needs="sample_w1",
     ),
-    Chart(
+    chart.Chart(
         "Critic’s slope",
         "mean input-gradient norm between held-out data and samples",
         {"critic_slope": "slope"},
     ),
-    Chart(
+    chart.Chart(
         "Critic’s gap on held-out data",
         "mean score on training data minus that on held-out data: what it has learnt by heart; "
         "only noise where all data are new",
         {"critic_held_out_gap": "gap"},
     ),
-    Chart("Penalty", "with its weight", {"penalty": "penalty"}),
-    Chart(
+    chart.Chart("Penalty", "with its weight", {"penalty": "penalty"}),
+    chart.Chart(
         "Losses",
         "the critic’s without its penalty",
         {"critic_loss": "critic", "generator_loss": "generator"},
     ),
-    Chart(
+    chart.Chart(
         "Gradient norms",
         "over all parameters of a player",
         {"critic_gradient_norm": "critic", "generator_gradient_norm": "generator"},
     ),
-    Chart("Critic’s scores", "mean of a batch", {"real_score": "real", "fake_score": "fake"}),
+    chart.Chart("Critic’s scores", "mean of a batch", {"real_score": "real", "fake_score": "fake"}),
 )
 
 
@@ -110,7 +109,8 @@ def _header(title: str, config: Mapping, result: Mapping, metrics: Mapping) -> s
         for name, value in _headline(result, metrics)
     )
     notices = "".join(
-        f'<p class="notice">{html.text(line)}</p>' for line in _notices(result, metrics)
+        f'<p class="notice">{html.text(line)}</p>'
+        for line in (*_notices(result, metrics), *_changes(config))
     )
     kind = " · ".join(
         str(part)
@@ -128,18 +128,32 @@ def _headline(result: Mapping, metrics: Mapping) -> Iterator[tuple[str, str]]:
     rows = metrics.get("step", ())
     steps = result.get("steps", int(rows[-1]) + 1 if len(rows) else None)
     if steps is not None:
-        yield "Steps", show(steps)
+        yield "Steps", chart.show(steps)
     if isinstance(result.get("seconds"), int | float):
         yield "Time", chart.show_seconds(result["seconds"])
     if "steps_per_second" in result:
-        yield "Steps a second", show(result["steps_per_second"])
+        yield "Steps a second", chart.show(result["steps_per_second"])
     estimate = metrics.get("wasserstein_estimate", np.zeros(0))
     estimate = estimate[np.isfinite(estimate)]
     if len(estimate):
-        yield "Wasserstein estimate", show(chart.running_mean(estimate)[-1])
+        yield "Wasserstein estimate", chart.show(chart.running_mean(estimate)[-1])
     quality = _inner(result, "quality")
     for name, value in [q for q in quality.items() if isinstance(q[1], int | float)][:3]:
-        yield html.title(name), show(value)
+        yield html.title(name), chart.show(value)
+
+
+def _changes(config: Mapping) -> Iterator[str]:
+    """Yields a line for each resume that changed options or data on purpose."""
+    changes = config.get("changes")
+    rows = changes if isinstance(changes, list) else []
+    for each in (row for row in rows if isinstance(row, Mapping)):
+        parts = [
+            f"{str(name).replace('_', ' ')} was changed from {pair[0]} to {pair[1]}"
+            for name, pair in _inner(each, "changed").items()
+            if isinstance(pair, list) and len(pair) == 2
+        ]
+        if parts:
+            yield f"At step {each.get('step')} {'; '.join(parts)}."
 
 
 def _notices(result: Mapping, metrics: Mapping) -> Iterator[str]:
@@ -172,11 +186,11 @@ def _samples(pictures: Pictures) -> str:
         data = base64.b64encode(png).decode()
         rules.append(f".p{i}{{background-image:url(data:image/png;base64,{data})}}")
         shape = f"aspect-ratio:{width}/{height}"
-        label = f"Samples after {show(step)} steps"
+        label = f"Samples after {chart.show(step)} steps"
         checked = " checked" if i == len(chosen) - 1 else ""
         film.append(
             f'<input type="radio" name="film" id="f{i}"{checked}>'
-            f'<label for="f{i}"><span class="p p{i}" style="{shape}"></span>{show(step)}</label>'
+            f'<label for="f{i}"><span class="p p{i}" style="{shape}"></span>{chart.show(step)}</label>'
             f'<figure><div class="p p{i}" role="img" aria-label="{label}" '
             f'style="{shape};max-width:{max(width, 320)}px"></div>'
             f"<figcaption>{label}</figcaption></figure>"
@@ -196,7 +210,7 @@ def _quality(quality: Any) -> str:
 def _curves(metrics: Mapping[str, np.ndarray]) -> str:
     known = {name for each in CHARTS for name in each.names}
     others = [
-        Chart(html.title(name), "", {name: html.words(name).lower()})
+        chart.Chart(html.title(name), "", {name: html.words(name).lower()})
         for name in metrics
         if name not in known and name != "step"
     ]
@@ -225,7 +239,10 @@ def _trials(config: Mapping) -> list[Mapping]:
 
 
 def _facts(config: Mapping, result: Mapping) -> str:
-    named = ("experiment", "title", "command", "config", "data", "environment", "trials", "members")
+    named = (
+        *("experiment", "program", "title", "command", "config", "data", "environment"),
+        *("trials", "members", "changes"),
+    )
     more = {name: value for name, value in config.items() if name not in named}
     elsewhere = ("quality", "warnings", "per_trial", "per_member")
     tables = (
@@ -264,7 +281,7 @@ def _table(table: Mapping, words: Callable[[Any], str] = str) -> str:
         if isinstance(value, Mapping):
             body = _bars(value) if _are_shares(value) else _table(value, words)
         else:
-            body = html.text(show(value))
+            body = html.text(chart.show(value))
         title = html.text(words(name)).replace("_", "_<wbr>")
         rows.append(f'<tr><th scope="row">{title}</th><td>{body}</td></tr>')
     return f"<table>{''.join(rows)}</table>"
@@ -281,7 +298,7 @@ def _bars(value: Mapping) -> str:
         '<div class="bars">'
         + "".join(
             f"<span>{html.text(name)}</span><i><b style='width:{100 * x / top:.1f}%'></b></i>"
-            f"<span>{html.text(show(x))}</span>"
+            f"<span>{html.text(chart.show(x))}</span>"
             for name, x in value.items()
         )
         + "</div>"

@@ -29,6 +29,7 @@ Saved as mine.py, in any folder, it is these commands::
     python mine.py --dataset folder --data-dir IMAGES --image-size 32
     python mine.py --run-dir runs/mine               # Ctrl-C, SIGTERM, SIGKILL, a full disk ...
     python mine.py --run-dir runs/mine --resume      # ... ends with the same bits
+    python mine.py --run-dir runs/mine --resume auto # starts, goes on or rests, whichever it is
     python mine.py --seeds 8 --sweep weight=1,10     # 16 trials in one program
     python mine.py sample runs/mine --num 100 --out grid.png
     python mine.py measure runs/mine
@@ -42,7 +43,10 @@ checkpoint and alarm sums are in every checkpoint; every byte is checked before 
 damaged checkpoint is passed over aloud. `state_sha256` in the result says whether two runs are
 equal. Killed at any moment, also in the middle of a save, the newest whole checkpoint restores, and
 metrics.jsonl has no torn or repeated line. Ctrl-C and SIGTERM end the chunk, save, write the report
-and exit with 128 + n.
+and exit with 128 + n. A resume knows the run's options: give only what changes. What would make it
+another run (a rate, the data) is refused unless `--allow learning_rate` says that it is meant; the
+change stands in config.json and on the page. While a process runs in a directory, others are kept
+out of it.
 
 **Not finite.** A run stops at the chunk in which a metric became NaN or infinite, names the metric
 and the step, and leaves the state just before it in nonfinite/. `--on-nonfinite restore` goes back
@@ -58,7 +62,7 @@ every batch, the order is a function of `--seed` and the step.
 **Many devices, many hosts.** One program, divided by the compiler over the batch; on GPU and TPU
 all devices of the machine are used (`--devices N` for fewer). Several hosts share one --run-dir::
 
-    srun python mine.py --distributed --run-dir /shared/run      # Slurm, one task a GPU or node
+    srun python mine.py --distributed --resume auto --run-dir /shared/run   # Slurm; may be requeued
     python mine.py --run-dir run --coordinator HOST:1234 --num-processes 2 --process-id 0
 
 When a process is lost the others stop with a message within a minute; `--resume` goes on, also with

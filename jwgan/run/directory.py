@@ -1,15 +1,19 @@
 """The run directory: chosen, claimed, described in config.json, compared on a resume."""
 
+import contextlib
 import dataclasses
+import fcntl
 import json
+import os
 import pathlib
 import shlex
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from jwgan import check, report
 from jwgan.run.experiment import Experiment
-from jwgan.run.options import Config, may_change
+from jwgan.run.options import Config, from_description, may_change, one_of
 
 
 def numbered(root: pathlib.Path, stem: str) -> list[int]:
@@ -19,27 +23,103 @@ def numbered(root: pathlib.Path, stem: str) -> list[int]:
 
 
 def choose_folder(config: Config, name: str) -> pathlib.Path:
-    """The run's directory: --run-dir, or the next free (on --resume: the latest) numbered one.
+    """The run's directory: --run-dir, or the next free (on a resume: the latest) numbered one.
 
     Raises:
-      ValueError: if it holds a run already and --resume is not given, or the other way round.
+      ValueError: it cannot be a directory here, holds a run already and --resume is not given, or
+        the other way round.
     """
+    if config.run_dir and "://" in config.run_dir:
+        raise ValueError(f"run_dir is {config.run_dir!r}: give a folder of this machine or a mount")
     dataset = config.dataset.replace("/", "-")
     stem, root = f"{name}-{dataset}", pathlib.Path("runs")
     if config.run_dir:
         folder = pathlib.Path(config.run_dir)
     else:
         last = max(numbered(root, stem), default=0)
-        folder = root / f"{stem}-{last if config.resume else last + 1}"
+        folder = root / f"{stem}-{last + 1 if config.resume == 'no' else max(last, 1)}"
     exists = (folder / "config.json").exists()
-    if config.resume and not exists:
+    if config.resume == "yes" and not exists:
         raise ValueError(f"run_dir is {folder}: no run to resume there; give --run-dir of one")
-    if not config.resume and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if config.resume == "auto" and exists:
+        return folder
+    if config.resume != "yes" and folder.exists() and (not folder.is_dir() or _is_used(folder)):
         raise ValueError(
             f"run_dir is {folder}: something is there already; add --resume to go on with a run, "
             "or give another --run-dir"
         )
     return folder
+
+
+def _is_used(folder: pathlib.Path) -> bool:
+    return any(folder.iterdir())
+
+
+# Options that belong to one start of a run: a resume does not take them over.
+PER_START = (
+    *("run_dir", "resume", "allow", "json", "minutes", "devices", "distributed", "coordinator"),
+    *("num_processes", "process_id"),
+)
+
+
+def resumed(config_type: type, given: dict[str, Any], folder: pathlib.Path) -> Any:
+    """The options of a run that goes on: its own, but for those that were given now.
+
+    Raises:
+      ValueError: an option was given that changes what is computed, and --allow does not name it.
+    """
+    path = folder / "config.json"
+    try:
+        chosen = read_description(folder)["config"]
+        old = from_description(config_type, chosen)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}: give another run") from error
+    kept = {k: getattr(old, k) for k in chosen if k not in PER_START}
+    new = config_type(**{**kept, **given})
+    allowed, free = new.allow.split(), may_change(config_type)
+    for name in allowed:
+        one_of("allow", name, [*(field.name for field in dataclasses.fields(new)), "data"])
+    changed = [name for name in given if name not in free and getattr(old, name) != given[name]]
+    refused = [name for name in changed if name not in allowed]
+    if refused:
+        what = "; ".join(f"{k} was {getattr(old, k)!r} and is {given[k]!r}" for k in refused)
+        words = " ".join(f"--allow {name}" for name in refused)
+        raise ValueError(
+            f"--resume with another configuration: {what}; leave it out to go on as before, add "
+            f"{words} to change it on purpose, or start a new run"
+        )
+    return new
+
+
+def changes(old: dict[str, Any], new: dict[str, Any], config: Config) -> dict[str, list[Any]]:
+    """What a resume changes of a run: {option or part of the data: [before, now]}.
+
+    Raises:
+      ValueError: the data are others and --allow does not name them, or another experiment made it.
+    """
+    if old.get("experiment") != new["experiment"]:
+        raise ValueError(
+            f"experiment was {old.get('experiment')!r}, is {new['experiment']!r}: resume the run "
+            "with the command that started it"
+        )
+    free = may_change(type(config))
+    found = {
+        name: [old["config"][name], value]
+        for name, value in new["config"].items()
+        if name not in free and name in old["config"] and old["config"][name] != value
+    }
+    data = {
+        f"data {name}": [old["data"].get(name), value]
+        for name, value in new["data"].items()
+        if old["data"].get(name) != value
+    }
+    if data and "data" not in config.allow.split():
+        what = "; ".join(f"{k} was {was!r} and is {now!r}" for k, (was, now) in data.items())
+        raise ValueError(
+            f"--resume with other data: {what}; put the run's data back, or add --allow data to "
+            "go on with these on purpose"
+        )
+    return {**found, **data}
 
 
 def claim(folder: pathlib.Path, config: Config, name: str) -> pathlib.Path:
@@ -51,6 +131,29 @@ def claim(folder: pathlib.Path, config: Config, name: str) -> pathlib.Path:
             folder = choose_folder(config, name)
         else:
             return folder
+
+
+@contextlib.contextmanager
+def lock(folder: pathlib.Path) -> Iterator[None]:
+    """Keeps other processes out of a run's directory; nothing of it survives this process.
+
+    Raises:
+      ValueError: another process runs there.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(
+                f"run_dir is {folder}: another process is running there; wait for its end, or "
+                "give another --run-dir"
+            ) from error
+        except OSError:
+            pass  # a file system that has no locks: as if this function had not been called
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def describe(experiment: Experiment, config: Config, task: Any) -> dict[str, Any]:
@@ -87,18 +190,10 @@ def read_description(folder: pathlib.Path) -> dict[str, Any]:
     return found
 
 
-def compare(old: dict[str, Any], new: dict[str, Any], config_type: type) -> None:
-    """Raises ValueError naming every difference that makes a resume another run."""
-    different, free = [], may_change(config_type)
-    for part in ("config", "data"):
-        for key, value in new[part].items():
-            before = old.get(part, {}).get(key)
-            if before != value and not (part == "config" and key in free):
-                different.append(f"{key} was {before!r} and is {value!r}")
-    if old.get("experiment") != new["experiment"]:
-        different.append(f"experiment was {old.get('experiment')!r}, is {new['experiment']!r}")
-    if different:
-        raise ValueError(
-            f"--resume with another configuration: {'; '.join(different)}; repeat the run's own "
-            "options, or start a new run"
-        )
+def is_finished(folder: pathlib.Path, step: int) -> bool:
+    """Whether a run's result is that of so many steps, and of no signal or failure."""
+    try:
+        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        return result["steps"] == step and result["stopped_by"] is None
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

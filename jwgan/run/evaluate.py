@@ -31,35 +31,59 @@ def picture(task: Any, algorithm: Any, state: Any) -> Any:
 
 
 def quality(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
-    """Measures the final samples; which metrics there are depends on the kind of data."""
+    """Measures the final samples; which metrics there are depends on the kind of data.
+
+    Raises:
+      ValueError: the data do not have what the metrics need; it says what is missing.
+    """
     key = jax.random.key(13)
     if task.problem is not None:
         return world_quality(task, np.asarray(algorithm.sample(key, state, POINTS)))
-    if task.dataset.labels is None:
+    if task.dataset is None or task.dataset.labels is None:
         return {}
+    require_labels(task.dataset)
     num = 1000 if task.name == "digits" else 10000
     sample = jax.jit(algorithm.sample, static_argnums=2)
     keys = jax.random.split(key, num // 500)
     return image_quality(task, np.concatenate([sample(k, state, 500) for k in keys]))
 
 
+def require_labels(dataset: Any) -> None:
+    """Raises ValueError unless a classifier can be fitted to the data set's labels."""
+    count = len(dataset.class_names)
+    for part, labels in (("labels", dataset.labels), ("test labels", dataset.test_labels)):
+        if labels is not None and not (len(labels) and 0 <= min(labels) <= max(labels) < count):
+            raise ValueError(f"{part} are not all in 0 to {count - 1}: no classifier is fitted")
+
+
 def make_sample_metrics(task: Any, algorithm: Any) -> Callable[[Any], dict[str, float]]:
     """Makes `state -> {metric: value}` of samples beside held-out data: milliseconds a call."""
     held_out, other = held_out_points(task)
     compiled = jax.jit(lambda state: sample_metrics(task, algorithm, state))
-    of_real = round(float(metrics.coverage.neighbour_coverage(held_out, other)), 5)
+    of_real = coverage(held_out, other)
 
     def metrics_of(state: Any) -> dict[str, float]:
         found = jax.device_get(compiled(state))
         finite = {k: round(float(v), 6) for k, v in found.items() if np.isfinite(v)}
-        return {**finite, "coverage_of_real": of_real}
+        return {**finite, **{f"{name}_of_real": round(float(x), 5) for name, x in of_real.items()}}
 
     return metrics_of
 
 
+def coverage(held_out: Any, x: Any) -> dict[str, Any]:
+    """Coverage of held-out points by others, as {"coverage": share}; {} where points are too few.
+
+    Points have five nearest neighbours, or as many as there are.
+    """
+    num = min(5, len(held_out) - 1)
+    if num < 1 or not len(x):
+        return {}
+    return {"coverage": metrics.coverage.neighbour_coverage(held_out, x, num_neighbours=num)}
+
+
 def held_out_points(task: Any) -> tuple[Any, Any]:
     """Held-out points for the alarm's metrics, and as many others of them."""
-    half = min(METRIC_POINTS, len(task.held_out) // 2)
+    half = max(1, min(METRIC_POINTS, len(task.held_out) // 2))
     return task.held_out[:half], task.held_out[half : 2 * half]
 
 
@@ -70,7 +94,7 @@ def sample_metrics(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
     flat = lambda x: x.reshape(len(x), -1)
     fake = algorithm.sample(jax.random.key(14), state, len(held_out))
     found = {
-        "coverage": metrics.coverage.neighbour_coverage(held_out, fake),
+        **coverage(held_out, fake),
         "sliced_distance": metrics.sliced.sliced_w1(jax.random.key(15), flat(held_out), flat(fake)),
     }
     if task.dataset is not None:
@@ -101,48 +125,51 @@ def image_quality(task: Any, fake: Any, fitted: Any = None) -> dict[str, Any]:
     """Measures samples through a classifier of the real data, beside real held-out data.
 
     Args:
-      task: an image task whose data have labels and a held-out part.
+      task: an image task whose data have labels; without a held-out part "not_measured" says
+        which metrics are missing.
       fake: samples [N, H, W, C].
       fitted: of `fit_classifier`; fitted here if it is not given.
     """
     data = task.dataset
     fitted = fitted or fit_classifier(data)
-    probabilities = jax.jit(fitted.probabilities)
-    real_seen, fake_seen = (probabilities(fitted.params, x) for x in (data.test_images, fake))
-    real_features, fake_features, train_features = (
-        np.asarray(jax.jit(fitted.features)(fitted.params, x))
-        for x in (data.test_images, fake, data.images[: len(fake)])
-    )
-    of_fake, of_real = (
-        metrics.classifier.label_report(fake_seen),
-        metrics.classifier.label_report(real_seen),
-    )
-    return {
+    seen = lambda x: fitted.probabilities(fitted.params, x)
+    features = lambda x: np.asarray(jax.jit(fitted.features)(fitted.params, x))
+    probabilities, distance = jax.jit(seen), metrics.frechet.frechet_distance
+    of_fake = metrics.classifier.label_report(probabilities(fake))
+    found = {
         "samples": len(fake),
-        "classifier_held_out_accuracy": round(
-            float(metrics.classifier.accuracy(real_seen, data.test_labels)), 4
-        ),
         "classes_present": int(of_fake.classes_present),
         "smallest_class_share": round(float(of_fake.shares.min()), 4),
         "confident_share": round(float(of_fake.confident_share), 4),
+    }
+    if data.test_images is None or data.test_labels is None:
+        what = "images" if data.test_images is None else "labels"
+        why = f"the data have no held-out {what}: Frechet distance and accuracy need them"
+        return {**found, "not_measured": why}
+    real_seen = probabilities(data.test_images)
+    of_real = metrics.classifier.label_report(real_seen)
+    real, train = features(data.test_images), features(data.images[: len(fake)])
+    accuracy = metrics.classifier.accuracy(real_seen, data.test_labels)
+    return {
+        "samples": len(fake),
+        "classifier_held_out_accuracy": round(float(accuracy), 4),
+        **{name: value for name, value in found.items() if name != "samples"},
         "confident_share_of_real": round(float(of_real.confident_share), 4),
         "frechet_features": f"{task.name}-CNN",
-        "frechet_distance": round(
-            metrics.frechet.frechet_distance(real_features, fake_features), 4
-        ),
-        "frechet_distance_of_real": round(
-            metrics.frechet.frechet_distance(real_features, train_features), 4
-        ),
+        "frechet_distance": round(distance(real, features(fake)), 4),
+        "frechet_distance_of_real": round(distance(real, train), 4),
     }
 
 
 def fit_classifier(dataset: Any) -> Any:
     """The classifier of a labelled data set; the same one for every run on that data."""
-    epochs = 40 if len(dataset.images) < 10_000 else 3
+    count = len(dataset.images)
+    epochs, batch_size = 40 if count < 10_000 else 3, min(128, count)
     return metrics.classifier.fit(
         jax.random.key(0),
         dataset.images,
         dataset.labels,
         num_classes=len(dataset.class_names),
-        steps=epochs * len(dataset.images) // 128,
+        steps=max(1, epochs * count // batch_size),
+        batch_size=batch_size,
     )

@@ -55,7 +55,7 @@ def save(run_dir: str, find: reading.Find, out: str, trial: int = 0) -> None:
     """
     check.require_package("flatbuffers", "run")  # jax.export needs it and does not declare it
     xla.use_compilation_cache()
-    _, algorithm, state = reading.read_run(pathlib.Path(run_dir), find, trial)
+    _, algorithm, state = reading.read_run(pathlib.Path(run_dir), find, trial, with_data=False)
     exported = export_generator(algorithm, state)
     artifact = exported.serialize()
     files.replace(pathlib.Path(out), artifact)

@@ -3,12 +3,10 @@
 import contextlib
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 from jwgan import check
-from jwgan.run import export, lifecycle, measure, reading, sample, session, sweep, xla
+from jwgan.run import export, lifecycle, measure, options, reading, sample, session, sweep, xla
 from jwgan.run.experiment import Experiment
-from jwgan.run.options import fail, parse
 
 # What every run imports on its way, beside jax and optax; asked for before anything is written.
 PACKAGES = ("flax", "orbax.checkpoint", "rich", "tensorboardX", "matplotlib", "PIL")
@@ -22,7 +20,7 @@ def missing_package_ends() -> Iterator[None]:
     try:
         yield
     except check.MissingPackageError as error:
-        fail(error)
+        options.fail(error)
 
 
 def main(experiment: Experiment, argv: list[str] | None = None) -> None:
@@ -38,7 +36,7 @@ def main(experiment: Experiment, argv: list[str] | None = None) -> None:
     try:
         experiment = experiment.named()
     except ValueError as error:
-        fail(error)
+        options.fail(error)
     with missing_package_ends():
         if argv[:1] and argv[0] in COMMANDS:
             COMMANDS[argv[0]](reading.only(experiment), argv[1:])
@@ -48,20 +46,31 @@ def main(experiment: Experiment, argv: list[str] | None = None) -> None:
 
 def train(experiment: Experiment, argv: list[str]) -> None:
     """One run, or all runs of a sweep, from the command line to the page."""
-    config: Any = parse(experiment.config, argv, (experiment.doc or "") + xla.CACHE_NOTE)
+    given = options.given(experiment.config, argv, (experiment.doc or "") + xla.CACHE_NOTE)
     for package in PACKAGES:
         check.require_package(package, "run")
     xla.use_compilation_cache()
     xla.use_eigen()
-    try:
-        if sweep.several(config):
-            xla.use_cores(sweep.count(config), sweep.devices(config))
-        run = lifecycle.prepare(experiment, config)
-    except (ValueError, OSError) as error:
-        fail(error)
+    with contextlib.ExitStack() as stack:
+        try:
+            config = lifecycle.options_of(experiment, given)
+            if sweep.several(config):
+                xla.use_cores(sweep.count(config), sweep.devices(config))
+            run = lifecycle.prepare(experiment, config, stack)
+        except (ValueError, OSError) as error:
+            options.fail(error)
+        except KeyboardInterrupt:
+            options.fail("stopped before anything was written", code=130)
+        _finish(run)
+
+
+def _finish(run: session.Run) -> None:
+    """Trains and concludes; what ends it early is one line."""
     try:
         lifecycle.finish(run)
     except (session.NonFiniteError, ValueError, OSError) as error:
         if not lifecycle.is_expected(error):
             raise
-        fail(f"{error}; what was saved is in {run.folder}", code=1)
+        options.fail(f"{error}; {lifecycle.what_is_there(run)}", code=1)
+    except KeyboardInterrupt:  # while the first state is made; later signals end the chunk
+        options.fail(f"stopped by SIGINT; {lifecycle.what_is_there(run)}", code=130)

@@ -5,6 +5,7 @@ stands above both and picks one.
 """
 
 import contextlib
+import dataclasses
 import json
 import math
 import pathlib
@@ -18,6 +19,7 @@ import jax
 import numpy as np
 
 from jwgan import checkpoint, data, loop, report
+from jwgan.check import one_line
 from jwgan.data import readers
 from jwgan.run import (
     console,
@@ -43,15 +45,37 @@ def require_memory(state: Any, batch: Any) -> None:
     readers.require_memory(needed, "the state and a batch", "make networks or batch smaller")
 
 
-def prepare(experiment: Experiment, config: Any) -> session.Run:
-    """Loads, builds, checks, and only then writes into the run's directory."""
+def options_of(experiment: Experiment, given: dict[str, Any]) -> Any:
+    """The options of a run: those given, and on a resume the run's own for all others.
+
+    Raises:
+      ValueError: options that no run can have, or that this run cannot go on with.
+    """
+    config = experiment.config(**given)
     check(config)
-    name, build = experiment.name, experiment.build
+    hosts.start(config)
+    if config.resume != "no":
+        folder = directory.choose_folder(config, experiment.name)
+        if (folder / "config.json").exists():
+            config = directory.resumed(experiment.config, {**given, "resume": "yes"}, folder)
+            config = dataclasses.replace(config, run_dir=str(folder))
+            check(config)
     if sweep.several(config):
         sweep.check(config)
-    hosts.start(config)
+    if config.distributed or config.coordinator:
+        hosts.wait_for_all("options")  # before the first process makes what the others look for
+    return config
+
+
+def prepare(experiment: Experiment, config: Any, stack: contextlib.ExitStack) -> session.Run:
+    """Loads, builds, checks, and only then writes into the run's directory.
+
+    The directory is locked until `stack` is left.
+    """
+    name, build = experiment.name, experiment.build
     first = hosts.is_first()
-    reads = first or config.resume
+    resumes = config.resume == "yes"
+    reads = first or resumes
     folder = directory.choose_folder(config, name) if reads else pathlib.Path(config.run_dir)
     task = experiment.load(config)
     if config.w1_every or (config.quality and task.problem is not None):
@@ -69,16 +93,47 @@ def prepare(experiment: Experiment, config: Any) -> session.Run:
     description = directory.describe(experiment, config, task)
     if together:
         description["trials"] = [one.described(together.swept) for one in together.trials]
-    if config.resume:
-        directory.compare(directory.read_description(folder), description, type(config))
-        run, skipped = newest(run)
-        for line in skipped if first else ():
-            print(f"passed over: {line}", file=sys.stderr)
-        return run
+    if resumes:
+        return _go_on(run, description, stack)
     if first:
         run = run._replace(folder=directory.claim(folder, config, name))
+        stack.enter_context(directory.lock(run.folder))
         report.write_json(run.folder / "config.json", description)
-    return run._replace(state=first_state(run))
+    return run
+
+
+def _go_on(
+    run: session.Run, description: dict[str, Any], stack: contextlib.ExitStack
+) -> session.Run:
+    """The run as its newest whole checkpoint has it; what it changes on purpose is recorded.
+
+    Raises:
+      ValueError: it cannot go on with these options or data.
+      SystemExit: nothing is left to do.
+    """
+    old = directory.read_description(run.folder)
+    changed = directory.changes(old, description, run.config)
+    if hosts.is_first():
+        stack.enter_context(directory.lock(run.folder))
+    run, skipped = newest(run)
+    for line in skipped if hosts.is_first() else ():
+        print(f"passed over: {line}", file=sys.stderr)
+    if run.step > run.config.steps:
+        raise ValueError(
+            f"steps is {run.config.steps}: the run in {run.folder} has {run.step} already; give "
+            "more"
+        )
+    if run.step == run.config.steps and directory.is_finished(run.folder, run.step):
+        print(
+            f"nothing is left to do: the run in {run.folder} has its {run.step} steps; give more "
+            "--steps to go on",
+            file=sys.stderr,
+        )
+        raise SystemExit(0)
+    if changed and hosts.is_first():
+        record = [*old.get("changes", []), {"step": run.step, "changed": changed}]
+        report.write_json(run.folder / "config.json", {**description, "changes": record})
+    return run
 
 
 def finish(run: session.Run) -> None:
@@ -102,10 +157,15 @@ def conclude(run: session.Run, state: Any, result: dict[str, Any]) -> None:
     config = run.config
     stopped = result["stopped_by"]
     if config.quality and not stopped:
-        if run.sweep:
-            sweep_session.add_quality(run.sweep, state, result)
-        else:
-            result["quality"] = evaluate.quality(run.task, run.algorithm, state)
+        try:
+            if run.sweep:
+                sweep_session.add_quality(run.sweep, state, result)
+            else:
+                result["quality"] = evaluate.quality(run.task, run.algorithm, state)
+        except (ValueError, OSError, MemoryError, RuntimeError) as error:
+            # The run is done: a metric that cannot be measured must not cost it its result.
+            result["quality_not_measured"] = one_line(error)
+            print(f"quality was not measured: {result['quality_not_measured']}", file=sys.stderr)
     report.write_json(run.folder / "result.json", result)
     page = report.write_report(run.folder)
     for metric, value in result.get("quality", {}).items():
@@ -119,6 +179,13 @@ def is_expected(error: Exception) -> bool:
     """Whether an error is about the machine, the data or the numbers, and no defect of ours."""
     kinds = (session.NonFiniteError, checkpoint.CheckpointError, data.DataError, OSError)
     return isinstance(error, kinds)
+
+
+def what_is_there(run: session.Run) -> str:
+    """The end of a failed run's message: what was saved, and how to go on."""
+    if checkpoint.steps(run.folder / "checkpoints"):
+        return f"what was saved is in {run.folder}"
+    return f"no checkpoint was saved yet; --run-dir {run.folder} --resume begins again"
 
 
 def init(run: session.Run) -> Any:
@@ -222,17 +289,28 @@ def _retry(
     hosts.wait_for_all("saved")  # before the others read what the first one writes
     run, _ = newest(run)
     if run.config.on_nonfinite == "stop" or len(retries) >= MAX_RETRIES:
-        start = run.step
         keep_for_inspection(run, non_finite)
         raise session.NonFiniteError(
-            f"{non_finite}; the state before that step is in {run.folder / 'nonfinite'}, the last "
-            f"finite checkpoint is of step {start}: lower the learning rate, or go on from there "
-            "with --resume --on-nonfinite restore"
+            f"{non_finite}; the state before that step is in {run.folder / 'nonfinite'}; "
+            f"{_advice(run, len(retries))}"
         )
     journal = session.Journal.from_extra(run.extra)
     journal.retries = [*retries, {"trouble": str(non_finite), "restored_step": run.step}]
     print(f"warning: {non_finite}; back to step {run.step} with another key", file=sys.stderr)
     return run._replace(state=loop.with_fresh_key(run.state, len(retries))), journal
+
+
+def _advice(run: session.Run, retries: int) -> str:
+    """What to do about a run whose metrics are not finite, as far as it can help this run."""
+    rates = [f.name for f in dataclasses.fields(run.config) if f.name.endswith("learning_rate")]
+    option = "".join(f" --allow {name} --{name.replace('_', '-')} RATE" for name in rates[:1])
+    lower = "lower the learning rate"
+    if not checkpoint.steps(run.folder / "checkpoints"):
+        return f"no checkpoint was saved before it: {lower} and start anew"
+    from_there = f"go on from step {run.step}, the last finite checkpoint, with --resume"
+    if retries:
+        return f"another key did not help {retries} times: {lower}: {from_there}{option}"
+    return f"{lower}: {from_there}{option}; or {from_there} --on-nonfinite restore"
 
 
 def keep_for_inspection(run: session.Run, non_finite: session.NonFinite) -> None:
@@ -258,6 +336,8 @@ def train(run: session.Run) -> tuple[Any, dict[str, Any]]:
       NonFiniteError: a metric is not finite, and --on-nonfinite is stop or of no help.
     """
     began, start, journal = time.perf_counter(), run.step, session.Journal.from_extra(run.extra)
+    if run.state is None:
+        run = run._replace(state=first_state(run))
     metrics_of, run = _make_sample_metrics(run), _with_w1_probe(run)
     state, callbacks = _train_once(run, journal, metrics_of)
     while callbacks.non_finite:

@@ -23,6 +23,7 @@ class Described(NamedTuple):
     above: float | None = None  # exclusive
     below: float | None = None  # exclusive
     may_change: bool | None = None  # on a resume: how long and where, not what is computed
+    choices: tuple[str, ...] | None = None  # "no" and "yes" among them: a switch with more to say
     repeated: bool | None = None  # given several times, its words are joined by spaces
     optional: bool | None = None  # a positional one that may be left out
 
@@ -36,6 +37,7 @@ def option(
     above: float | None = None,
     below: float | None = None,
     may_change: bool | None = None,
+    choices: tuple[str, ...] | None = None,
     repeated: bool | None = None,
     optional: bool | None = None,
 ) -> Any:
@@ -51,10 +53,12 @@ def option(
       above: the value must be greater.
       below: the value must be smaller.
       may_change: whether a resumed run may have another value; False unless given.
+      choices: the words allowed; with "no" and "yes" among them the option is a switch, "yes" when
+        it is given without a word, and --no-NAME is "no".
       repeated: whether it may be given several times, its words being joined by spaces.
       optional: whether it may be left out although it is given by position.
     """
-    known = Described(help, group, at_least, above, below, may_change, repeated, optional)
+    known = Described(help, group, at_least, above, below, may_change, choices, repeated, optional)
     return dataclasses.field(default=default, metadata={"described": known})
 
 
@@ -118,10 +122,11 @@ class Config:
     chunk_steps: int = option(
         25, "steps in one compiled program", group="training", at_least=1, may_change=True)
     precision: str = option(
-        "float32", "of the networks: float32 or bfloat16; penalties in float32", group="training")
+        "float32", "of the networks: float32 or bfloat16; penalties in float32", group="training",
+        choices=("float32", "bfloat16"))
     on_nonfinite: str = option(
         "stop", "stop, or restore: back to a checkpoint, with another key",
-        group="training", may_change=True)
+        group="training", may_change=True, choices=("stop", "restore"))
 
     seeds: int = option(
         1, "runs with seeds --seed, --seed + 1, ..., all in one program",
@@ -136,9 +141,13 @@ class Config:
     run_dir: str | None = option(
         None, "where the run is written (default: runs/NAME-DATASET-K)",
         group="run directory", may_change=True)
-    resume: bool = option(
-        False, "go on with the run in --run-dir, or the latest of this name",
-        group="run directory", may_change=True)
+    resume: str = option(
+        "no", "go on with the run in --run-dir, or the latest of this name; its options are known, "
+        "give only what changes; --resume auto: start if there is none yet",
+        group="run directory", may_change=True, choices=("no", "yes", "auto"))
+    allow: str = option(
+        "", "an option that a resumed run may change on purpose, or data; again for more",
+        group="run directory", may_change=True, repeated=True)
     checkpoint_every: int = option(
         1000, "steps between checkpoints; the last step is always saved",
         group="run directory", at_least=1, may_change=True)
@@ -219,20 +228,35 @@ def _add(parser: Any, field: Any, known: Described, positional: bool) -> None:
     """Adds an option to a parser, or to a group of one."""
     flag, text = "--" + field.name.replace("_", "-"), (known.help or "").replace("%", "%%")
     shown = f"{text} (default: {str(field.default).replace('%', '%%')})"
+    unset = argparse.SUPPRESS  # so that what was given can be told from what was not
     if positional:
         number = "?" if known.optional else None
-        parser.add_argument(field.name, nargs=number, default=field.default, help=text)
+        parser.add_argument(field.name, nargs=number, default=unset, help=text)
     elif field.type is bool:
         yes_no = argparse.BooleanOptionalAction
-        parser.add_argument(flag, action=yes_no, default=field.default, help=text)
+        parser.add_argument(flag, action=yes_no, default=unset, help=text)
+    elif known.choices:
+        words = [word for word in known.choices if word not in ("no", "yes")]
+        both: Any = {"nargs": "?", "const": "yes"} if len(words) < len(known.choices) else {}
+        parser.add_argument(flag, **both, default=unset, help=text, metavar="|".join(words))
+        if both:
+            no = {"action": "store_const", "const": "no", "dest": field.name, "default": unset}
+            parser.add_argument("--no-" + flag[2:], **no, help=argparse.SUPPRESS)
     elif known.repeated:
-        parser.add_argument(flag, action="append", help=text)
+        parser.add_argument(flag, action="append", default=unset, help=text)
     else:
-        parser.add_argument(flag, type=value_type(field.type), default=field.default, help=shown)
+        parser.add_argument(flag, type=value_type(field.type), default=unset, help=shown)
 
 
 def parse(config_type: type, argv: list[str] | None, doc: str, positional: str = "") -> Any:
     """The Config from a command line; every field is an option, or `positional` by position."""
+    return config_type(**given(config_type, argv, doc, positional))
+
+
+def given(
+    config_type: type, argv: list[str] | None, doc: str, positional: str = ""
+) -> dict[str, Any]:
+    """{option: value} of those that a command line names."""
     parser = Parser(
         usage=f"%(prog)s {positional.upper()} [--option VALUE ...]".replace("  ", " "),
         description=doc,
@@ -248,11 +272,11 @@ def parse(config_type: type, argv: list[str] | None, doc: str, positional: str =
         into: Any = parser.add_argument_group(group) if several and mine else parser
         for field in mine:
             _add(into, field, known[field.name], field.name == positional)
-    values = vars(parser.parse_args(argv))
-    for field in fields:
-        if known[field.name].repeated:
-            values[field.name] = " ".join(values[field.name] or [field.default]).strip()
-    return config_type(**values)
+    values: dict[str, Any] = vars(parser.parse_args(argv))
+    for name in values:
+        if known[name].repeated:
+            values[name] = " ".join(values[name]).strip()
+    return values
 
 
 def check_numbers(config: Any) -> None:
@@ -262,6 +286,8 @@ def check_numbers(config: Any) -> None:
     """
     for name, known in described(type(config)).items():
         value = getattr(config, name)
+        if known.choices:
+            one_of(name, value, known.choices)
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         if known.at_least is not None and known.below is not None:
@@ -279,8 +305,6 @@ def check_numbers(config: Any) -> None:
 def check(config: Config) -> None:
     """Raises ValueError for options that no experiment can run with."""
     check_numbers(config)
-    one_of("precision", config.precision, ("float32", "bfloat16"))
-    one_of("on_nonfinite", config.on_nonfinite, ("stop", "restore"))
     if config.w1_every % config.chunk_steps:
         raise ValueError(
             f"w1_every is {config.w1_every}: give a multiple of --chunk-steps, which is "
@@ -297,6 +321,8 @@ def from_description(config_type: type, chosen: Any) -> Any:
     fields = {field.name: field.type for field in dataclasses.fields(config_type)}
     if not isinstance(chosen, dict) or not chosen.keys() <= fields.keys():
         raise ValueError(f"its options are not those of {config_type.__module__}")
+    if isinstance(chosen.get("resume"), bool):  # as it was until 0.1.0
+        chosen = {**chosen, "resume": "yes" if chosen["resume"] else "no"}
     for name, value in chosen.items():
         kind = value_type(fields[name])
         if value is None and isinstance(fields[name], types.UnionType):

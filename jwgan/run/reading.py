@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from jwgan import checkpoint, many
-from jwgan.run import directory, options, sweep, sweep_build
+from jwgan.run import directory, options, sweep, sweep_build, tasks
 from jwgan.run.experiment import Experiment
 
 # From a run's description to its experiment; ValueError if it is none of the finder's.
@@ -37,13 +37,17 @@ def _made_by(described: dict[str, Any]) -> str:
     return f"; it was made by {program}" if isinstance(program, str) and program else ""
 
 
-def read_run(folder: pathlib.Path, find: Find, trial: int = 0) -> tuple[Any, Any, Any]:
+def read_run(
+    folder: pathlib.Path, find: Find, trial: int = 0, with_data: bool = True
+) -> tuple[Any, Any, Any]:
     """The (task, algorithm, state) of a run, rebuilt from what is in its directory.
 
     Args:
       folder: the run directory.
       find: from its description to its experiment.
       trial: which one of a run with --seeds or --sweep, counted from 0.
+      with_data: whether to load what it was trained on; without, the task has only a name and a
+        shape, and the run can be read where its data are not.
 
     Raises:
       ValueError: it is no run, or has no such trial.
@@ -52,15 +56,18 @@ def read_run(folder: pathlib.Path, find: Find, trial: int = 0) -> tuple[Any, Any
     try:
         experiment = find(described)
         config = options.from_description(experiment.config, described["config"])
+        bare = tasks.without_data(described["data"])
     except ValueError as error:
         raise ValueError(f"{folder / 'config.json'}: {error}: give another run") from error
     options.check(config)
-    task = experiment.load(config)
+    task = experiment.load(config) if with_data else bare
     return task, *restore(folder, config, experiment.build, task, trial)
 
 
 def restore(folder: pathlib.Path, config: Any, build: Any, task: Any, trial: int) -> Any:
     """(algorithm, state) of the newest whole checkpoint; of a sweep, those of one trial."""
+    if not checkpoint.steps(folder / "checkpoints"):
+        raise ValueError(f"{folder} has no checkpoint yet: wait for the first, or go on with it")
     together = sweep_build.assemble(config, build, task) if sweep.several(config) else None
     count = len(together.trials) if together else 1
     if not 0 <= trial < count:

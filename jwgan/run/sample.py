@@ -51,14 +51,30 @@ def draw(algorithm: Any, state: Any, config: Config) -> Any:
     return np.concatenate([generate(state, z[i : i + 500]) for i in range(0, len(z), 500)])
 
 
-def write(x: Any, out: pathlib.Path, task: Any, columns: int | None) -> None:
-    """Samples as an array file or a picture."""
-    if out.suffix == ".npy":
-        np.save(out, x)
-    elif task.problem is None:
+def write(x: Any, out: pathlib.Path, real: Any, columns: int | None) -> None:
+    """Writes samples as an array file or a picture.
+
+    Args:
+      x: images [N, H, W, C] or points [N, 2]; an array file takes any samples [N, *D].
+      out: its ending, .npy or .png, says what is written.
+      real: real points [M, 2] to draw beside the samples; None for the samples alone.
+      columns: of a grid of images.
+    """
+    if out.suffix.lower() == ".npy":
+        with out.open("wb") as file:  # np.save itself would add an ending to a name in capitals
+            np.save(file, x)
+    elif x.ndim == 4:
         report.save_png(out, report.image_grid(x, columns=columns))
     else:
-        report.save_png(out, report.scatter(task.held_out[:2000], x))
+        report.save_png(out, report.scatter(x if real is None else real[:2000], x))
+
+
+def _real_points(folder: pathlib.Path, find: reading.Find, trial: int) -> Any:
+    """Real points of a 2-D run, where its data can be had."""
+    try:
+        return reading.read_run(folder, find, trial)[0].held_out
+    except (ValueError, OSError):
+        return None
 
 
 def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __doc__) -> None:
@@ -73,15 +89,20 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
     xla.use_compilation_cache()
     out = pathlib.Path(config.out)
     try:
-        if out.suffix not in (".npy", ".png"):
+        if out.suffix.lower() not in (".npy", ".png"):
             raise ValueError(f"out is {config.out!r}: give a name ending in .npy or .png")
+        if not out.parent.is_dir():
+            raise ValueError(f"out is {config.out!r}: there is no folder {out.parent}; make it")
         if config.num < 1 or config.interpolate < 0:
             raise ValueError(
                 f"num is {config.num}, interpolate {config.interpolate}: give num >= 1"
             )
-        task, algorithm, state = reading.read_run(pathlib.Path(config.run_dir), find, config.trial)
+        folder = pathlib.Path(config.run_dir)
+        task, algorithm, state = reading.read_run(folder, find, config.trial, with_data=False)
         x = draw(algorithm, state, config)
-        write(x, out, task, config.interpolate or None)
+        picture_of_points = out.suffix.lower() == ".png" and len(task.shape) == 1
+        real = _real_points(folder, find, config.trial) if picture_of_points else None
+        write(x, out, real, config.interpolate or None)
     except (ValueError, OSError) as error:
         options.fail(error)
     print(f"{len(x)} samples of shape {x.shape[1:]} from step {int(state.step)} in {out}")

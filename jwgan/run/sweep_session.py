@@ -12,7 +12,6 @@ import jax
 import numpy as np
 
 from jwgan import adversarial, report
-from jwgan.metrics import coverage
 from jwgan.run import alarms, evaluate, hosts, session
 from jwgan.run.sweep_build import Sweep, summary
 
@@ -27,12 +26,13 @@ def make_sample_metrics(sweep: Sweep) -> Callable[[Any], dict[str, list[float | 
     """
     of_one = lambda one, mine: evaluate.sample_metrics(sweep.task, one, mine)
     of_all = jax.jit(lambda state: sweep.each(of_one, state))
-    of_real = coverage.neighbour_coverage(*evaluate.held_out_points(sweep.task))
+    of_real = evaluate.coverage(*evaluate.held_out_points(sweep.task))
     plain = lambda x: round(float(x), 6) if np.isfinite(x) else None
 
     def metrics_of(state: Any) -> dict[str, list[float | None]]:
         found = {name: [*map(plain, x)] for name, x in jax.device_get(of_all(state)).items()}
-        return {**found, "coverage_of_real": [plain(of_real)] * len(sweep.trials)}
+        real = {f"{name}_of_real": [plain(x)] * len(sweep.trials) for name, x in of_real.items()}
+        return {**found, **real}
 
     return metrics_of
 
@@ -179,9 +179,10 @@ def quality(sweep: Sweep, state: Any, alive: Sequence[int]) -> list[dict[str, An
     classifier = None
     if task.problem is not None:
         fakes = np.asarray(sample(key, state, evaluate.POINTS))
-    elif task.dataset.labels is None:
+    elif task.dataset is None or task.dataset.labels is None:
         return found
     else:
+        evaluate.require_labels(task.dataset)
         num = 1000 if task.name == "digits" else 10000
         keys = jax.random.split(key, num // 500)
         fakes = np.concatenate([sample(k, state, 500) for k in keys], axis=1)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jwgan import data, sources
@@ -141,6 +142,29 @@ def _path(data_dir: str | None) -> str:
 
 def _folder(data_dir: str | None, image_size: int | None, channels: int) -> Any:
     return data.folder(_path(data_dir), image_size=image_size or 32, channels=channels)
+
+
+def without_data(described: dict[str, Any]) -> Task:
+    """The task of a run whose data are not loaded: its name, its shape, and zeros for samples.
+
+    Args:
+      described: `data` of the run's config.json.
+
+    Raises:
+      ValueError: there is no shape in it.
+    """
+    shape = described.get("shape")
+    if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
+        raise ValueError(f"its data's shape is {shape!r}")
+    zeros = lambda key, num: jnp.zeros((num, *shape))
+    return Task(
+        name=str(described.get("name", "")),
+        shape=tuple(shape),
+        source=lambda n_critic, batch_size, mesh=None: sources.from_sampler(
+            zeros, n_critic=n_critic, batch_size=batch_size
+        ),
+        held_out=None,
+    )
 
 
 def load_world(name: str) -> Task:

@@ -56,6 +56,7 @@ STRINGS = {
     "network": ("auto", "mlp", "dcgan", "resnet"),
     "member": ("gan", "wgan_gp", "wgan", "began", "ebgan", "sngan", "r1_gan", "init", "__doc__"),
     "on_nonfinite": ("stop", "restore"),
+    "resume": ("no", "yes", "auto"),
     "precision": ("float32", "bfloat16"),
     "coordinator": ("127.0.0.1:1", "nowhere", "127.0.0.1:port"),
 }
@@ -117,7 +118,10 @@ def sandbox(tmp_path, monkeypatch):
 
 
 def prepare(name, config):
-    return lifecycle.prepare(MODULES[name].EXPERIMENT.named(), config)
+    experiment = MODULES[name].EXPERIMENT.named()
+    with contextlib.ExitStack() as stack:
+        chosen = lifecycle.options_of(experiment, dataclasses.asdict(config))
+        return lifecycle.prepare(experiment, chosen, stack)
 
 
 @both_counts("configurations")
@@ -275,7 +279,7 @@ def test_resume_from_a_damaged_description(kind, count, sandbox):
     prepare("toy2d", config)
     path = sandbox / "run" / "config.json"
     good = json.loads(path.read_text())
-    config = dataclasses.replace(config, resume=True)
+    config = dataclasses.replace(config, resume="yes")
 
     def case(rng):
         content = damaged_json(rng, good)

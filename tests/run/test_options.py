@@ -78,9 +78,21 @@ def test_what_may_change_on_a_resume():
     free = options.may_change(wgan_gp.Config)
     assert {"steps", "minutes", "keep", "devices", "quality", "run_dir"} <= free
     assert not free & {"batch_size", "n_critic", "learning_rate", "weight", "seed", "width", "ema"}
-    old = {"experiment": "x", "config": {"steps": 1, "seed": 0}, "data": {"sha256": "a"}}
-    longer = {**old, "config": {"steps": 2, "seed": 0}}
-    directory.compare(old, longer, wgan_gp.Config)
-    other = {**old, "config": {"steps": 2, "seed": 1}}
-    with pytest.raises(ValueError, match="seed was 0 and is 1; repeat the run's own options"):
-        directory.compare(old, other, wgan_gp.Config)
+
+
+def described(**config):
+    return {"experiment": "x", "config": config, "data": {"sha256": "a"}}
+
+
+def test_what_a_resume_changes_is_told():
+    config = wgan_gp.Config()
+    old = described(steps=1, seed=0)
+    assert directory.changes(old, described(steps=2, seed=0), config) == {}
+    assert directory.changes(old, described(steps=2, seed=1), config) == {"seed": [0, 1]}
+    other = {**old, "data": {"sha256": "b"}}
+    with pytest.raises(ValueError, match="sha256 was 'a' and is 'b'; put the run's data back"):
+        directory.changes(old, other, config)
+    allowed = dataclasses.replace(config, allow="learning_rate data")
+    assert directory.changes(old, other, allowed) == {"data sha256": ["a", "b"]}
+    with pytest.raises(ValueError, match="experiment was 'x', is 'y'"):
+        directory.changes(old, {**old, "experiment": "y"}, config)

@@ -77,7 +77,7 @@ def target(folder):
 def test_a_non_finite_figure_stops_the_run(tmp_path, capsys):
     line = fails(capsys, run, tmp_path / "bad", build=build_failing())
     assert "critic_loss is nan at step 9" in line
-    assert "last finite checkpoint is of step 8" in line
+    assert "go on from step 8, the last finite checkpoint" in line
     assert checkpoint.steps(tmp_path / "bad/checkpoints") == [4, 8]
     page = (tmp_path / "bad/report.html").read_text()
     assert "critic_loss is nan at step 9" in page
