@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import pathlib
@@ -14,6 +13,11 @@ from typing import Any
 from jwgan import check, report
 from jwgan.run.experiment import Experiment
 from jwgan.run.options import Config, from_description, may_change, one_of
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
 
 
 def numbered(root: pathlib.Path, stem: str) -> list[int]:
@@ -140,10 +144,11 @@ def lock(folder: pathlib.Path) -> Iterator[None]:
     Raises:
       ValueError: another process runs there.
     """
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY) if fcntl else None
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if descriptor is not None:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise ValueError(
                 f"run_dir is {folder}: another process is running there; wait for its end, or "
@@ -153,7 +158,8 @@ def lock(folder: pathlib.Path) -> Iterator[None]:
             pass  # a file system that has no locks: as if this function had not been called
         yield
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def describe(experiment: Experiment, config: Config, task: Any) -> dict[str, Any]:
