@@ -4,6 +4,10 @@ The core (jax and optax only) is imported at once: the modules below and the mem
 `algorithms`. The rest is imported when it is first used, so that `import jwgan` stays light:
 `jwgan.models` (networks, needs flax), `metrics`, `problems`, `transport` and `divergences` (needs
 scipy and POT for exact plans), `data`, `checkpoint`, `report` and `run` (the runner).
+
+Examples in docstrings assume `import jax, jax.numpy as jnp, numpy as np, optax, jwgan`, and the
+modules of jwgan that they name, as in `from jwgan import penalties` or `from jwgan.models import
+mlp`. What the example at the top of a file defines, the examples below it use.
 """
 
 from jwgan import (

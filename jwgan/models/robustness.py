@@ -33,13 +33,21 @@ leaky_relu = functools.partial(nn.leaky_relu, negative_slope=0.2)
 
 
 def gated(x: Array) -> Array:
-    """sigmoid(a) tanh(b) of the two halves of the channels: [..., 2C] -> [..., C]."""
+    """Gates one half of the channels by the other, sigmoid(a) tanh(b): [..., 2C] -> [..., C].
+
+    >>> robustness.gated(jnp.array([0.0, jnp.inf])).item()
+    0.5
+    """
     a, b = jnp.split(x, 2, axis=-1)
     return nn.sigmoid(a) * jnp.tanh(b)
 
 
 def shifted_softplus(x: Array) -> Array:
-    """softplus(2x + 2) / 2 - 1, a smooth ReLU from -1 up."""
+    """A smooth ReLU from -1 up: softplus(2x + 2) / 2 - 1.
+
+    >>> [round(robustness.shifted_softplus(x), 3).item() for x in (-20.0, 20.0)]
+    [-1.0, 20.0]
+    """
     return nn.softplus(2 * x + 2) / 2 - 1
 
 
@@ -75,7 +83,7 @@ class ConvCritic(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool = True) -> Array:
-        """Scores of x [B, H, W, C]; `train` False makes batch norm use its stored averages."""
+        """Scores images x [B, H, W, C]; with `train` False by batch norm's stored averages."""
         check_images(x, self.image_shape)
         plain, bias = self.plain or [0] * len(self.widths), self.norm is None
         for level, (width, num) in enumerate(zip(self.widths, plain, strict=True)):
@@ -118,7 +126,7 @@ class ConvGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, z: Array, train: bool = True) -> Array:
-        """Images from noise z [B, *Z]; `train` False makes batch norm use its stored averages."""
+        """Generates images from z [B, *Z]; with `train` False by batch norm's stored averages."""
         side, bias = scales(self.image_shape)[-1], self.norm is None
         features = [self.expansion * width for width in self.widths]
         plain = self.plain or [0] * len(features)
@@ -144,7 +152,7 @@ def _check_widths(module: ConvCritic | ConvGenerator) -> None:
 
 
 def _doubled(image_shape: Sequence[int], width: int) -> list[int]:
-    """DCGAN's channels, from the image down."""
+    """The channels of DCGAN's layers, from the image down: doubled with each halving."""
     return [width * 2**level for level in range(len(scales(image_shape)) - 1)]
 
 
@@ -154,7 +162,7 @@ def _doubled(image_shape: Sequence[int], width: int) -> list[int]:
 def baseline(
     image_shape: Sequence[int], width: int = 64, critic_norm: Norm | None = layer_norm
 ) -> Pair:
-    """1. DCGAN: leaky ReLU in the critic, ReLU and batch norm in the generator."""
+    """Pair 1, DCGAN: leaky ReLU in the critic, ReLU and batch norm in the generator."""
     widths = _doubled(image_shape, width)
     critic = ConvCritic(image_shape, widths, norm=critic_norm)
     return critic, ConvGenerator(image_shape, widths[::-1])
@@ -163,7 +171,7 @@ def baseline(
 def constant_filters(
     image_shape: Sequence[int], width: int = 64, critic_norm: Norm | None = layer_norm
 ) -> Pair:
-    """2. No batch norm and a constant number of filters in the generator."""
+    """Pair 2: no batch norm and a constant number of filters in the generator."""
     critic, _ = baseline(image_shape, width, critic_norm)
     widths = [width] * (len(scales(image_shape)) - 1)
     return critic, ConvGenerator(image_shape, widths, norm=None)
@@ -175,7 +183,7 @@ def mlp_generator(
     critic_norm: Norm | None = layer_norm,
     features: Sequence[int] = (512, 512, 512, 512),
 ) -> Pair:
-    """3. A ReLU MLP of 4 layers of 512 as the generator, against the convolutional critic.
+    """Pair 3: a ReLU MLP of 4 layers of 512 as the generator, against the convolutional critic.
 
     It takes no `train` argument: `networks.from_linen(generator)`.
     """
@@ -184,7 +192,7 @@ def mlp_generator(
 
 
 def no_normalisation(image_shape: Sequence[int], width: int = 64) -> Pair:
-    """4. No normalisation in either."""
+    """Pair 4: no normalisation in either."""
     critic, generator = baseline(image_shape, width, None)
     return critic, generator.clone(norm=None)
 
@@ -192,7 +200,7 @@ def no_normalisation(image_shape: Sequence[int], width: int = 64) -> Pair:
 def gated_everywhere(
     image_shape: Sequence[int], width: int = 64, critic_norm: Norm | None = layer_norm
 ) -> Pair:
-    """5. Gated multiplicative nonlinearities in both, on convolutions of twice the channels."""
+    """Pair 5: gated multiplicative nonlinearities in both, after convolutions twice as wide."""
     critic, generator = baseline(image_shape, width, critic_norm)
     return tuple(m.clone(activation=gated, expansion=2) for m in (critic, generator))
 
@@ -200,7 +208,7 @@ def gated_everywhere(
 def tanh_everywhere(
     image_shape: Sequence[int], width: int = 64, critic_norm: Norm | None = layer_norm
 ) -> Pair:
-    """6. tanh in place of every nonlinearity in both."""
+    """Pair 6: tanh in place of every nonlinearity in both."""
     critic, generator = baseline(image_shape, width, critic_norm)
     return tuple(m.clone(activation=jnp.tanh) for m in (critic, generator))
 
@@ -211,7 +219,7 @@ def resnet_101(
     critic_norm: Norm | None = layer_norm,
     depth: int = 101,
 ) -> Pair:
-    """7. 101-layer ResNets for both; half of `width` channels at the image's size."""
+    """Pair 7: 101-layer ResNets for both; half of `width` channels at the image's size."""
     critic = BottleneckCritic(image_shape, width // 2, depth, critic_norm)
     return critic, BottleneckGenerator(image_shape, width // 2, depth)
 
@@ -236,7 +244,12 @@ FILTERS = (32, 64, 128)
 def random_choices(
     seed: int, filters: Sequence[int] = FILTERS, depths: Sequence[int] = DEPTHS
 ) -> tuple[Choice, Choice]:
-    """(critic, generator), every entry drawn evenly and independently; a function of `seed`."""
+    """Draws (critic, generator), every entry evenly and independently; a function of `seed`.
+
+    >>> critic, generator = robustness.random_choices(seed=0)
+    >>> critic == robustness.random_choices(seed=0)[0], critic.depth in robustness.DEPTHS
+    (True, True)
+    """
     rng = np.random.default_rng(seed)
 
     def draw() -> Choice:
@@ -251,7 +264,10 @@ def random_choices(
 
 
 def _plain_layers(image_shape: Sequence[int], depth: int) -> list[int]:
-    """Size-keeping layers at each scale, smallest first; the smaller scales take what is over."""
+    """The number of size-keeping layers at each scale, smallest first.
+
+    They are as even as can be; the smaller scales take what is over.
+    """
     levels = len(scales(image_shape)) - 1
     remedy = f"an image {tuple(image_shape)} needs {levels + 1} layers or more"
     require(depth > levels, "depth", depth, remedy)
@@ -265,7 +281,7 @@ def from_choices(
     generator: Choice,
     critic_norm: Norm | None = layer_norm,
 ) -> Pair:
-    """The networks of two choices.
+    """Makes the networks of two choices.
 
     The paper does not say where the added layers of a deeper network go: here they are conv3s
     spread evenly over the scales. For 32x32 a depth of 4 is the baseline.
@@ -288,7 +304,7 @@ def random_architecture(
     filters: Sequence[int] = FILTERS,
     depths: Sequence[int] = DEPTHS,
 ) -> Pair:
-    """(critic, generator) of table 1, drawn at random; `random_choices(seed)` says which they are.
+    """Makes a random (critic, generator) of table 1; `random_choices(seed)` says which they are.
 
     Args:
       seed: 0, 1, ..., 199 for the paper's number of architectures.
