@@ -297,7 +297,8 @@ class Conv(nn.Module):
       param_dtype: of the parameters.
 
     >>> layer = conv.Conv(features=8, kernel_size=5, strides=2)
-    >>> y, variables = layer.init_with_output(jax.random.key(0), jnp.zeros((1, 7, 7, 3)))
+    >>> images = jnp.zeros((1, 7, 7, 3))
+    >>> y, variables = jax.eval_shape(layer.init_with_output, jax.random.key(0), images)
     >>> y.shape, variables["params"]["kernel"].shape
     ((1, 4, 4, 8), (5, 5, 3, 8))
     """
@@ -345,7 +346,8 @@ class ConvTranspose(nn.Module):
       param_dtype: of the parameters.
 
     >>> layer = conv.ConvTranspose(features=8, kernel_size=5, strides=2, output_size=7)
-    >>> y, variables = layer.init_with_output(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+    >>> images = jnp.zeros((1, 4, 4, 3))
+    >>> y, variables = jax.eval_shape(layer.init_with_output, jax.random.key(0), images)
     >>> y.shape, variables["params"]["kernel"].shape
     ((1, 7, 7, 8), (5, 5, 8, 3))
     """

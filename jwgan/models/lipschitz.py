@@ -174,9 +174,10 @@ class LipschitzCritic(nn.Module):
       iterations: of `bjorck`, in every forward pass.
 
     >>> critic = jwgan.from_linen(lipschitz.LipschitzCritic((4, 4)))
-    >>> params, _ = critic.init(jax.random.key(0), jnp.zeros((1, 4)))
+    >>> params, _ = jax.jit(critic.init)(jax.random.key(0), jnp.zeros((1, 4)))
+    >>> critic_fn = lambda x: critic.evaluate(params, {}, x)
     >>> x = jax.random.normal(jax.random.key(1), (3, 4))
-    >>> norms = penalties.gradient_norm(lambda x: critic.evaluate(params, {}, x), x)
+    >>> norms = jax.jit(lambda x: penalties.gradient_norm(critic_fn, x))(x)
     >>> np.array(norms).round(3).tolist()
     [1.0, 1.0, 1.0]
     """

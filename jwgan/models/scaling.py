@@ -113,8 +113,9 @@ class UpsampleConv(_ScalingConv):
     Attributes: as of `Conv`.
 
     >>> x, layer = jnp.arange(4.0).reshape(1, 2, 2, 1), scaling.UpsampleConv(3)
-    >>> y, variables = layer.init_with_output(jax.random.key(0), x)
-    >>> jnp.allclose(y, conv.Conv(3, 3).apply(variables, scaling.upsample(x)), atol=1e-5).item()
+    >>> y, variables = jax.jit(layer.init_with_output)(jax.random.key(0), x)
+    >>> expected = jax.jit(conv.Conv(3, 3).apply)(variables, scaling.upsample(x))
+    >>> np.allclose(y, expected, atol=1e-5)
     True
     """
 
@@ -133,9 +134,9 @@ class ConvPool(_ScalingConv):
     H and W must be even. Attributes: as of `Conv`.
 
     >>> x, layer = jnp.arange(16.0).reshape(1, 4, 4, 1), scaling.ConvPool(3)
-    >>> y, variables = layer.init_with_output(jax.random.key(0), x)
-    >>> pooled = scaling.mean_pool(conv.Conv(3, 3).apply(variables, x))
-    >>> jnp.allclose(y, pooled, atol=1e-4).item()
+    >>> y, variables = jax.jit(layer.init_with_output)(jax.random.key(0), x)
+    >>> expected = scaling.mean_pool(jax.jit(conv.Conv(3, 3).apply)(variables, x))
+    >>> np.allclose(y, expected, atol=1e-4)
     True
     """
 
