@@ -1,6 +1,5 @@
 """Trials side by side are the runs that each of them would be alone."""
 
-import doctest
 
 import jax
 import jax.numpy as jnp
@@ -267,10 +266,6 @@ def test_bad_numbers_are_refused_at_construction():
 
 
 # --- all of it at once ----------------------------------------------------------------------------
-
-
-def test_the_example_runs():
-    assert doctest.testmod(many).failed == 0
 
 
 def test_trials_are_the_runs_that_their_settings_name():
