@@ -1,6 +1,5 @@
 """Trials side by side are the runs that each of them would be alone."""
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np
