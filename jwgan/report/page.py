@@ -190,7 +190,8 @@ def _samples(pictures: Pictures) -> str:
         checked = " checked" if i == len(chosen) - 1 else ""
         film.append(
             f'<input type="radio" name="film" id="f{i}"{checked}>'
-            f'<label for="f{i}"><span class="p p{i}" style="{shape}"></span>{chart.show(step)}</label>'
+            f'<label for="f{i}"><span class="p p{i}" style="{shape}"></span>'
+            f"{chart.show(step)}</label>"
             f'<figure><div class="p p{i}" role="img" aria-label="{label}" '
             f'style="{shape};max-width:{max(width, 320)}px"></div>'
             f"<figcaption>{label}</figcaption></figure>"
