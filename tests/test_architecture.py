@@ -220,20 +220,25 @@ OPTIONAL = {
 
 
 def hidden_imports(tree):
-    """(line, package) of every import that does not stand at the top level of the file."""
-    top = {id(node) for node in tree.body}
-    return [
+    """(line, package) of every import that stands inside a function."""
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.Lambda)]
+    return {
         (node.lineno, name.split(".")[0])
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom) and id(node) not in top
+        for function in functions
+        for node in ast.walk(function)
         for name in imported(node)
-    ]
+    }
+
+
+def test_hidden_imports_are_found():
+    source = "import a\ntry:\n    import b\nexcept ImportError:\n    b = None\n"
+    source += "def f():\n    if a:\n        from c.d import e\n    def g():\n        import h\n"
+    assert hidden_imports(ast.parse(source)) == {(8, "c"), (10, "h")}
 
 
 @pytest.mark.parametrize("name", sorted(PATHS))
 def test_imports_inside_functions_guard_optional_packages(name):
-    found = {(line, package) for line, package in hidden_imports(TREES[name])}
-    assert not {pair for pair in found if pair[1] not in OPTIONAL}
+    assert not {pair for pair in hidden_imports(TREES[name]) if pair[1] not in OPTIONAL}
 
 
 @pytest.mark.parametrize("module", CORE)
