@@ -12,7 +12,7 @@ import numpy as np
 
 from jwgan import check, numerics
 
-_SCALARS = (bool, int, float, complex)
+_SCALARS = (bool, int, float, complex)  # Python's own numbers, which a state may hold beside arrays
 
 
 class CheckpointError(ValueError):
@@ -55,9 +55,14 @@ def host(state: Any) -> list[Leaf]:
         str(jax.random.key_impl(leaf)) if numerics.is_key(leaf) else None
         for leaf in leaves.values()
     ]
+    # Typed keys have no bytes of their own to write: their data are uint32, and the generator's
+    # name goes beside them.
     data = [
         jax.random.key_data(leaf) if numerics.is_key(leaf) else leaf for leaf in leaves.values()
     ]
+    # A copy, since on a CPU device_get may return a view of the device's memory, which the next
+    # step overwrites when the state is donated to it. One device_get of all leaves lets the
+    # transfers overlap.
     arrays = [np.array(array, order="C") for array in jax.device_get(data)]
     return [Leaf(*fields) for fields in zip(leaves, kinds, impls, arrays, strict=True)]
 
@@ -69,8 +74,11 @@ def _flat(tree: Any) -> dict[str, Any]:
 
 def _kind(path: str, leaf: Any) -> str:
     """Names the type of a leaf, concrete or abstract; raises if no checkpoint can hold it."""
+    # A larger int would become a NumPy array of objects, which only pickle could write. `type` and
+    # not isinstance: a bool is an int too, and each must come back as what it was.
     if type(leaf) in _SCALARS and not (type(leaf) is int and not -(2**63) <= leaf < 2**64):
         return type(leaf).__name__
+    # Abstract leaves (ShapeDtypeStruct) pass as well: a target may be all shapes.
     if numerics.is_key(leaf) or (
         hasattr(leaf, "dtype") and jnp.isdtype(leaf.dtype, ("bool", "numeric"))
     ):
@@ -90,6 +98,8 @@ def record(leaf: Leaf) -> dict[str, Any]:
 
 def stored_kind(record: dict[str, Any], array: np.ndarray) -> str:
     """Works out a leaf's kind from its stored array, to be compared with what the record says."""
+    # The kind is worked out of the array that came back, not read from the record: orbax casts to
+    # whatever dtype its own metadata names.
     if record["impl"] is not None:
         return _kind("", jax.random.wrap_key_data(jnp.asarray(array), impl=record["impl"]))
     if record["kind"] in [scalar.__name__ for scalar in _SCALARS]:
@@ -100,12 +110,15 @@ def stored_kind(record: dict[str, Any], array: np.ndarray) -> str:
 def array_sha256(array: np.ndarray) -> str:
     """Computes the SHA-256 (hex) of an array's dtype, shape and bytes."""
     digest = hashlib.sha256(f"{array.dtype}{array.shape}".encode())
+    # As bytes, since bfloat16 has no buffer that hashlib takes; flat, since an array without axes
+    # cannot be viewed in another item size.
     digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
 def json_sha256(value: Any) -> str:
     """Computes the SHA-256 (hex) of a JSON value, whatever the order of its keys."""
+    # The keys are sorted: a seal read from its file must have the hash it had when it was made.
     text = json.dumps(value, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -122,6 +135,8 @@ def fill(target: Any, seal: dict[str, Any], arrays: dict[str, np.ndarray], where
     Raises:
       CheckpointError: a leaf is missing, is not in the target, or is of another kind.
     """
+    # Leaves are matched by path and not by their place: two models with as many leaves of the same
+    # shapes would be confused otherwise.
     wanted = _flat(target)
     saved = {record["path"]: record for record in seal["leaves"]}
     if problems := list(_misfits(wanted, saved)):
@@ -150,6 +165,7 @@ def _placed(leaf: Any, array: np.ndarray, impl: str | None) -> Any:
     if type(leaf) in _SCALARS:
         return array.item()
     if isinstance(leaf, np.generic | np.ndarray):
+        # array[()] makes np.float32(1), a number, of an array without axes.
         return array if isinstance(leaf, np.ndarray) else array[()]
     value = array if impl is None else jax.random.wrap_key_data(jnp.asarray(array), impl=impl)
     # An uncommitted array stays free to follow the others to their devices.

@@ -34,8 +34,10 @@ from jwgan import check, files
 from jwgan.checkpoint import leaves
 from jwgan.checkpoint.leaves import CheckpointError, Leaf
 
-FORMAT = 1
+FORMAT = 1  # of the seal; one of another format counts as damaged
 _ORBAX = "orbax.checkpoint"
+# The names that belong to us. Only these are read or removed: the rest of the directory is
+# somebody else's.
 _SEAL = re.compile(r"([0-9]{8,})\.json")
 _DATA = re.compile(r"[0-9]{8,}-[0-9]+")
 _UNFINISHED = re.compile(r"[0-9]{8,}-[0-9]+\.orbax-checkpoint-tmp.*")
@@ -74,6 +76,7 @@ class Checkpoints:
         self.directory = Path(directory)
         self._keep = keep
         self._score = score
+        # One thread: saves are sealed in the order in which they were asked for.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: Future | None = None
 
@@ -91,6 +94,8 @@ class Checkpoints:
         Raises:
           CheckpointError: the save before this one failed, a leaf is no number, `extra` no JSON.
         """
+        # The copy of one state at a time is held on the host, and a save that failed is reported
+        # here, one checkpoint later and not at the end of the run.
         self.wait()
         if (step := operator.index(step)) < 0:
             raise CheckpointError(f"step is {step}: count from 0")
@@ -121,10 +126,15 @@ class Checkpoints:
         try:
             _store(data, parts)
             seal = _make_seal(step, parts, data, extra)
+            # Before this step's seal and not after it: killed in between, the run resumes from an
+            # older step. The other way round it would resume from a later step of the past it had
+            # left.
             for later in (s for s in steps(self.directory) if s > step):
                 _seal_path(self.directory, later).unlink()
             _publish(_seal_path(self.directory, step), seal)
         except Exception as error:  # orbax raises what its storage raises
+            # Half-written arrays (orbax's unfinished folder has a longer name) would keep a full
+            # disk full.
             for part in self.directory.glob(f"{data.name}*"):
                 shutil.rmtree(part, ignore_errors=True)
             with contextlib.suppress(OSError):
@@ -175,6 +185,8 @@ def restore(directory: files.AnyPath, target: Any, step: int | None = None) -> R
         except Exception as error:  # a damaged checkpoint may raise anything
             skipped.append(f"step {candidate}: {check.one_line(error)}")
             continue
+        # Outside the try: that a whole checkpoint does not fit is the caller's mistake, which must
+        # not be taken for damage.
         state = leaves.fill(target, seal, arrays, directory)
         return Restored(candidate, state, seal["extra"], seal["state_sha256"], tuple(skipped))
     reasons = f" ({'; '.join(skipped)})" if skipped else ""
@@ -226,7 +238,10 @@ def _silenced() -> Iterator[None]:
 
 
 def _make_seal(step: int, parts: list[Leaf], data: Path, extra: dict[str, Any]) -> dict[str, Any]:
+    # The hashes are of the copy in memory, not of the files: what the disk or orbax changed in
+    # between is seen when it is read.
     records = [leaves.record(leaf) for leaf in parts]
+    # Orbax writes metadata beside the arrays: a flipped bit there is damage, too.
     written = sorted(path for path in data.rglob("*") if path.is_file())
     seal = {
         "format": FORMAT,
@@ -237,6 +252,7 @@ def _make_seal(step: int, parts: list[Leaf], data: Path, extra: dict[str, Any]) 
         "files": {str(path.relative_to(data)): _file_sha256(path) for path in written},
         "leaves": records,
     }
+    # The seal's hash of itself: an edited step or best score is damage like any other.
     return seal | {"seal_sha256": leaves.json_sha256(seal)}
 
 
@@ -256,12 +272,17 @@ def _retire(directory: Path, keep: int, score: Callable | None) -> None:
     seals = {}
     for step in steps(directory):
         with contextlib.suppress(Exception):
+            # A seal that cannot be read is not in `seals`: it counts neither as one of the last nor
+            # as the best, and is removed below.
             seals[step] = _read_seal(directory, step)
     kept = set(list(seals)[-keep:])
     if score is not None:
         kept |= _best(seals, score)
     for step in set(steps(directory)) - kept:
+        # The seal goes before its arrays, as it came after them: killed in between, there is a
+        # folder without a seal, which is no checkpoint and which the next save removes.
         _seal_path(directory, step).unlink()
+    # A step that was saved again has its old arrays in a folder that no seal names any more.
     named = {seals[step]["data"] for step in kept}
     for path in directory.iterdir():
         ours = _DATA.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name)
@@ -277,6 +298,7 @@ def _best(seals: dict[int, dict[str, Any]], score: Callable) -> set[int]:
         raise CheckpointError(
             f"score failed ({check.one_line(error)}): give one for every extra"
         ) from error
+    # NaN is not equal to itself. Left in, it could win or lose against anything, by its place.
     scores = {step: value for step, value in scores.items() if value == value}
     return {max(scores, key=lambda step: scores[step])} if scores else set()
 
@@ -294,6 +316,8 @@ def _read(directory: Path, step: int) -> tuple[dict[str, Any], dict[str, np.ndar
     for name, digest in seal["files"].items():  # before orbax reads them
         _require_file(data / name, directory)
         _verify(_file_sha256(data / name) == digest, f"{data.name}/{name}")
+    # The files are as they were written. That orbax makes the same arrays of them, in this version,
+    # is checked leaf by leaf.
     arrays = _load(data, seal["leaves"])
     for record in seal["leaves"]:
         array = arrays[record["path"]]
@@ -307,9 +331,12 @@ def _read_seal(directory: Path, step: int) -> dict[str, Any]:
     path = _seal_path(directory, step)
     _require_file(path, directory)
     seal = json.loads(path.read_text(encoding="utf-8"))
+    # `pop` comes first: the hash is of the seal without its own hash.
     signed = isinstance(seal, dict) and seal.pop("seal_sha256", "") == leaves.json_sha256(seal)
     _verify(signed, path.name)
     known = (seal.get("format"), seal["step"]) == (FORMAT, step)
+    # `data` is a folder's name and nothing else: ".." or a path would be read outside of the
+    # directory.
     _verify(known and _DATA.fullmatch(seal["data"]), path.name)
     return seal
 
@@ -333,6 +360,8 @@ def _load(data: Path, records: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     ocp = _orbax()
     empty = [r for r in records if 0 in r["shape"]]
     arrays = {r["path"]: np.zeros(r["shape"], jnp.dtype(r["dtype"])) for r in empty}
+    # As NumPy arrays: the bytes are verified on the host, before any device holds them. The target
+    # decides about devices later, in `leaves.fill`.
     as_numpy = ocp.RestoreArgs(restore_type=np.ndarray)
     wanted = {r["path"]: as_numpy for r in records if r["path"] not in arrays}
     if wanted:
@@ -348,6 +377,8 @@ def _seal_path(directory: Path, step: int) -> Path:
 
 def _checked_extra(extra: Mapping[str, Any]) -> dict[str, Any]:
     try:
+        # Through text and back: a deep copy, so the journal may change while the thread writes, and
+        # what `restore` will return is known to be readable.
         return json.loads(json.dumps(dict(extra), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(

@@ -24,8 +24,10 @@ def examples(images: Any, labels: Any) -> Iterator[tuple[int, dict[str, Any]]]:
     from PIL import Image
 
     for i in range(len(images)):
+        # [H, W, C]; the inverse of the readers' scaling, so an 8-bit image keeps its values.
         pixels = np.rint((images[i] + 1) * 127.5).astype(np.uint8)
         png = io.BytesIO()
+        # Pillow has grey pictures as [H, W] and refuses [H, W, 1].
         Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(png, "PNG")
         label = {} if labels is None else {"label": int(labels[i])}
         yield i, {"image": png.getvalue(), **label}
@@ -53,7 +55,11 @@ def prepare(
 
     builder_class: Any = tfds.core.GeneratorBasedBuilder
 
+    # TFDS lists every builder's class by its name. Ours is made anew by each call and must not be
+    # found under that name later.
     class Converted(builder_class, skip_registration=True):  # type: ignore[call-arg]
+        # In the body of a class VERSION is the attribute that is being made; the module's table of
+        # the same name is only reached through globals().
         VERSION = tfds.core.Version(globals()["VERSION"].get(name, "1.0.0"))
 
         def _info(self) -> Any:
@@ -72,7 +78,10 @@ def prepare(
         def _generate_examples(self) -> Any:
             raise NotImplementedError  # abstract in TFDS; the splits above are used
 
+    # Without this TFDS would make a name from the class's or the module's.
     Converted.name = name
+    # array_record gives random access to single examples, which a shuffling stream needs, and is
+    # written and read without TensorFlow.
     builder = Converted(data_dir=str(out), file_format="array_record")
     builder.download_and_prepare()
     return pathlib.Path(builder.data_dir)

@@ -62,6 +62,9 @@ _DIGIT_NAMES = tuple("0123456789")
 _MNIST = _Catalogue(
     name="mnist",
     class_names=_DIGIT_NAMES,
+    # The data set's own folder comes before data_dir itself: MNIST's and Fashion-MNIST's files have
+    # the same names, so files in data_dir itself may be the other data set's. MNIST/raw is
+    # torchvision's.
     folders=("mnist", "MNIST/raw", "."),
     installed=(),
     remedy="put the four IDX files (train-images-idx3-ubyte.gz, ...) there, or prepare it once "
@@ -94,8 +97,10 @@ def digits() -> Dataset:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
+    # [N, 8, 8, 1]: pixels are 0 to 16, and become -1 to 1.
     images = (bunch.images / 8 - 1).astype(np.float32)[..., None]
     labels = bunch.target.astype(np.int32)
+    # Every fifth of each class, not of the file: the parts then have the classes in one proportion.
     held_out = np.zeros(len(labels), bool)
     for label in range(10):
         held_out[np.flatnonzero(labels == label)[4::5]] = True
@@ -144,6 +149,7 @@ def _idx_or_tfds(catalogue: _Catalogue, data_dir: str | os.PathLike | None) -> D
         if not tfds_dir.is_dir():
             raise DataError(f"{tfds_dir}: no such folder; {catalogue.remedy}")
         folders = [tfds_dir / f for f in catalogue.folders]
+    # IDX files come first: they need no optional package.
     for folder_path in folders:
         if (paths := _idx_paths(folder_path)) is not None:
             return _from_idx(catalogue, folder_path, paths)
@@ -160,6 +166,7 @@ def _checked(catalogue: _Catalogue, read: Dataset) -> Dataset:
     """
     if read.labels is None or read.test_labels is None:
         raise DataError(f"{read.source}: no labels, or no split test; prepare it again")
+    # A larger label would index past the class names, in the middle of a page or of a metric.
     if max(read.labels.max(), read.test_labels.max()) >= len(catalogue.class_names):
         raise DataError(f"{read.source}: labels are not those of {read.name}; prepare it again")
     return read._replace(class_names=catalogue.class_names)
@@ -167,6 +174,8 @@ def _checked(catalogue: _Catalogue, read: Dataset) -> Dataset:
 
 # IDX files
 
+# The files' names as LeCun published them, and how many axes each of them has; "t10k" is the test
+# part.
 _PARTS = {"train-images": 3, "train-labels": 1, "t10k-images": 3, "t10k-labels": 1}  # axes
 
 
@@ -174,11 +183,14 @@ def _idx_paths(folder_path: Path) -> dict[str, Path] | None:
     """Finds the four files of a folder by part; None if it holds none of them."""
     found: dict[str, Path] = {}
     for part, rank in _PARTS.items():
+        # Some programs unpack train-images-idx3-ubyte.gz as train-images.idx3-ubyte.
         for name in (f"{part}-idx{rank}-ubyte", f"{part}.idx{rank}-ubyte"):
             for path in (folder_path / name, folder_path / f"{name}.gz"):
                 if path.is_file():
-                    found.setdefault(part, path)
+                    found.setdefault(part, path)  # the unpacked file wins over its .gz
     for part, rank in _PARTS.items():
+        # Some of the four but not all is a broken download. To pass over it could end with other
+        # data, from a folder that is tried later.
         if found and part not in found:
             raise DataError(
                 f"{folder_path}: {part}-idx{rank}-ubyte[.gz] is missing beside "
@@ -197,6 +209,7 @@ def _from_idx(catalogue: _Catalogue, folder_path: Path, paths: dict[str, Path]) 
 def _idx_part(images_path: Path, labels_path: Path, num_classes: int) -> Part:
     images = read_idx(images_path, (28, 28))
     labels = read_idx(labels_path, ())
+    # Labels of another file would train without an error, on wrong classes.
     if len(images) != len(labels) or not len(images):
         counts = f"{len(labels)} labels for the {len(images)} images of {images_path.name}"
         raise DataError(f"{labels_path}: {counts}; give files that belong together")
@@ -206,6 +219,8 @@ def _idx_part(images_path: Path, labels_path: Path, num_classes: int) -> Part:
 
 
 def _to_unit(pixels: np.ndarray) -> np.ndarray:  # uint8 -> float32 in [-1, 1]
+    # The division and subtraction are in place: the float32 array is by far the largest thing here,
+    # and a second one of it would double the memory that `require_memory` counted on.
     images = pixels.astype(np.float32)
     images /= 127.5
     images -= 1.0
@@ -222,6 +237,7 @@ def _tfds_home() -> Path:
 def _tfds_folder(name: str, data_dir: Path) -> Path | None:
     """Finds the newest prepared version below `data_dir/name`; None if there is none."""
     found = (data_dir / name).glob("**/[0-9]*/dataset_info.json")
+    # Versions are compared as numbers: as text, 10.0.0 would come before 3.0.1.
     version = lambda path: [int(n) for n in path.name.split(".") if n.isdecimal()]
     return max((info.parent for info in found), key=version, default=None)
 
@@ -232,6 +248,8 @@ def tfds_folder(name: str, data_dir: str | os.PathLike | None = None) -> Path:
     Raises:
       DataError: The name is none that TFDS allows, or nothing is prepared there.
     """
+    # Anything else, ".." for example, would lead out of data_dir: a name may come from the
+    # config.json of a run that somebody else made.
     if not re.fullmatch(r"\w+(/\w[\w.-]*)*", name):
         raise DataError(f"name is {name!r}; give a name as TFDS has it, like 'fashion_mnist'")
     data_dir = _tfds_home() if data_dir is None else Path(data_dir)
@@ -285,6 +303,8 @@ def folder(path: str | os.PathLike, *, image_size: int, channels: int = 3) -> Da
         raise DataError(f"{channels=}, {image_size=}: give channels 1 or 3, image_size >= 1")
     root, paths = Path(path), image_paths(path)
     _require_memory(len(paths), image_size, channels)
+    # Bytes first, floats once at the end: a list of float32 images and the array made of it would
+    # take 8 bytes for each value, in place of 5.
     pixels = np.empty((len(paths), image_size, image_size, channels), np.uint8)
     for i, image_path in enumerate(paths):
         pixels[i] = read_image(image_path, image_size, channels)
@@ -296,6 +316,7 @@ def folder(path: str | os.PathLike, *, image_size: int, channels: int = 3) -> Da
 
 def _require_memory(num: int, size: int, channels: int) -> None:
     what = f"image_size={size}: {num} images of {channels} channels"
+    # 5 bytes for each value: the pixel as it was read, and the float32 that is made of it.
     require_memory(5 * num * size * size * channels, what, "give a smaller image_size")
 
 
@@ -314,17 +335,19 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
             "averaged to a side that divides theirs"
         )
     if size < height:
+        # [N, S, k, S, k, C]: each block of k x k pixels has two axes of its own, to be averaged.
         blocks = images.reshape(num, size, height // size, size, height // size, channels)
         return blocks.mean(axis=(2, 4), dtype=images.dtype)
     _require_memory(num, size, channels)
     before = (size - height) // 2
-    pad = (before, size - height - before)
+    pad = (before, size - height - before)  # an odd pixel goes below and right
     return np.pad(images, ((0, 0), pad, pad, (0, 0)), constant_values=-1.0)
 
 
 def checksum(array: np.ndarray) -> str:
     """Computes the SHA-256 (hex) of an array's dtype, shape and bytes."""
     array = np.ascontiguousarray(array)
+    # The dtype and the shape are part of it: zeros of two shapes have the same bytes.
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
     digest.update(array.data if array.size else b"")
     return digest.hexdigest()

@@ -29,6 +29,7 @@ Part = tuple[np.ndarray, np.ndarray | None]  # images, labels
 MOST_BYTES = 2**30  # in an IDX file: 1.3 million images of 28 x 28
 MOST_PIXELS = 2**26  # in an image: 8192 x 8192
 _EXPANSION = 100  # largest of a gzip file beyond 64 MiB: MNIST's images have 5, a bomb 1000
+# Classes of features that a TFDS folder may name: TFDS imports whatever module is named there.
 _FEATURE = re.compile(r"tensorflow_datasets\.core\.features(\.\w+)+")
 _AGAIN = "download it again"
 
@@ -37,12 +38,16 @@ class DataError(ValueError):
     """A missing or damaged data file; one line naming the file and the remedy."""
 
     def __init__(self, message: str):
+        # File names are strangers' words: a line end or a control character must not reach the
+        # terminal.
         super().__init__(check.printable(message))
 
 
 def require_memory(num_bytes: int, what: str, remedy: str) -> None:
     """Raises DataError for an array that this machine cannot hold, before it is allocated."""
     try:
+        # The machine's whole memory, not what is free of it: this refuses what can never fit and
+        # says nothing about what is tight today.
         there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):  # Windows has no sysconf
         return
@@ -69,6 +74,8 @@ def read_idx(path: str | os.PathLike, item_shape: tuple[int, ...]) -> np.ndarray
         raise DataError(f"{path}: no such file, or no regular one; give an IDX file")
     try:
         with open(path, "rb") as raw:
+            # Gzip is known by its first two bytes and not by the name: browsers unpack a download
+            # and leave it its .gz, or the other way round.
             gzipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             stream: Any = gzip.GzipFile(fileobj=raw) if gzipped else raw
@@ -76,6 +83,8 @@ def read_idx(path: str | os.PathLike, item_shape: tuple[int, ...]) -> np.ndarray
             expected = math.prod(shape)
             stored = os.fstat(raw.fileno()).st_size
             _refuse_bomb(path, expected, 2**26 + _EXPANSION * stored if gzipped else MOST_BYTES)
+            # One byte more than expected shows a file that is too long without reading the rest of
+            # it. Of a gzip file this also reaches the end, where its checksum is compared.
             body = _read_up_to(stream, expected + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: {check.one_line(error)}; {_AGAIN}") from error
@@ -88,6 +97,8 @@ def read_idx(path: str | os.PathLike, item_shape: tuple[int, ...]) -> np.ndarray
 
 
 def _idx_shape(path: Path, header: bytes, item_shape: tuple[int, ...]) -> tuple[int, ...]:
+    # IDX: two zeros, 8 for unsigned bytes, the number of axes; then the lengths of the axes, as
+    # big-endian 32-bit integers.
     magic = bytes((0, 0, 8, 1 + len(item_shape)))
     if header[:4] != magic:
         raise DataError(
@@ -96,6 +107,7 @@ def _idx_shape(path: Path, header: bytes, item_shape: tuple[int, ...]) -> tuple[
         )
     if len(header) < 4 + 4 * magic[3]:
         raise DataError(f"{path}: truncated: the header ends after {len(header)} bytes; {_AGAIN}")
+    # Python's integers: the product of a false header's lengths would overflow NumPy's.
     shape = tuple(int(n) for n in np.frombuffer(header, ">u4")[1:])
     if shape[1:] != item_shape:
         wanted = ", ".join(map(str, ("N", *item_shape)))
@@ -143,7 +155,11 @@ def image_paths(path: str | os.PathLike) -> list[Path]:
 
 def _image_paths(root: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(root, onerror=_unreadable_folder):
+        # os.walk descends into what is left in this very list, so hidden folders are not entered.
         folders[:] = [name for name in folders if not name.startswith(".")]
+        # os.walk enters no linked folder. Inside the root its images are read where they lie;
+        # outside they would be missing without a word, so such a link is an error, as a linked file
+        # is.
         for name in (*folders, *files):
             path = Path(parent, name)
             if path.is_symlink() and not _is_below(path, root):
@@ -191,9 +207,11 @@ def square(file: IO[bytes], image_size: int, channels: int) -> np.ndarray:
     from PIL import Image, ImageOps
 
     with _open_image(file) as image:
+        # Cameras store portraits lying on their side with a note, which other programs follow.
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith("I"):  # 16 bits, which convert would clip at 255
             upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+        # Palettes and CMYK become colours here; transparency is dropped, not blended.
         upright = upright.convert("RGB" if channels == 3 else "L")
         fitted = ImageOps.fit(upright, (image_size, image_size), Image.Resampling.LANCZOS)
     return np.asarray(fitted).reshape(image_size, image_size, channels)
@@ -207,9 +225,11 @@ def _open_image(file: IO[bytes]) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of sizes, which are limited below, and of palettes
         try:
+            # Pillow reads many formats, and for one of them (EPS) runs Ghostscript on the file.
             image = Image.open(file, formats=("PNG", "JPEG"))
         except UnidentifiedImageError as error:
             raise ValueError("no PNG or JPEG, or its header is damaged") from error
+        # The header alone is read so far. Decoding what it announces could fill the memory.
         if image.width * image.height > MOST_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels, more than {MOST_PIXELS}")
         image.load()
@@ -225,7 +245,7 @@ def tensorflow_datasets() -> Any:
     Raises:
       MissingPackageError: one of the packages is not installed.
     """
-    # It declares neither importlib_resources nor Pillow, which it needs without TensorFlow.
+    # TFDS declares neither importlib_resources nor Pillow, which it needs without TensorFlow.
     for package in ("tensorflow_datasets", "array_record", "importlib_resources", "PIL"):
         check.require_package(package, "data")
     import tensorflow_datasets as tfds
@@ -241,6 +261,7 @@ def read_tfds(prepared: Path) -> tuple[Part, Part | None, tuple[str, ...]]:
     """
     tfds = tensorflow_datasets()
     try:
+        # Before TFDS opens the folder: to read its description is to import what it names.
         _check_tfds_folder(prepared)
         # What tfds.data_source does, whatever version was prepared.
         builder = tfds.builder_from_directory(str(prepared))
@@ -324,6 +345,7 @@ def _check_records(split: Any, prepared: Path) -> None:
     from array_record.python import array_record_module
 
     for path, length in zip(map(Path, split.filepaths), split.shard_lengths, strict=True):
+        # A shard's path is a pattern of dataset_info.json, and may lead elsewhere.
         if path.parent != prepared:
             raise ValueError(f"{path} is not in the folder")
         reader = array_record_module.ArrayRecordReader(str(path))
@@ -336,7 +358,9 @@ def _check_records(split: Any, prepared: Path) -> None:
 def _decode_all(encoded: list[bytes]) -> np.ndarray:
     """Decodes PNG or JPEG files of one shape, held in memory: uint8 [N, H, W, C]."""
     first = _decode(encoded[0])
+    # 5 bytes for each value: the pixel as it was read, and the float32 that is made of it.
     require_memory(5 * len(encoded) * first.size, f"{len(encoded)} images", "prepare fewer of them")
+    # One array from the start: np.stack of a list would hold the images twice.
     images = np.empty((len(encoded), *first.shape), np.uint8)
     for i, file in enumerate(encoded):
         image = _decode(file)

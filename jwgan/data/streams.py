@@ -22,6 +22,7 @@ from jwgan.types import Array, Key
 
 _THREADS = 8
 _READ_AHEAD = 64  # batches
+# A stream has no end, and Grain asks for a length: so many rows outlast any run.
 _ENDLESS = 2**62
 
 
@@ -89,7 +90,7 @@ class TFDSRows:
         self.folder = datasets.tfds_folder(name, data_dir)
         self._source = readers.open_tfds(self.folder, split)
         self.image_size, self.channels = image_size, channels
-        self[0]  # as above
+        self[0]  # read one image now: see FolderRows
 
     def __len__(self) -> int:
         return len(self._source)
@@ -131,29 +132,41 @@ def from_rows(
     check.require(n_critic >= 1, "n_critic", n_critic, "give at least one critic update a step")
     check.require(batch_size >= 1, "batch_size", batch_size, "give at least one sample")
     check.require(len(rows) >= 1, "number of rows", len(rows), "give at least one sample")
+    # Without a mesh every process reads whole batches: it trains a run of its own.
     part, parts = (0, 1) if mesh is None else (jax.process_index(), jax.process_count())
     remedy = f"give a multiple of the {parts} processes"
     check.require(batch_size % parts == 0, "batch_size", batch_size, remedy)
+    # The order of all processes together: each makes the same one, and reads its own part of it.
     draws = grain.MapDataset.source(rows).seed(seed).shuffle().repeat(None)
+    # The part is taken of the order and before anything is read, so no process decodes an image
+    # that another one trains on.
     mine = grain.MapDataset.source(_Part(draws, batch_size, part, parts))
     options = grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=_READ_AHEAD)
     steps = mine.batch(n_critic * batch_size // parts)
-    iterator = iter(steps.to_iter_dataset(options))
+    iterator = iter(steps.to_iter_dataset(options))  # item t is the batches of step t
+    # A row's shape is not declared anywhere: one is read to know it.
     first = np.asarray(rows[0])
     batch = jax.ShapeDtypeStruct((n_critic, batch_size, *first.shape), first.dtype)
 
     def fetch(first_step: int, length: int) -> Array:
+        # A new state makes Grain drop what it has read ahead, so it is set after a resume or a jump
+        # only, and the usual next chunk finds its batches ready.
         if iterator.get_state()["next_index"] != first_step:
             iterator.set_state({"next_index": first_step})
         chunk = np.stack([next(iterator) for _ in range(length)])
+        # [length, n_critic, B / processes, *D]
         chunk = chunk.reshape(length, n_critic, batch_size // parts, *first.shape)
         if mesh is None:
             return jnp.asarray(chunk)
-        placement = NamedSharding(mesh, P(None, None, "data"))
+        placement = NamedSharding(mesh, P(None, None, "data"))  # of [length, n_critic, B, *D]
+        # Each process hands over its own rows; together they are one global array, of which no
+        # process ever holds the whole.
         return jax.make_array_from_process_local_data(placement, chunk)
 
     def batches(operand: Array, key: Key, length: int) -> tuple[Any, Any]:
+        # The order was fixed on the host by `seed`; the state's key has no part in it.
         del key, length
+        # [n_critic, B, *D] of one step: the samples stay divided, and no device computes another's.
         return operand, lambda x: sharding.over_data(x, 1)
 
     return Source(batch, fetch, batches)
@@ -171,5 +184,7 @@ class _Part:
         return _ENDLESS
 
     def __getitem__(self, index: int) -> Any:
+        # Row r of this process's batch t is draw t B + first + r of all: side by side, the
+        # processes' parts are the batch that a single process would have read.
         batch, row = divmod(index, self._rows)
         return self._draws[batch * self._batch_size + self._first + row]

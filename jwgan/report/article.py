@@ -92,9 +92,11 @@ def _block(block: Block) -> str:
 
 
 def _figure(figure: Figure) -> str:
+    # Width and height in the HTML keep the text from jumping while a browser decodes the picture.
     size = html.png_size(figure.png)
     if size is None:
         raise ValueError(f"png is {figure.png[:8]!r}...: give a whole PNG file")
+    # The picture lies in the page itself: a page that is mailed or moved keeps it.
     data = base64.b64encode(figure.png).decode()
     alt = html.text(figure.alt or figure.caption)
     return (
@@ -105,6 +107,7 @@ def _figure(figure: Figure) -> str:
 
 
 def _table(table: Table) -> str:
+    # A browser draws a short row without complaint, its cells under the wrong titles.
     for row in table.rows:
         check.require(len(row) == len(table.head), "row", row, f"give {len(table.head)} cells")
     return html.table(table.head, table.rows, table.caption)

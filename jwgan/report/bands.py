@@ -11,6 +11,8 @@ import numpy as np
 
 from jwgan.report import chart, html
 
+# Colours of the settings, --m0 to --m7, for light and for dark screens. A single run's page has the
+# four of `html.STYLE` alone.
 STYLE = """<style>
 :root{--m0:#1d5fbf;--m1:#b4530a;--m2:#2c7a43;--m3:#8d3fa8;--m4:#a8324a;--m5:#4f6b78;--m6:#8a7400;
 --m7:#147f86}
@@ -28,6 +30,7 @@ def groups(trials: Trials) -> dict[str, list[int]]:
     """Groups the trials: {setting: [its trials' places]}, in order."""
     found: dict[str, list[int]] = {}
     for i, trial in enumerate(trials):
+        # Without a sweep all trials have the setting "", and differ in their seed alone.
         found.setdefault(str(trial.get("setting") or "all"), []).append(i)
     return found
 
@@ -51,11 +54,14 @@ def curves(
     found, plots = groups(trials), []
     for title, hint, name in charts:
         values = metrics.get(name)
+        # A run directory may be damaged, or config.json and metrics.jsonl of two runs: a metric
+        # that does not have a column for each trial is left out.
         if values is None or values.ndim != 2 or values.shape[1] != len(trials):
             continue
         columns = {setting: values[:, own] for setting, own in found.items()}
         plots.append(chart.draw_bands(title, hint, metrics["step"], columns))
     seeds = max(map(len, found.values()), default=0)
+    # The largest group names the number: by construction all settings have as many seeds.
     legend = f"Median of {seeds} seeds and the band of their quartiles. " if seeds > 1 else ""
     body = "".join(plots)
     if not body:
@@ -71,10 +77,13 @@ def quality(result: Mapping[str, Any], trials: Trials) -> str:
         return ""
     inner = lambda i: per_trial[i] if isinstance(per_trial[i], dict) else {}
     own = [
+        # What describes the trial (its seed, the swept numbers) is in its label already.
         _numbers({n: x for n, x in inner(i).items() if n not in trial})
         | _numbers(inner(i).get("quality"))
         for i, trial in enumerate(trials)
     ]
+    # A dict keeps the order in which the names occur, a set would not: the page would differ from
+    # one process to the next.
     names = list({name: None for row in own for name in row})
     head = ["setting", "runs", "not finite", *map(html.words, names)]
     rows = []
@@ -102,6 +111,7 @@ def quality(result: Mapping[str, Any], trials: Trials) -> str:
 def _numbers(value: Any) -> dict[str, float]:
     """The numbers among a table's values."""
     table = value if isinstance(value, Mapping) else {}
+    # True and False are ints to isinstance.
     is_number = lambda x: isinstance(x, int | float) and not isinstance(x, bool)
     return {str(name): x for name, x in table.items() if is_number(x)}
 
@@ -109,6 +119,7 @@ def _numbers(value: Any) -> dict[str, float]:
 def notices(lines: Sequence[str]) -> list[str]:
     """Chooses as many of the trials' warnings as fit above a page."""
     rest = len(lines) - NOTICES
+    # "1 more" would take the line that the one more warning needs.
     return list(lines) if rest < 2 else [*lines[:NOTICES], f"{rest} more, see Every trial."]
 
 

@@ -86,6 +86,8 @@ def draw_bands(title: str, hint: str, steps: np.ndarray, groups: Mapping[str, np
     if not lines:
         return ""
     scale, logarithmic = _scale_of([spread for _, _, spread, _ in lines])
+    # Smoothed after the scale is taken, as in `draw`: on a logarithmic axis this is a geometric
+    # mean, which one large value does not lift above all its neighbours.
     smooth = [np.stack([running_mean(scale(row)) for row in spread]) for _, _, spread, _ in lines]
     axes = _Axes(_x_range(steps), _y_range(smooth), logarithmic)
     paths, key = [], []
@@ -111,6 +113,7 @@ class _Axes(NamedTuple):
 def _scale_of(curves: Sequence[np.ndarray]) -> tuple[Callable[[np.ndarray], np.ndarray], bool]:
     """(the function from values to places on the y axis, whether it is the logarithm)."""
     every = np.concatenate([values.ravel() for values in curves])
+    # Percentiles: one spike, or one value near 0, must not make an axis logarithmic.
     low, high = np.percentile(every, [2, 98])
     logarithmic = bool(every.min() > 0 and high > 30 * low)
     return (np.log10 if logarithmic else np.asarray), logarithmic
@@ -119,6 +122,8 @@ def _scale_of(curves: Sequence[np.ndarray]) -> tuple[Callable[[np.ndarray], np.n
 def _x_range(steps: np.ndarray) -> tuple[float, float]:
     """All steps of the run, also for a metric measured at few of them: all charts have one axis."""
     xs = steps.astype(float)
+    # The axis is never empty, not even for a single row. `spacing`: beyond 2**53 a step more is the
+    # same float.
     return float(xs.min()), float(xs.max() + max(1.0, np.spacing(xs.max())))
 
 
@@ -126,6 +131,7 @@ def _y_range(scaled: Sequence[np.ndarray]) -> tuple[float, float]:
     """The middle 98 %, with air; a spike is cut rather than flattening the rest."""
     every = np.concatenate([values.ravel() for values in scaled])
     low, high = (float(x) for x in np.percentile(every, [1, 99]))
+    # A constant has no span: its axis has 10 % of its size around it, 0 has 1.
     air = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
     return low - air, high + air
 
@@ -165,6 +171,7 @@ def _frame(
 def running_mean(values: np.ndarray) -> np.ndarray:
     """Averages each value with a fortieth of them all on either side, fewer at the ends."""
     window = max(1, len(values) // 40)
+    # Differences of one cumulative sum: the cost does not grow with the window.
     sums = np.concatenate([[0.0], np.cumsum(values)])
     at = np.arange(len(values))
     first, last = np.maximum(at - window, 0), np.minimum(at + window + 1, len(values))
@@ -175,15 +182,19 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Chooses 1 to `count` + 1 round numbers in [low, high], 1, 2 or 5 times 10^k apart."""
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
+    # 0.999: a rounding error in `rough` must not skip to the next step.
     step = power * next(m for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
     return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _scaled(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    # [0, 1000] is the picture. What lies far outside is drawn just outside: the line still leaves
+    # the picture in the right direction, and the numbers in the file stay short.
     return np.clip((values - ends[0]) / (ends[1] - ends[0]) * 1000, -2000, 3000)
 
 
 def _path(xs: np.ndarray, ys: np.ndarray) -> str:
+    # SVG's y points down.
     return "M" + " ".join(f"{x:.0f} {1000 - y:.0f}" for x, y in zip(xs, ys, strict=True))
 
 
@@ -192,8 +203,11 @@ def _raw(steps: np.ndarray, values: np.ndarray, axes: _Axes, color: str) -> str:
     xs, ys = _scaled(steps, axes.x), _scaled(values, axes.y)
     if len(xs) <= POINTS:
         return f'<path d="{_path(xs, ys)}" stroke="{color}" stroke-opacity=".35"/>'
+    # The least and the largest of each of 200 stretches: to draw every n-th value instead would
+    # lose the spikes.
     starts = np.linspace(0, len(xs), POINTS // 2, endpoint=False).astype(int)
     low, high = np.minimum.reduceat(ys, starts), np.maximum.reduceat(ys, starts)
+    # Forth along the upper edge and back along the lower one.
     outline = _path(np.r_[xs[starts], xs[starts][::-1]], np.r_[high, low[::-1]])
     return f'<path d="{outline}Z" style="fill:{color}" fill-opacity=".2"/>'
 
@@ -221,8 +235,10 @@ def _y_ticks(axes: _Axes) -> list[tuple[float, str]]:
     if not axes.logarithmic:
         return [(y, show(round(y, 12))) for y in ticks(*ends, count=4)]
     powers = range(math.ceil(ends[0]), math.floor(ends[1]) + 1)
+    # Fewer than ten labels, however many powers the axis spans.
     if len(powers) >= 2:
         return [(p, show(10.0**p)) for p in powers[:: max(1, len(powers) // 5)]]
+    # Less than two powers of ten on the axis: 1, 2 and 5 times a power instead.
     values = [m * 10.0**p for p in range(-30, 31) for m in (1, 2, 5)]
     return [(math.log10(v), show(v)) for v in values if ends[0] <= math.log10(v) <= ends[1]]
 
@@ -244,6 +260,7 @@ def _labels(axes: _Axes) -> str:
     xs = "".join(
         f"<span style='left:{_scaled(np.array(x), axes.x) / 10:.1f}%'>{show(int(x))}</span>"
         for x in ticks(*axes.x)
+        # A run of two or three steps would have ticks at half steps.
         if x == int(x)
     )
     return f'<div class="ticks y">{ys}</div><div class="ticks x">{xs}</div>'
@@ -260,8 +277,10 @@ def show(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | np.integer):
+        # U+202F is a narrow space that does not break: 10 000 stays in one line.
         return f"{value:,}".replace(",", "\u202f").replace("-", "−")
     if isinstance(value, float | np.floating):
+        # Python writes 1e-05; the page 1e-5.
         return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
     if isinstance(value, list | tuple):
         return " × ".join(show(x) for x in value) if value else "–"
@@ -270,6 +289,7 @@ def show(value: Any) -> str:
 
 def show_seconds(seconds: float) -> str:
     """Writes a duration as 4.2 s, 3 min 20 s or 2 h 05 min."""
+    # Infinity and NaN from a damaged file come here, too: divmod would raise.
     if not 60 <= seconds < math.inf:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -287,7 +307,8 @@ def quartiles(values: np.ndarray) -> np.ndarray:  # [rows, S] -> [3, rows]
     """
     ranked = np.sort(np.where(np.isfinite(values), values, np.nan), axis=1)  # NaN comes last
     last = np.isfinite(ranked).sum(axis=1) - 1
-    at = np.multiply.outer((0.25, 0.5, 0.75), np.maximum(last, 0))
+    at = np.multiply.outer((0.25, 0.5, 0.75), np.maximum(last, 0))  # [3, rows]
+    # Linear interpolation between the two nearest ranks, as NumPy's default.
     rows, low = np.arange(len(ranked)), np.floor(at).astype(int)
     high = np.minimum(low + 1, np.maximum(last, 0))
     return ranked[rows, low] * (1 - (at - low)) + ranked[rows, high] * (at - low)

@@ -82,6 +82,9 @@ def document(title: str, body: str, footer: str) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        # A second fence behind `text`: names and messages on the page come from files of strangers,
+        # and with this policy a browser runs no script and asks no server, even if one slipped
+        # through.
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         "img-src data:; style-src 'unsafe-inline'\">\n"
         f"<title>{text(title)}</title>\n<style>{STYLE}</style></head>\n<body><main>\n"
@@ -94,9 +97,13 @@ def document(title: str, body: str, footer: str) -> str:
 
 def png_size(png: bytes) -> tuple[int, int] | None:
     """Width and height of a whole PNG file, None for anything else."""
+    # 45 bytes: signature 8, header chunk 25, end chunk 12. The end is looked at as well, since a
+    # broken copy has the right beginning.
     if len(png) < 45 or png[:8] != b"\x89PNG\r\n\x1a\n" or png[-8:-4] != b"IEND":
         return None
+    # The header chunk is always the first: its sizes are at bytes 16 to 24, big-endian.
     width, height = struct.unpack(">II", png[16:24])
+    # An aspect ratio with a 0 would make the picture invisible.
     return (width, height) if width and height else None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jwgan.report import bands, chart, html
 
 PICTURE_BYTES = 2_000_000  # of all PNG files in a page; as text they are a third larger
-PICTURES = 12
+PICTURES = 12  # thumbnails: four rows of three beside the large one, see `.film` in html.STYLE
 
 Pictures = Sequence[tuple[int, bytes]]
 
@@ -86,8 +86,10 @@ def render(
       HTML text; whatever is missing or damaged is left out.
     """
     title = str(config.get("title") or config.get("experiment") or "A run of jwgan")
+    # Sections that are made for one run see a sweep as its typical trial, the medians.
     trials, typical = _trials(config), bands.typical(metrics)
     parts = [
+        # A sweep has bands and a table of settings where a single run has lines and numbers.
         bands.STYLE if trials else "",
         _header(title, config, result, typical),
         _samples(pictures),
@@ -126,6 +128,7 @@ def _header(title: str, config: Mapping, result: Mapping, metrics: Mapping) -> s
 def _headline(result: Mapping, metrics: Mapping) -> Iterator[tuple[str, str]]:
     """Yields (name, value) of the few numbers that stand below the title."""
     rows = metrics.get("step", ())
+    # While the run goes on there is no result: the last row of metrics.jsonl says how far it is.
     steps = result.get("steps", int(rows[-1]) + 1 if len(rows) else None)
     if steps is not None:
         yield "Steps", chart.show(steps)
@@ -138,6 +141,7 @@ def _headline(result: Mapping, metrics: Mapping) -> Iterator[tuple[str, str]]:
     if len(estimate):
         yield "Wasserstein estimate", chart.show(chart.running_mean(estimate)[-1])
     quality = _inner(result, "quality")
+    # Three fit beside the other numbers of the headline; all of them stand under Quality.
     for name, value in [q for q in quality.items() if isinstance(q[1], int | float)][:3]:
         yield html.title(name), chart.show(value)
 
@@ -150,6 +154,7 @@ def _changes(config: Mapping) -> Iterator[str]:
         parts = [
             f"{str(name).replace('_', ' ')} was changed from {pair[0]} to {pair[1]}"
             for name, pair in _inner(each, "changed").items()
+            # config.json may be damaged: what is no [before, now] is left out.
             if isinstance(pair, list) and len(pair) == 2
         ]
         if parts:
@@ -158,6 +163,8 @@ def _changes(config: Mapping) -> Iterator[str]:
 
 def _notices(result: Mapping, metrics: Mapping) -> Iterator[str]:
     """Yields the lines that say what went wrong."""
+    # The run is going on, or it was killed: then it could not write why. Both look the same from
+    # here.
     if not result:
         yield "No final metrics: the run is going on, or ended early."
     elif result.get("stopped_by"):
@@ -184,15 +191,20 @@ def _samples(pictures: Pictures) -> str:
     for i, (step, png) in enumerate(chosen):
         width, height = html.png_size(png) or (1, 1)
         data = base64.b64encode(png).decode()
+        # Each picture is shown twice, as thumbnail and large. As the background of a class its
+        # bytes are in the page once.
         rules.append(f".p{i}{{background-image:url(data:image/png;base64,{data})}}")
         shape = f"aspect-ratio:{width}/{height}"
         label = f"Samples after {chart.show(step)} steps"
+        # The last picture is open at first. Radio buttons and CSS choose another, since the page
+        # has no scripts.
         checked = " checked" if i == len(chosen) - 1 else ""
         film.append(
             f'<input type="radio" name="film" id="f{i}"{checked}>'
             f'<label for="f{i}"><span class="p p{i}" style="{shape}"></span>'
             f"{chart.show(step)}</label>"
             f'<figure><div class="p p{i}" role="img" aria-label="{label}" '
+            # A picture is not stretched beyond its own size, unless that is tiny.
             f'style="{shape};max-width:{max(width, 320)}px"></div>'
             f"<figcaption>{label}</figcaption></figure>"
         )
@@ -209,6 +221,7 @@ def _quality(quality: Any) -> str:
 
 
 def _curves(metrics: Mapping[str, np.ndarray]) -> str:
+    # Metrics that no chart knows, those of an objective for example, get a chart each.
     known = {name for each in CHARTS for name in each.names}
     others = [
         chart.Chart(html.title(name), "", {name: html.words(name).lower()})
@@ -225,6 +238,7 @@ def _single(metrics: Mapping[str, np.ndarray]) -> list[tuple[str, str, str]]:
     """Splits the charts, [(title, hint, metric)]: a sweep's have one metric each."""
     found = []
     for each in CHARTS:
+        # A band for each setting fills a chart: two metrics of it would be told apart by nothing.
         title = f"{each.title}: {{}}" if len(each.names) > 1 else each.title
         found += [(title.format(legend), each.hint, name) for name, legend in each.names.items()]
     known = {name for _, _, name in found}
@@ -240,11 +254,14 @@ def _trials(config: Mapping) -> list[Mapping]:
 
 
 def _facts(config: Mapping, result: Mapping) -> str:
+    # What has a place of its own on the page; anything else in config.json is shown as it is, so
+    # that a field of a later version is not lost.
     named = (
         *("experiment", "program", "title", "command", "config", "data", "environment"),
         *("trials", "members", "changes"),
     )
     more = {name: value for name, value in config.items() if name not in named}
+    # "per_member" is what "per_trial" was called until 0.1.0.
     elsewhere = ("quality", "warnings", "per_trial", "per_member")
     tables = (
         ("Configuration", {**_inner(config, "config"), **more}),
@@ -260,6 +277,7 @@ def _repeat(config: Mapping, result: Mapping) -> str:
     if not config.get("command"):
         return ""
     revision = str(_inner(config, "environment").get("git_revision") or "")
+    # 12 characters name a commit; "+changes" is no part of its name.
     checkout = f"git checkout {revision.split('+')[0][:12]}\n" if revision else ""
     changed = " The source had changes that were not committed." if "+" in revision else ""
     sha = result.get("state_sha256")
@@ -277,12 +295,16 @@ def _table(table: Mapping, words: Callable[[Any], str] = str) -> str:
     """A table of names and values. `words` spells a name; a table of shares becomes bars."""
     rows = []
     for name, value in table.items():
+        # Short lists are shapes and read well in one line; longer ones are tables with numbered
+        # rows.
         if isinstance(value, list | tuple) and len(value) > 4:
             value = dict(enumerate(value))
         if isinstance(value, Mapping):
             body = _bars(value) if _are_shares(value) else _table(value, words)
         else:
             body = html.text(chart.show(value))
+        # <wbr> allows a line break behind an underscore: long names would make the table too wide
+        # for a phone.
         title = html.text(words(name)).replace("_", "_<wbr>")
         rows.append(f'<tr><th scope="row">{title}</th><td>{body}</td></tr>')
     return f"<table>{''.join(rows)}</table>"
@@ -294,6 +316,7 @@ def _are_shares(value: Mapping) -> bool:
 
 
 def _bars(value: Mapping) -> str:
+    # Bars are relative to the largest share; `or 1`: all may be 0.
     top = max(value.values()) or 1
     return (
         '<div class="bars">'
@@ -309,8 +332,11 @@ def _bars(value: Mapping) -> str:
 def choose_pictures(pictures: Pictures) -> list[tuple[int, bytes]]:
     """Chooses as many as a page holds, evenly over the run, the first and the last among them."""
     for count in range(min(PICTURES, len(pictures)), 0, -1):
+        # Counted from the end: of a single one, linspace takes the first end, which is the newest
+        # picture.
         places = np.linspace(len(pictures) - 1, 0, count).round().astype(int)
         chosen = [pictures[i] for i in sorted(places)]
+        # A single picture is shown however large it is.
         if sum(len(png) for _, png in chosen) <= PICTURE_BYTES or count == 1:
             return chosen
     return []

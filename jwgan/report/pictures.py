@@ -34,10 +34,14 @@ def image_grid(x: Any, columns: int | None = None, scale: int | None = None) -> 
     num, height, width, channels = x.shape
     columns = math.ceil(math.sqrt(num)) if columns is None else columns
     check.require(columns >= 1, "columns", columns, "give at least 1")
+    # 8 x 8 digits at their own size would be a stamp, and a browser's enlargement would blur them.
     scale = max(1, round(600 / (columns * width))) if scale is None else scale
     check.require(scale >= 1, "scale", scale, "give at least 1")
+    # A generator that diverges must not end its run here: the cast of NaN to uint8 is undefined.
     pixels = np.rint(np.nan_to_num(np.clip(x, -1, 1), nan=0.0) * 127.5 + 127.5).astype(np.uint8)
+    # Repeated pixels stay sharp: a grid shows what the network drew, and no interpolation of it.
     pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
+    # From here on height and width are those of a tile with its line.
     rows, height, width = math.ceil(num / columns), height * scale + 1, width * scale + 1
     grid = np.full((rows * height + 1, columns * width + 1, channels), _SEPARATOR, np.uint8)
     for i, picture in enumerate(pixels):
@@ -70,11 +74,13 @@ def labelled(images: Sequence[np.ndarray], labels: Sequence[str], columns: int) 
     font, tiles = PIL.ImageFont.load_default(size=18), []
     for image, label in zip(images, labels, strict=True):
         _, width, channels = image.shape
+        # 24 pixels hold a line of the font at size 18, descenders included.
         strip = PIL.Image.new("L", (width, 24), 255)
         PIL.ImageDraw.Draw(strip).text((3, 1), label, fill=0, font=font)
         text = np.asarray(strip)[..., None].repeat(channels, axis=2)
         tiles.append(np.concatenate([text, image]))
     blank = np.full_like(tiles[0], 255)
+    # White tiles fill the last row, since all rows are concatenated with one width.
     tiles += [blank] * (-len(tiles) % columns)
     rows_of = [
         np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)
@@ -92,6 +98,7 @@ def save_png(path: files.AnyPath, image: np.ndarray) -> None:
     import PIL.Image
 
     file = io.BytesIO()
+    # Pillow has grey pictures as [H, W] and refuses [H, W, 1].
     pixels = image[..., 0] if image.shape[-1] == 1 else image
     PIL.Image.fromarray(pixels).save(file, format="PNG", optimize=True)
     files.replace(Path(path), file.getvalue())
@@ -122,30 +129,37 @@ def scatter(
     for name, x in (("real", real), ("fake", fake)):
         good = x.ndim == 2 and x.shape[1] == 2
         check.require(good, name, x.shape, "give points [N, 2]")
+    # Of the real points alone: fakes that ran away would shrink the picture until nothing is seen,
+    # and pictures of different steps could not be compared.
     low, high = _frame(real)
     figure = plots.figure(pixels / 100, pixels / 100, dpi=100)
+    # The axes fill the picture to its edge, so a point's place in pixels follows from the frame
+    # alone.
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
     axes.set_axis_off()
     if score is not None:
         _draw_levels(axes, score, low, high)
+    # Real points come last, small and on top: fakes would hide the modes that they cover.
     axes.scatter(fake[:, 0], fake[:, 1], s=12, color="#dd5a1c", alpha=0.55, linewidths=0)
     axes.scatter(real[:, 0], real[:, 1], s=3, color="#1f2937", alpha=0.6, linewidths=0)
     outside = int((~((fake >= low) & (fake <= high)).all(axis=1)).sum())
     if outside:
         axes.text(0.02, 0.02, f"{outside} of {len(fake)} outside", transform=axes.transAxes)
     figure.canvas.draw()
+    # A copy: the buffer goes when the figure does. The alpha channel is 255 everywhere.
     return np.array(figure.canvas.buffer_rgba())[..., :3]
 
 
 def _frame(real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A square around the real points, a fifth wider than they are."""
     low, high = real.min(axis=0), real.max(axis=0)
-    half = 0.6 * max(float((high - low).max()), 1e-6)
+    half = 0.6 * max(float((high - low).max()), 1e-6)  # 1e-6: all real points may be one
     return (low + high) / 2 - half, (low + high) / 2 + half
 
 
 def _draw_levels(axes: Any, score: Callable, low: np.ndarray, high: np.ndarray) -> None:
+    # 120 x 120 scores, one call of the critic.
     xs, ys = np.linspace(low[0], high[0], 120), np.linspace(low[1], high[1], 120)
     points = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2).astype(np.float32)
     values = np.asarray(score(points), np.float64).reshape(120, 120)

@@ -9,7 +9,7 @@ import numpy as np
 from jwgan import check
 
 BLUE, ORANGE, GREEN, VIOLET, GREY = "#1d5fbf", "#b4530a", "#2f7d4f", "#8a4fa8", "#6c6860"
-# Of curves, in this order.
+# The colours of curves, in this order.
 COLOURS = (BLUE, ORANGE, GREEN, VIOLET, GREY, "#12a3a8", "#b0457b", "#c78a1b")
 MARKS = ((BLUE, "o"), (GREEN, "s"), (ORANGE, "^"), (VIOLET, "D"))
 
@@ -28,6 +28,8 @@ def figure(width: float, height: float, dpi: float = 110) -> Any:
     from matplotlib.figure import Figure
 
     blank = Figure(figsize=(width, height), dpi=dpi, facecolor="white")
+    # The canvas registers itself in the figure. Agg draws without a display, in any thread; pyplot
+    # would keep every figure alive until it is closed.
     FigureCanvasAgg(blank)
     return blank
 
@@ -35,6 +37,7 @@ def figure(width: float, height: float, dpi: float = 110) -> Any:
 def panels(columns: int, width: float = 4.6, height: float = 3.7) -> tuple[Any, Any]:
     """(figure, its axes in a row, [columns]); each of them so many inches wide and high."""
     row = figure(width * columns, height)
+    # Keeps labels of neighbouring axes from overlapping.
     row.set_layout_engine("constrained")
     axes = row.subplots(1, columns, squeeze=False)[0]
     for each in axes:
@@ -60,6 +63,7 @@ def points(axes: Any, xs: Any, spread: dict[str, list[float]], label: str, mark:
     axes.errorbar(
         np.array(xs) + shift,
         middle,
+        # matplotlib wants lengths, from the median down and up, not the ends.
         yerr=[middle - low, high - middle],
         fmt=marker,
         color=color,
@@ -72,6 +76,7 @@ def points(axes: Any, xs: Any, spread: dict[str, list[float]], label: str, mark:
 
 def broken(axes: Any, pieces: Sequence[tuple], level: float, color: str, label: str = "") -> None:
     """Draws a constant on open intervals, [(first, last), ...]."""
+    # The pieces share one entry of the legend.
     for i, piece in enumerate(pieces):
         axes.plot(piece, [level, level], color=color, label=label if i == 0 else None)
 
@@ -82,5 +87,7 @@ def png(figure: Any) -> bytes:
         if axes.get_legend_handles_labels()[1] and not axes.get_legend():
             axes.legend(fontsize=8, frameon=False)
     file = io.BytesIO()
+    # matplotlib would write its version into the file: without it the same picture has the same
+    # bytes.
     figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()

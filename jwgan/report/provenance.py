@@ -14,6 +14,8 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jwga
 
 def environment() -> dict[str, Any]:
     """Collects versions, device and source revision; no path and no host name is among them."""
+    # Flags change what XLA computes, so they belong to the result. One with a slash (a dump folder)
+    # names a place of this machine, and stays out.
     flags = os.environ.get("XLA_FLAGS", "").split()
     return {
         "python": platform.python_version(),
@@ -46,9 +48,13 @@ def _git_revision() -> str | None:
         return done.stdout.strip()
 
     try:
+        # Installed in a virtual environment inside somebody's repository, this file is not tracked:
+        # that repository's commit says nothing of us. git then fails, and the except below answers.
         if git("ls-files", "--error-unmatch", Path(__file__).name) == "":
             return None
+        # Untracked files are left out: run directories and pictures lie about in any checkout.
         changed = git("status", "--porcelain", "--untracked-files=no")
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
+    # No git, no checkout, or a git that waits too long for its disk: a run must not fail for that.
     except (OSError, subprocess.SubprocessError):
         return None

@@ -28,6 +28,7 @@ def read_metrics(folder: files.AnyPath) -> dict[str, np.ndarray]:
       ValueError: metrics.jsonl is no regular file.
     """
     rows = [json.loads(text) for text in lines(Path(folder) / "metrics.jsonl")]
+    # A dict keeps the order of first occurrence, which is that of the charts.
     names = {name: None for row in rows for name in row if name != "step"}
     columns = {name: _column([row.get(name) for row in rows]) for name in names}
     return {"step": np.array([row["step"] for row in rows], np.int64), **columns}
@@ -38,7 +39,7 @@ def _column(values: list[Any]) -> np.ndarray:
     lists = [value for value in values if isinstance(value, list) and 0 < len(value) <= TRIALS]
     if not lists:
         return np.array([number(value) for value in values])
-    missing = [None] * len(lists[0])
+    missing = [None] * len(lists[0])  # a row of other length is torn: NaN for all trials
     fits = lambda value: isinstance(value, list) and len(value) == len(missing)
     return np.array([[*map(number, value if fits(value) else missing)] for value in values])
 
@@ -54,12 +55,15 @@ def lines(path: Path) -> Iterator[str]:
         return
     good = path.is_file() and not path.is_symlink()
     check.require(good, check.printable(str(path)), "no regular file", "move it away")
+    # A line torn in the middle of a character must cost that line only.
     with path.open(encoding="utf-8", errors="replace") as file:
         for text in file:
             try:
                 step = json.loads(text)["step"]
             except (ValueError, KeyError, TypeError, RecursionError):
                 continue
+            # Rising: what a second writer or a copy has appended is passed over. Below 2**63, since
+            # steps become int64. `type`: True is an int.
             if type(step) is int and last < step < 2**63:
                 last = step
                 yield text.rstrip("\n") + "\n"  # a killed run may have lost its last line end
@@ -76,6 +80,7 @@ def line(step: int, columns: Mapping[str, np.ndarray], i: int, rare: Mapping) ->
     """
     row = {"step": step} | {name: plain(column[i]) for name, column in columns.items()}
     row |= {name: plain(value) for name, value in rare.items()}
+    # JSON has no NaN and no infinity: allow_nan=False makes sure that `plain` left none.
     return json.dumps(row, allow_nan=False) + "\n"
 
 
@@ -88,6 +93,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         # str keeps a float32's 0.1 from becoming 0.10000000149011612; float() reads "Infinity".
         return float(str(value)) if math.isfinite(value) else json.dumps(float(value))
+    # NumPy's and JAX's arrays and scalars; item by item, for the short floats above.
     if hasattr(value, "tolist"):
         array = np.asarray(value)
         return [plain(inner) for inner in array] if array.ndim else plain(array.item())

@@ -49,16 +49,21 @@ class Writer:
     def __init__(
         self, folder: files.AnyPath, step: int = 0, stride: int = 1, trials: Sequence[str] = ()
     ):
+        # Before the folder is made: a missing package leaves no half a run behind.
         check.require_package("tensorboardX", "run")
         import tensorboardX
 
         check.require(stride >= 1, "stride", stride, "write every step (1) or every k-th (k)")
         self._folder, self._stride, self._trials = Path(folder), stride, trials
         self._folder.mkdir(parents=True, exist_ok=True)
+        # Before the file is opened for appending: replaced afterwards, our handle would write into
+        # the old file, which no longer has a name.
         _truncate(self._folder, step)
         self._metrics = (self._folder / "metrics.jsonl").open("a", encoding="utf-8")
         self._board = tensorboardX.SummaryWriter(
             str(self._folder / "tensorboard"),
+            # TensorBoard forgets what earlier sessions wrote of these steps, as `_truncate` does
+            # for the rows.
             purge_step=step or None,
             filename_suffix=f".{step}",  # two sessions within a second must not share a file
             write_to_disk=True,
@@ -91,9 +96,13 @@ class Writer:
             same and all(shapes.values()), "scalars", shapes, "give arrays of one shape [length]"
         )
         length = len(next(iter(columns.values())))
+        # By the step itself and not by its place in the chunk: the rows are the same however the
+        # chunks fall.
         chosen = [i for i in range(length) if (first + i) % self._stride == 0]
         lines = [rows.line(first + i, columns, i, {} if i else rare or {}) for i in chosen]
         self._metrics.write("".join(lines))
+        # To the operating system: readers see the rows, and a killed process loses none of them.
+        # Only `close` waits for the disk.
         self._metrics.flush()
         for name, column in columns.items() if length else ():
             self._show(name, column[-1], first + length - 1)
@@ -146,6 +155,8 @@ def write_report(folder: files.AnyPath) -> Path:
       ValueError: metrics.jsonl is no regular file.
     """
     folder = Path(folder)
+    # A link could show any file of this machine on a page that is given away; a pipe would be
+    # waited for.
     pictures = (folder / "samples").glob("*.png")
     found = sorted((p for p in pictures if p.is_file() and not p.is_symlink()), key=_steps_behind)
     text = page.render(
@@ -161,9 +172,12 @@ def write_report(folder: files.AnyPath) -> Path:
 def _truncate(folder: Path, step: int) -> None:
     path = folder / "metrics.jsonl"
     if os.path.lexists(path):
+        # Through `rows.lines`, which also ends a last line that was torn: the next row would be
+        # appended to it.
         lines = [line for line in rows.lines(path) if json.loads(line)["step"] < step]
         files.replace(path, "".join(lines).encode())
     for picture in (folder / "samples").glob("*.png"):
+        # A picture of exactly `step` steps shows the state that goes on, and stays.
         if _PICTURE.fullmatch(picture.name) and _steps_behind(picture) > step:
             picture.unlink()
 
@@ -184,6 +198,7 @@ def _showable(value: Any, levels: int = 12) -> Any:
         return {name: _showable(inner, levels - 1) for name, inner in value.items()}
     if isinstance(value, list):
         return [_showable(inner, levels - 1) for inner in value]
+    # Larger integers overflow where the page computes with floats, as `show_seconds` does.
     return str(value) if type(value) is int and abs(value) >= 2**63 else value
 
 
