@@ -16,6 +16,7 @@ import sys
 from jwgan.run import convert, launch, members, options
 from jwgan.run.experiment import Experiment
 
+# Python drops docstrings under -OO: then there is no help, and still a program.
 DOC = (__doc__ or "").format(members=", ".join(members.NAMES))
 
 
@@ -27,6 +28,7 @@ def main(argv: list[str] | None = None) -> None:
         print(DOC)
         return
     with launch.missing_package_ends():
+        # A command that reads a run finds the member in the run's config.json.
         if word in launch.COMMANDS:
             launch.COMMANDS[word](members.find, argv[1:])
         elif word == "convert":

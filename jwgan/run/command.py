@@ -55,7 +55,10 @@ def run(
     """
     config = options.parse(config_type, argv, doc or "", positional=positional)
     try:
+        # Inside the try, like all that follows: every bad value ends in one line, wherever it is
+        # found.
         options.check_numbers(config)
+        # Before the first array: XLA reads its flags when that is made, and never again.
         setup()
         result = measure(config)
     except (ValueError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Between a run and the terminal it was started from: signals, and a progress bar."""
+"""Connects a run with the terminal it was started from: signals, and a progress bar."""
 
 import contextlib
 import signal
@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator
 def stop_signals() -> Iterator[list[int]]:
     """Collects SIGINT and SIGTERM instead of dying of them, so that the chunk can end."""
     caught: list[int] = []
+    # Only noted: the loop looks between two chunks, where the state is whole. A second Ctrl-C is
+    # noted as well and does not cut short the saving that the first one asked for.
     handle = lambda number, frame: caught.append(number)
     before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield caught
     finally:
+        # Afterwards a signal means what it meant before: writing the report can be interrupted.
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -22,6 +25,7 @@ def stop_signals() -> Iterator[list[int]]:
 @contextlib.contextmanager
 def progress_bar(name: str, total: int, start: int) -> Iterator[Callable[[int, float, str], None]]:
     """A rich bar on stderr: steps/s of this session, the Wasserstein estimate, warnings."""
+    # Here and not at the top: rich is optional, and --help must not need it.
     import rich.console
     from rich import progress as bars
 
@@ -32,8 +36,10 @@ def progress_bar(name: str, total: int, start: int) -> Iterator[Callable[[int, f
         bars.TextColumn("{task.fields[speed]:.1f} steps/s  W {task.fields[estimate]:+.4f}"),
         bars.TextColumn("[bold red]{task.fields[warning]}"),
         bars.TimeRemainingColumn(),
+        # stdout belongs to the result, which --json gives to other programs.
         console=rich.console.Console(stderr=True),
     )
+    # The steps before a resume took none of this session's time: speed counts from `start`.
     began = time.perf_counter()
     with bar:
         row = bar.add_task(name, total=total, completed=start, speed=0.0, estimate=0.0, warning="")

@@ -31,8 +31,10 @@ def main(argv: list[str] | None = None, doc: str | None = __doc__) -> None:
     name = chosen.name or chosen.kind
     began = time.perf_counter()
     try:
+        # TFDS names its data sets so, and --dataset takes `folder` for a folder of images.
         if not name.isidentifier() or not name.islower() or name == "folder":
             raise ValueError(f"name is {name!r}: give one like my_faces, in small letters")
+        # TFDS would take what is there for the finished data set and write nothing.
         if (pathlib.Path(chosen.out) / name).exists():
             raise ValueError(f"out has a {name} already: give another --name or --out")
         splits, classes = tfds.read(chosen.kind, chosen.source, chosen.image_size, chosen.channels)

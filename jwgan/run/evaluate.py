@@ -20,6 +20,8 @@ POINTS = 2000  # samples in a 2-D picture and in an exact W1
 
 def picture(task: Any, algorithm: Any, state: Any) -> Any:
     """A uint8 image [H, W, 3 or 1] of samples; always from the same latents, to compare by eye."""
+    # One fixed key for each use: 12 pictures, 13 quality, 14 and 15 the alarm's metrics. It does
+    # not depend on the run's seed, so runs and steps are compared on the same latents.
     key = jax.random.key(12)
     if task.problem is None:
         x = jax.jit(algorithm.sample, static_argnums=2)(key, state, PICTURES)
@@ -43,6 +45,7 @@ def quality(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
         return {}
     require_labels(task.dataset)
     num = 1000 if task.name == "digits" else 10000
+    # 500 at a time: one compiled program, and memory for no more than that.
     sample = jax.jit(algorithm.sample, static_argnums=2)
     keys = jax.random.split(key, num // 500)
     return image_quality(task, np.concatenate([sample(k, state, 500) for k in keys]))
@@ -52,18 +55,22 @@ def require_labels(dataset: Any) -> None:
     """Raises ValueError unless a classifier can be fitted to the data set's labels."""
     count = len(dataset.class_names)
     for part, labels in (("labels", dataset.labels), ("test labels", dataset.test_labels)):
+        # Labels come from files, and JAX raises nothing for an index out of range: the classifier
+        # would be fitted to other labels without a word.
         if labels is not None and not (len(labels) and 0 <= min(labels) <= max(labels) < count):
             raise ValueError(f"{part} are not all in 0 to {count - 1}: no classifier is fitted")
 
 
 def make_sample_metrics(task: Any, algorithm: Any) -> Callable[[Any], dict[str, float]]:
     """Makes `state -> {metric: value}` of samples beside held-out data: milliseconds a call."""
+    # Once, not at every evaluation: real points against real points do not change.
     held_out, other = held_out_points(task)
     compiled = jax.jit(lambda state: sample_metrics(task, algorithm, state))
     of_real = coverage(held_out, other)
 
     def metrics_of(state: Any) -> dict[str, float]:
         found = jax.device_get(compiled(state))
+        # Samples that are not finite have no distance; a missing value is a gap in its chart.
         finite = {k: round(float(v), 6) for k, v in found.items() if np.isfinite(v)}
         return {**finite, **{f"{name}_of_real": round(float(x), 5) for name, x in of_real.items()}}
 
@@ -75,6 +82,7 @@ def coverage(held_out: Any, x: Any) -> dict[str, Any]:
 
     Points have five nearest neighbours, or as many as there are.
     """
+    # A point is not its own neighbour: of n points there are n - 1 others.
     num = min(5, len(held_out) - 1)
     if num < 1 or not len(x):
         return {}
@@ -102,12 +110,15 @@ def sample_metrics(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
         of_seen, *others = (algorithm.score(state, x) for x in (seen, fake, held_out))
         # positive where the critic tells data from the others, energies included
         gap, learnt = (algorithm.separation(of_seen, other) for other in others)
+        # Without a gap to the fakes its share is not defined; 0 raises no alarm.
         found["held_out_gap"] = jnp.where(gap > 0, learnt / gap, 0.0)
     return found
 
 
 def world_quality(task: Any, fake: Any) -> dict[str, Any]:
     """Exact W1 to held-out points, the same between real points, and mode coverage."""
+    # Between two real samples the distance is not 0 either: this is what a perfect generator would
+    # reach.
     real, other = task.held_out[:POINTS], task.held_out[POINTS : 2 * POINTS]
     quality = {
         "exact_w1": round(transport.exact_w1(real, fake), 5),
@@ -133,7 +144,7 @@ def image_quality(task: Any, fake: Any, fitted: Any = None) -> dict[str, Any]:
     data = task.dataset
     fitted = fitted or fit_classifier(data)
     seen = lambda x: fitted.probabilities(fitted.params, x)
-    features = lambda x: np.asarray(jax.jit(fitted.features)(fitted.params, x))
+    features = lambda x: np.asarray(jax.jit(fitted.features)(fitted.params, x))  # [N, F]
     probabilities, distance = jax.jit(seen), metrics.frechet.frechet_distance
     of_fake = metrics.classifier.label_report(probabilities(fake))
     found = {
@@ -148,6 +159,7 @@ def image_quality(task: Any, fake: Any, fitted: Any = None) -> dict[str, Any]:
         return {**found, "not_measured": why}
     real_seen = probabilities(data.test_images)
     of_real = metrics.classifier.label_report(real_seen)
+    # As many training images as samples: a Frechet distance depends on the number of points.
     real, train = features(data.test_images), features(data.images[: len(fake)])
     accuracy = metrics.classifier.accuracy(real_seen, data.test_labels)
     return {
@@ -164,6 +176,7 @@ def image_quality(task: Any, fake: Any, fitted: Any = None) -> dict[str, Any]:
 def fit_classifier(dataset: Any) -> Any:
     """The classifier of a labelled data set; the same one for every run on that data."""
     count = len(dataset.images)
+    # A small data set needs more passes to give the classifier enough updates.
     epochs, batch_size = 40 if count < 10_000 else 3, min(128, count)
     return metrics.classifier.fit(
         jax.random.key(0),

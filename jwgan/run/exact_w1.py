@@ -65,8 +65,10 @@ def require_packages() -> None:
 def make(task: Any, algorithm: Any) -> W1Probe:
     """The probe of a member on a task; its latents and real data are the same at every step."""
     real, held_out, has_held_out = _real(task)
+    # The name says which of the two it is: pages and tables must not mix them.
     num, on_plane = len(held_out), task.problem is not None
     name = "exact_w1" if on_plane else "sample_w1"
+    # Once: real points do not change while the run trains.
     of_real = _w1(real, held_out)
     scores = _make_scores(algorithm, real, held_out)
 
@@ -74,6 +76,7 @@ def make(task: Any, algorithm: Any) -> W1Probe:
         fake, found = scores(state)
         found = {name: _w1(fake, held_out), f"{name}_of_real": of_real, **found}
         if not has_held_out:
+            # Both parts are training data then: a gap between them would say nothing of memory.
             del found["critic_held_out_gap"]
         return {k: round(float(v), 6) for k, v in found.items() if math.isfinite(v)}
 
@@ -88,13 +91,16 @@ def _real(task: Any) -> tuple[Any, Any, bool]:
     """(other real data, held-out data) of one size, and whether the latter deserve their name."""
     if task.problem is not None:
         num = min(POINTS, len(task.held_out))
-        # a key no run is given, as for the held-out points
+        # New points: not the key of the held-out ones (2**31 - 1), and none that a run is likely to
+        # have.
         real = np.asarray(task.problem.sample(jax.random.key(2**31 - 2), num))
         return real, task.held_out[:num], True
     images = task.dataset.images
     shuffled = lambda x: np.random.default_rng(0).permutation(len(x))  # files come class by class
     order = shuffled(images)
     if task.dataset.test_images is None:
+        # Two halves of the training images: they must not share any, or their distance is too
+        # small.
         num = min(IMAGES, len(images) // 2)
         return images[order[:num]], images[order[num : 2 * num]], False
     num = min(IMAGES, len(task.held_out), len(images))
@@ -107,10 +113,14 @@ def _make_scores(algorithm: Any, real: Any, held_out: Any) -> Callable[[Any], tu
     @jax.jit
     def scores(state: Any) -> tuple[Any, dict[str, Any]]:
         score = lambda x: algorithm.score(state, x)
+        # Keys 16 and 17, which nothing else here uses (12 to 15: `evaluate`): the same latents and
+        # places at every step, so that a curve shows the training and not the noise.
         fake = algorithm.sample(jax.random.key(16), state, len(held_out))
         of_fake = score(fake)
         estimate = algorithm.separation(score(held_out), of_fake)
         between = penalties.interpolate(jax.random.key(17), held_out, fake)
+        # On lines between data and samples, where the transport goes: a critic of slope s there
+        # estimates about s times W1, which the quotient undoes.
         slope = penalties.gradient_norm(score, between).mean()
         return fake, {
             "critic_estimate": estimate,
@@ -119,11 +129,12 @@ def _make_scores(algorithm: Any, real: Any, held_out: Any) -> Callable[[Any], tu
             "critic_held_out_gap": algorithm.separation(score(real), of_fake) - estimate,
         }
 
+    # One transfer of all values.
     return lambda state: jax.device_get(scores(state))
 
 
 def _w1(x: Any, y: Any) -> float:
     try:
-        return transport.exact_w1(x.reshape(len(x), -1), y.reshape(len(y), -1))
+        return transport.exact_w1(x.reshape(len(x), -1), y.reshape(len(y), -1))  # [N, D] each
     except ValueError:  # samples that ran away have no distance; the run ends by its own rules
         return math.nan

@@ -33,6 +33,7 @@ class Experiment(NamedTuple):
         Raises:
           ValueError: it was defined in no file (in a notebook) and has no name.
         """
+        # The file of the options' class, not of the caller: `main` may be called from anywhere.
         found, program = _origin(self.config)
         if not (self.name or found):
             raise ValueError(
@@ -44,9 +45,12 @@ class Experiment(NamedTuple):
 
 def _origin(config_type: type) -> tuple[str, str]:
     """(name, how to start it) of the file that a class stands in; empty outside of any file."""
+    # `python mine.py` runs a module without __spec__, `python -m package.mine` one with it: only
+    # the latter is started by its dotted name.
     module = sys.modules.get(config_type.__module__)
     spec, file = getattr(module, "__spec__", None), getattr(module, "__file__", None)
     if spec is not None:
+        # A folder with a __main__.py is started by the folder's name.
         full = spec.name.removesuffix(".__main__")
         return full.rpartition(".")[2], f"python -m {full}"
     if file is not None:

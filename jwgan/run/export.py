@@ -39,10 +39,15 @@ class Config:
 
 def export_generator(algorithm: Any, state: Any) -> Any:
     """z [b, *Z] -> x [b, *D] with the state's weights inside, a `jax.export.Exported`."""
+    # The prior is asked for the shape and dtype of a latent; nothing is drawn.
     latent = jax.eval_shape(lambda: algorithm.prior(jax.random.key(0), 1))
+    # A symbol in place of the batch size: the file generates any number of samples.
     (num,) = jax.export.symbolic_shape("b")
     shape = jax.ShapeDtypeStruct((num, *latent.shape[1:]), latent.dtype)
+    # The state is closed over, so the weights become constants of the program, and one file is all
+    # there is.
     generate = jax.jit(lambda z: algorithm.generate(state, z))
+    # A lowering for each platform: the file may be made on a machine without a GPU.
     return jax.export.export(generate, platforms=PLATFORMS)(shape)
 
 
@@ -55,6 +60,7 @@ def save(run_dir: str, find: reading.Find, out: str, trial: int = 0) -> None:
     """
     check.require_package("flatbuffers", "run")  # jax.export needs it and does not declare it
     xla.use_compilation_cache()
+    # Weights and shapes are enough: an export works where the data are not.
     _, algorithm, state = reading.read_run(pathlib.Path(run_dir), find, trial, with_data=False)
     exported = export_generator(algorithm, state)
     artifact = exported.serialize()

@@ -24,6 +24,7 @@ def start(config: Any) -> None:
     Raises:
       ValueError: if an option is missing, or the launcher cannot be recognised.
     """
+    # All None: the launcher (Slurm, mpirun, ...) tells JAX who the processes are.
     given = (config.coordinator, config.num_processes, config.process_id)
     if not config.distributed and given == (None, None, None):
         return
@@ -32,6 +33,7 @@ def start(config: Any) -> None:
             f"coordinator, num_processes, process_id are {given}: give all three, or only "
             "--distributed under Slurm, Open MPI, GKE or on a Cloud TPU"
         )
+    # Without one each process would number a directory of its own.
     if not config.run_dir:
         raise ValueError("run_dir is None: give --run-dir, a directory that all processes see")
     try:
@@ -39,11 +41,14 @@ def start(config: Any) -> None:
             coordinator_address=config.coordinator,
             num_processes=config.num_processes,
             process_id=config.process_id,
+            # JAX's own limits are 100 and 300 seconds: so long the others would wait for a process
+            # that was lost.
             heartbeat_timeout_seconds=HEARTBEAT,
             shutdown_timeout_seconds=HEARTBEAT,
         )
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"the processes cannot be joined: {check.one_line(error)}") from error
+    # The error of a lost neighbour reaches us as an exception in the middle of a step.
     sys.excepthook = _leave
 
 
@@ -56,6 +61,7 @@ def _leave(kind: type, error: BaseException, trace: Any) -> None:
         file=sys.stderr,
         flush=True,
     )
+    # No exit handlers: JAX's own waits at a barrier for all processes.
     os._exit(1)
 
 
@@ -70,8 +76,12 @@ def make_mesh(config: Any) -> Any:
     # Several CPU devices exist only where a flag made them, to try things out: used on request.
     everything = len(there) if several or jax.default_backend() != "cpu" else 1
     num = everything if config.devices is None else config.devices
+    # Several processes use all their devices: one that is left out would have no part of the
+    # arrays.
     if not 1 <= num <= len(there) or (several and num != len(there)):
         raise ValueError(f"devices is {num}: there are {len(there)}; give at most so many")
+    # The batch axis is divided evenly: `sharding.over_data` refuses anything else, in the middle of
+    # a trace.
     if config.batch_size % num:
         raise ValueError(f"batch_size is {config.batch_size}: give a multiple of the {num} devices")
     return parallel.data_mesh(there[:num]) if num > 1 else None
@@ -86,12 +96,15 @@ def placed(state: Any, mesh: Any) -> Any:
     """A state, equal in every process, whole on every device of the mesh."""
     if mesh is None:
         return state
+    # PartitionSpec() divides no axis: every device has all of the state.
     whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    # Typed keys do not travel through NumPy: their numbers do, and are wrapped again inside.
     host = jax.device_get(jax.tree.map(_data, state))
 
     def rebuild(tree: Any) -> Any:
         return jax.tree.map(_like, tree, state)
 
+    # A program whose outputs lie on the mesh: that places an array on the devices of all processes.
     return jax.jit(rebuild, out_shardings=whole)(host)
 
 
@@ -111,6 +124,8 @@ def local(state: Any, mesh: Any) -> Any:
     if mesh is None:
         return state
 
+    # Every device has the whole state, so the first shard of this process is all of it. A program
+    # on a global array would need every process to run it.
     return jax.tree.map(lambda leaf: _like(_data(leaf).addressable_data(0), leaf), state)
 
 

@@ -32,16 +32,21 @@ class MemberConfig(options.ImageConfig):
 
 def numbers(member: str) -> dict[str, Any]:
     """{name: default} of the real numbers in a member's signature."""
+    # The signature is the only place where a member's defaults stand: a new argument becomes an
+    # option without a line here.
     signature = inspect.signature(getattr(algorithms, member))
     return {
         name: parameter.default
         for name, parameter in signature.parameters.items()
+        # True and False are ints to isinstance, and would become numbers to be swept.
         if isinstance(parameter.default, int | float) and not isinstance(parameter.default, bool)
     }
 
 
 def papers_n_critic(member: str) -> int:
     """Critic updates for each generator update, as the member's docstring has it of its paper."""
+    # n_critic belongs to the data source and is no argument of a member; its docstring states it. 5
+    # is that of WGAN and WGAN-GP.
     found = re.search(r"n_critic (\d+)", inspect.getdoc(getattr(algorithms, member)) or "")
     return int(found[1]) if found else 5
 
@@ -56,6 +61,7 @@ def config_of(member: str) -> type:
     made = dataclasses.make_dataclass(
         "Config", [("n_critic", int, n_critic), *own], bases=(MemberConfig,), frozen=True
     )
+    # make_dataclass leaves "types" there, where messages and `Experiment.named` look for a file.
     made.__module__ = __name__
     return made
 
@@ -98,6 +104,7 @@ def experiment_of(member: str) -> Experiment:
 
     def build(config: Any, shape: tuple[int, ...]) -> jwgan.Algorithm:
         critic, generator = _players(member, config, shape)
+        # Rates and weights may be traced numbers here: --sweep builds all trials at once.
         own = {name: getattr(config, name) for name in numbers(member)}
         algorithm = make(critic, generator, prior=priors.normal(config.latent), **own)
         return jwgan.with_ema(algorithm, config.ema)
@@ -113,6 +120,8 @@ def find(described: dict[str, Any]) -> Experiment:
       ValueError: something else made it.
     """
     name, program = described["experiment"], described.get("program")
+    # By the program and not by the name: experiments.wgan_gp and the member wgan_gp have other
+    # options and other networks.
     if program != f"{PROGRAM} {name}":
         command = program or f"python -m experiments.{name}"
         raise ValueError(f"program is {program!r}: give the run to `{command} sample`")

@@ -13,6 +13,7 @@ from jwgan.run.options import one_of
 def player(module: Any, config: Any, **kwargs: Any) -> Any:
     """A Linen module as a network of the run's precision."""
     network = jwgan.from_linen(module, **kwargs)
+    # The parameters stay float32, and penalties run in float32: see `networks.in_dtype`.
     return networks.in_dtype(network, "bfloat16") if config.precision == "bfloat16" else network
 
 

@@ -33,10 +33,12 @@ class Config:
 
 def paths(start: Any, end: Any, num: int) -> Any:
     """Latents [P, num, *Z] from start [P, *Z] to end [P, *Z]."""
-    t = np.linspace(0.0, 1.0, num).reshape(1, num, *[1] * (start.ndim - 1))
+    t = np.linspace(0.0, 1.0, num).reshape(1, num, *[1] * (start.ndim - 1))  # [1, num, 1, ...]
     start, end = np.asarray(start)[:, None], np.asarray(end)[:, None]
     if max(abs(start).max(), abs(end).max()) <= 1:  # a bounded prior: stay in its box
         return (1 - t) * start + t * end
+    # cos^2 + sin^2 = 1: between independent normal latents every point of the path is normal with
+    # the same variance. On a straight line the middle would be too short.
     return np.cos(t * np.pi / 2) * start + np.sin(t * np.pi / 2) * end
 
 
@@ -45,8 +47,10 @@ def draw(algorithm: Any, state: Any, config: Config) -> Any:
     key = jax.random.key(config.seed)
     z = algorithm.prior(key, config.num)
     if config.interpolate:
+        # Not `key`: both ends would be the same latent.
         end = algorithm.prior(jax.random.fold_in(key, 1), config.num)
         z = jnp.asarray(paths(z, end, config.interpolate), z.dtype).reshape(-1, *z.shape[1:])
+    # 500 at a time bounds the memory, however many samples are asked for.
     generate = jax.jit(algorithm.generate)
     return np.concatenate([generate(state, z[i : i + 500]) for i in range(0, len(z), 500)])
 
@@ -72,6 +76,8 @@ def write(x: Any, out: pathlib.Path, real: Any, columns: int | None) -> None:
 def _real_points(folder: pathlib.Path, find: reading.Find, trial: int) -> Any:
     """Real points of a 2-D run, where its data can be had."""
     try:
+        # A second reading, now with data: real points are a nicety, and a picture without them is
+        # no error.
         return reading.read_run(folder, find, trial)[0].held_out
     except (ValueError, OSError):
         return None
@@ -89,6 +95,7 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
     xla.use_compilation_cache()
     out = pathlib.Path(config.out)
     try:
+        # Asked before anything is read: a run can take a while to be rebuilt.
         if out.suffix.lower() not in (".npy", ".png"):
             raise ValueError(f"out is {config.out!r}: give a name ending in .npy or .png")
         if not out.parent.is_dir():
@@ -98,6 +105,7 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
                 f"num is {config.num}, interpolate {config.interpolate}: give num >= 1"
             )
         folder = pathlib.Path(config.run_dir)
+        # Samples need the weights alone: the data may be gone, or on another machine.
         task, algorithm, state = reading.read_run(folder, find, config.trial, with_data=False)
         x = draw(algorithm, state, config)
         picture_of_points = out.suffix.lower() == ".png" and len(task.shape) == 1

@@ -47,6 +47,7 @@ def run(
     except ValueError as error:
         options.fail(error)
     xla.use_compilation_cache()
+    # CPU seconds beside wall seconds: the former do not depend on what else the machine does.
     began, began_cpu = time.perf_counter(), time.process_time()
     figures = measure(config)
     spent = {
@@ -54,6 +55,8 @@ def run(
         "cpu_seconds": round(time.process_time() - began_cpu, 2),
     }
     chosen = dataclasses.asdict(config)
+    # Where the result is written and how it is printed are no part of it; `out` names a place of
+    # this machine.
     del chosen["out"], chosen["json"]
     result = {**chosen, **spent, **figures}
     _write(folder, name, doc, result, page(result), config.json)
@@ -64,6 +67,7 @@ def _folder(out: str | None, name: str) -> pathlib.Path:
     root = pathlib.Path("runs")
     numbers = directory.numbered(root, name)
     folder = pathlib.Path(out) if out else root / f"{name}-{max(numbers, default=0) + 1}"
+    # Never overwritten: a result may have taken hours.
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"out is {folder}: something is there already; give another --out")
     return folder
@@ -103,4 +107,5 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def shown(value: float, digits: int = 3) -> str:
     """A figure in a table; nothing where there is none."""
+    # NaN marks a cell that has no value, for example a setting that was not measured.
     return "" if math.isnan(value) else f"{value:.{digits}f}"

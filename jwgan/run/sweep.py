@@ -41,6 +41,7 @@ def candidates(config: Any) -> list[str]:
         for field in dataclasses.fields(config)
         if options.value_type(field.type) is float and field.name not in fixed
     ]
+    # n_critic is an integer and no shape: steps beyond it are masked (`wrappers.with_n_critic`).
     return ["n_critic", *names]
 
 
@@ -53,6 +54,7 @@ def parse_sweep(config: Any) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for part in config.sweep.split():
         name, equals, text = part.partition("=")
+        # Names may be written as options are: learning-rate is learning_rate.
         name = name.lstrip("-").replace("-", "_")
         if not equals or not text:
             raise ValueError(f"sweep is {part!r}: give NAME=VALUE,VALUE,..., as in weight=1,10")
@@ -65,6 +67,7 @@ def parse_sweep(config: Any) -> dict[str, list[Any]]:
             found[name] = [kind(value) for value in text.split(",")]
         except ValueError as error:
             raise ValueError(f"sweep is {part!r}: give numbers, as in {name}=1,10") from error
+        # Two trials of one label could not be told apart on the page.
         if len(set(found[name])) < len(found[name]):
             raise ValueError(f"sweep is {part!r}: give each value once")
     return found
@@ -96,14 +99,18 @@ def trials(config: Any) -> list[Trial]:
     """
     swept = parse_sweep(config)
     found = []
+    # Before the grid is made: a slip like 10 values of 6 options is a million trials.
     if count(config) > MOST:
         raise ValueError(f"seeds and sweep make {count(config)} trials: give at most {MOST}")
     axes = many.grid(seed=range(config.seed, config.seed + config.seeds), **swept)
     for row in zip(*axes.values(), strict=True):
         numbers = dict(zip(axes, row, strict=True))
+        # Each trial has the options of a run alone: `reading.restore` builds from them, and their
+        # values are checked one by one.
         own = dataclasses.replace(config, seeds=1, sweep="", **numbers)
         options.check(own)
         words = [f"{name} {value:g}" for name, value in numbers.items() if name != "seed"]
+        # A label names what differs; with a single trial there must be one all the same.
         seed = [f"seed {own.seed}"] if config.seeds > 1 or not words else []
         found.append(Trial(", ".join(seed + words), ", ".join(words), own))
     return found

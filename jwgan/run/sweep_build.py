@@ -22,6 +22,7 @@ def make_mesh(trials: int, num: int | None) -> Any:
       ValueError: if there are fewer devices than asked for, or they do not divide the trials.
     """
     there = jax.devices()
+    # A flag may have made more CPU devices than there are cores: they would only take turns.
     at_most = len(there) if jax.default_backend() != "cpu" else min(len(there), xla.cores())
     if num is None:
         num = xla.largest_divisor(trials, at_most)
@@ -53,24 +54,29 @@ def assemble(config: Any, build: Callable, task: Any) -> Sweep:
     """
     trials, swept = sweep.trials(config), list(sweep.parse_sweep(config))
     settings = {name: [getattr(one.config, name) for one in trials] for name in swept}
+    # Whatever is not swept is the same for all trials, so any of them can stand for it.
     base = trials[0].config
 
     def make(**numbers: Any) -> Any:
+        # Called while JAX traces: the numbers are those of one trial, and not known.
         algorithm = build(dataclasses.replace(base, **numbers), task.shape)
         if "n_critic" not in numbers:
             return algorithm
         return wrappers.with_n_critic(algorithm, numbers["n_critic"])
 
+    # The devices divide the trials, not a batch: trials have nothing to say to each other.
     mesh = make_mesh(len(trials), sweep.devices(config))
     mapped = many.in_turn(config.at_once) if config.at_once else jax.vmap
     if mesh:
         mapped = many.divided(mesh, mapped)
     algorithm = many.over(make, settings, mapped)
+    # One source for each n_critic that occurs: every trial draws what it would draw alone.
     source = many.drawn(
         lambda n: task.source(n, base.batch_size), [one.config.n_critic for one in trials], mapped
     )
     keys = many.keys(one.config.seed for one in trials)
     if not _can_be_traced(make, swept, source.batch):
+        # Only after a failure, since each trace takes time: the message names what can be swept.
         good = [n for n in sweep.candidates(config) if _can_be_traced(make, [n], source.batch)]
         bad = ", ".join(name for name in swept if name not in good)
         raise ValueError(f"sweep names {bad!r}: {sweep.can_be_swept(good)}")
@@ -82,7 +88,7 @@ def placed(state: Any, mesh: Any) -> Any:
     """A state of all trials, as a checkpoint gives it, each part on its device."""
     if mesh is None:
         return state
-    spec = jax.sharding.PartitionSpec(*mesh.axis_names)
+    spec = jax.sharding.PartitionSpec(*mesh.axis_names)  # the first axis is K, that of the trials
     return jax.device_put(state, jax.sharding.NamedSharding(mesh, spec))
 
 
@@ -90,6 +96,7 @@ def _can_be_traced(make: Callable, names: Sequence[str], batch: Any) -> bool:
     """Whether a run can be built with these numbers unknown."""
 
     def step(numbers: dict[str, Any]) -> Any:
+        # A whole step, not only the build: a number may be used as a Python float anywhere in it.
         one, x = make(**numbers), jnp.zeros(batch.shape, batch.dtype)
         return one.step(one.init(jax.random.key(0), x), x)
 

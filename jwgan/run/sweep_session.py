@@ -24,9 +24,11 @@ def make_sample_metrics(sweep: Sweep) -> Callable[[Any], dict[str, list[float | 
 
     None stands for a value that is not finite.
     """
+    # Traced for one trial and mapped: all K are measured by one program.
     of_one = lambda one, mine: evaluate.sample_metrics(sweep.task, one, mine)
     of_all = jax.jit(lambda state: sweep.each(of_one, state))
     of_real = evaluate.coverage(*evaluate.held_out_points(sweep.task))
+    # None, as JSON has it: a list with a column for each trial has no gap to leave out.
     plain = lambda x: round(float(x), 6) if np.isfinite(x) else None
 
     def metrics_of(state: Any) -> dict[str, list[float | None]]:
@@ -44,6 +46,7 @@ class SweepSession(session.Session):
         super().__init__(run, journal, *args)
         self.labels = [trial.label for trial in run.sweep.trials]
         self.estimates: Any = [None] * len(self.labels)
+        # A journal that comes from a checkpoint knows its trials already, the dead ones too.
         journal.trials = journal.trials or [
             {"died": "", "reference": {}, "window": {}} for _ in self.labels
         ]
@@ -55,10 +58,13 @@ class SweepSession(session.Session):
     def record(self, first: int, info: Any) -> None:
         """Writes a chunk's metrics, marks trials that are not finite, moves the progress bar."""
         scalars = adversarial.scalars(info)
+        # None becomes NaN.
         rare = {name: np.array(values, float) for name, values in self.journal.pending.items()}
         if hosts.is_first():
             self.writer.scalars(first, scalars, rare)
         self.journal.pending = {}
+        # A dead trial goes on in the same program, since vmap cannot leave it out; nobody looks at
+        # its metrics any more.
         for i in self.alive():
             mine, own = self.journal.trials[i], {name: x[:, i] for name, x in scalars.items()}
             non_finite = session.first_non_finite(first, own)
@@ -69,6 +75,7 @@ class SweepSession(session.Session):
         alive, self.estimates = self.alive(), info.wasserstein_estimate[-1]
         if alive:
             self.estimate = float(np.median(self.estimates[alive]))
+            # The bar has room for one line, and K trials may have many warnings.
             count = len(self.journal.warnings)
             warning = f"{count} warnings" if count else ""
             self.show(first + len(info.penalty), self.estimate, warning)
@@ -77,10 +84,12 @@ class SweepSession(session.Session):
         """Marks a trial whose metrics are not finite; the last one ends the run."""
         self.journal.trials[i]["died"] = str(non_finite)
         line = f"{self.labels[i]}: {non_finite}; it counts no more"
+        # Kinds begin with the trial's number: `more` sorts warnings by it.
         self.journal.warnings[f"{i} died"] = line
         print(f"warning: {line}", file=sys.stderr)
         if not self.alive():
             name = f"no trial is left, the last was {self.labels[i]}: {non_finite.quantity}"
+            # This ends the loop, as a single run's non-finite metric does.
             self.non_finite = non_finite._replace(quantity=name)
 
     def draw(self, state: Any) -> Any:
@@ -98,12 +107,14 @@ class SweepSession(session.Session):
             journal.best is None or distance < journal.best["sliced_distance"]
         ):
             journal.best = {"step": step, "sliced_distance": distance}
+        # A death is not found anew at each evaluation, as other warnings are.
         found = {kind: line for kind, line in journal.warnings.items() if kind.endswith(" died")}
         for i in self.alive():
             mine = journal.trials[i]
             own = {name: x[i] for name, x in metrics.items() if x[i] is not None}
             for kind, line in alarms.warnings_of(mine["reference"], mine["window"], own).items():
                 found[f"{i} {kind}"] = f"{self.labels[i]}: {line}"
+            # The first window is what all later ones are compared with.
             mine["reference"] = mine["reference"] or mine["window"]
             mine["window"] = {}
         self.warn(step, found)
@@ -117,8 +128,10 @@ class SweepSession(session.Session):
         rows = []
         for i, trial in enumerate(self.run.sweep.trials):
             died = self.journal.trials[i]["died"]
+            # The trial's number is the first word of a kind.
             own = {k: v for k, v in self.journal.warnings.items() if k.split(" ")[0] == str(i)}
             warnings = [
+                # The row has the label in a column of its own.
                 line.removeprefix(f"{trial.label}: ")
                 for kind, line in own.items()
                 if kind != f"{i} died"
@@ -139,13 +152,16 @@ def picture(sweep: Sweep, state: Any) -> Any:
     key, sample = jax.random.key(12), jax.jit(sweep.algorithm.sample, static_argnums=2)
     labels = [trial.label for trial in sweep.trials]
     if sweep.task.problem is None:
+        # More would not be readable; samples and checkpoints have every trial.
         labels = labels[: SHOWN["images"]]
         x = np.asarray(sample(key, state, STRIP))
         strips = [report.image_grid(x[i], columns=STRIP) for i in range(len(labels))]
         return report.labelled(strips, labels, columns=1)
     labels = labels[: SHOWN["points"]]
-    fake = np.asarray(sample(key, state, evaluate.POINTS))
-    scores: list[Any] = []  # of every trial; the frame, and so the points, are the same for all
+    fake = np.asarray(sample(key, state, evaluate.POINTS))  # [K, N, 2]
+    # `score` of the algorithm is of all trials at once [K, P]. It is computed when the first plot
+    # asks, and kept: the frame, and so the points, are the same for every plot.
+    scores: list[Any] = []
 
     def score_of(i: int) -> Callable[[Any], Any]:
         def score(x: Any) -> Any:
@@ -184,10 +200,14 @@ def quality(sweep: Sweep, state: Any, alive: Sequence[int]) -> list[dict[str, An
     else:
         evaluate.require_labels(task.dataset)
         num = 1000 if task.name == "digits" else 10000
+        # The key, the pieces and the numbers of `evaluate.quality`: a trial has its solo run's
+        # quality.
         keys = jax.random.split(key, num // 500)
         fakes = np.concatenate([sample(k, state, 500) for k in keys], axis=1)
+        # Once for all trials: it depends on the data alone.
         classifier = evaluate.fit_classifier(task.dataset)
     for i in alive:
+        # Metrics were finite when last looked at; the samples may not be.
         if np.isfinite(fakes[i]).all():
             found[i] = (
                 evaluate.image_quality(task, fakes[i], classifier)
@@ -207,6 +227,7 @@ def by_setting(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
             name: [r["quality"][name] for r in mine if name in r.get("quality", {})]
             for name in names
         }
+        # Names (of the features) and lists have no median.
         numeric = {n: v for n, v in columns.items() if all(isinstance(x, int | float) for x in v)}
         found[setting or "all"] = {
             "runs": len(mine),

@@ -46,6 +46,7 @@ def load_images(
     name: str, data_dir: str | None = None, image_size: int | None = None, channels: int = 1
 ) -> Task:
     """An image task by name; `image_size` pads or resizes, and is needed for a folder."""
+    # Functions, so that only the chosen data set is read, and only its packages are needed.
     loaders: dict[str, Callable[[], Any]] = {
         "digits": lambda: data.digits(),
         "mnist": lambda: data.mnist(data_dir),
@@ -56,6 +57,7 @@ def load_images(
         dataset = data.from_tfds(name.removeprefix(TFDS), data_dir)
     else:
         dataset = loaders[one_of("dataset", name, [*loaders, f"{TFDS}NAME"])]()
+    # The held-out part is resized as well: metrics compare it with samples of that size.
     if image_size and dataset.images.shape[1] != image_size:
         test = dataset.test_images
         dataset = dataset._replace(
@@ -84,6 +86,7 @@ def image_task(dataset: data.Dataset, name: str = "") -> Task:
         ),
         held_out=images if dataset.test_images is None else dataset.test_images,
         dataset=dataset,
+        # A resume compares it: a run must not go on with other data without being told.
         checksum=data.checksum(images),
     )
 
@@ -96,6 +99,7 @@ def stream_images(
     A folder's images are decoded when they are needed; the first thousand of them stand for the
     data in metrics. Other data sets are read once and kept on the host.
     """
+    # A folder's images have many sizes; a batch has one.
     size = image_size or 32
     if name.startswith(TFDS):
         tfds_rows = streams.TFDSRows(
@@ -108,6 +112,7 @@ def stream_images(
         rows = streams.FolderRows(_path(data_dir), size, channels)
         task = _streamed_task(name, rows, rows.paths, str(data_dir))
     else:
+        # Small enough for the host, so it is streamed from there: the device holds only batches.
         task = load_images(name, data_dir, image_size, channels)
         rows = task.dataset.images
     return task._replace(
@@ -122,12 +127,13 @@ def _streamed_task(name: str, rows: Any, files: list[Any], path: str) -> Task:
 
     To hash the files themselves would mean to read all of them before the first step.
     """
+    # Metrics need images in memory: the first thousand stand for all.
     shown = np.stack([rows[i] for i in range(min(len(rows), 1000))])
     listing = "".join(f"{file.name} {file.stat().st_size}\n" for file in files)
     return Task(
         name=name,
         shape=shown.shape[1:],
-        source=functools.partial(sources.from_array, shown),
+        source=functools.partial(sources.from_array, shown),  # replaced by `stream_images`
         held_out=shown,
         dataset=data.Dataset(name=name, images=shown, source=path),
         checksum=hashlib.sha256(listing.encode()).hexdigest(),
@@ -154,8 +160,10 @@ def without_data(described: dict[str, Any]) -> Task:
       ValueError: there is no shape in it.
     """
     shape = described.get("shape")
+    # config.json is untrusted. `type`: True is an int, and no length.
     if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
         raise ValueError(f"its data's shape is {shape!r}")
+    # A source is needed for the batch's shape only; nobody trains on this.
     zeros = lambda key, num: jnp.zeros((num, *shape))
     return Task(
         name=str(described.get("name", "")),
@@ -175,6 +183,7 @@ def load_world(name: str) -> Task:
         "ring": gaussians.ring,
         "swiss_roll": rolls.swiss_roll,
     }
+    # A world has an endless supply: every batch is new, and a critic cannot learn it by heart.
     problem = worlds[one_of("world", name, worlds)]()
     return Task(
         name=name,
@@ -182,7 +191,8 @@ def load_world(name: str) -> Task:
         source=lambda n_critic, batch_size, mesh=None: sources.from_sampler(
             problem.sample, n_critic=n_critic, batch_size=batch_size
         ),
-        # No run is given this key: held-out points are the same for every run, and new to it.
+        # A key that no run is likely to have: held-out points are the same for every run, and new
+        # to it.
         held_out=np.asarray(problem.sample(jax.random.key(2**31 - 1), 4000)),
         problem=problem,
     )

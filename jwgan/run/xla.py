@@ -20,11 +20,14 @@ CACHE_BYTES = 2**30
 
 def use_compilation_cache() -> None:
     """Keeps compiled programs as `CACHE_NOTE` says; only the user can read or write them."""
+    # JAX reads the variable itself; that folder is the user's, and is not trimmed.
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     folder = pathlib.Path.home() / ".cache" / "jwgan" / "jax"
     try:
+        # 0700: what lies here is loaded and run as machine code, so nobody else may write it.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # JAX's cache grows without a limit unless told otherwise.
         trim(folder, CACHE_BYTES)
     except OSError:
         return  # no home to write to: the run compiles, as it would at a first start
@@ -35,9 +38,11 @@ def trim(folder: pathlib.Path, limit: int) -> None:
     """Removes the oldest files until the rest have at most `limit` bytes."""
     files = [(path.stat(), path) for path in folder.iterdir() if path.is_file()]
     total = 0
+    # From the newest on: what no longer fits is the oldest.
     for stat, path in sorted(files, key=lambda pair: -pair[0].st_mtime):
         total += stat.st_size
         if total > limit:
+            # Another process may have trimmed it first.
             path.unlink(missing_ok=True)
 
 
@@ -57,6 +62,7 @@ def use_eigen() -> None:
     is set for known versions only, and never against the user's own choice.
     """
     flags = os.environ.get("XLA_FLAGS", "")
+    # Appended to the user's flags, not in their place.
     if is_measured_jaxlib() and FUSION not in flags:
         ours = f"--{FUSION}=-individual_convolution,-individual_dot"
         os.environ["XLA_FLAGS"] = f"{flags} {ours}".strip()
@@ -68,7 +74,9 @@ def use_cores(count: int, num: int | None) -> None:
     Small programs keep one core busy, and those of different trials need not talk. Never against
     the user's own choice, and without effect once an array was made.
     """
+    # A divisor, since every device must have as many trials.
     num = largest_divisor(count, cores()) if num is None else num
+    # Both ways in which a user can ask for CPU devices.
     own = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     own = own or "JAX_NUM_CPU_DEVICES" in os.environ
     if num > 1 and not own:
@@ -82,5 +90,6 @@ def largest_divisor(number: int, at_most: int) -> int:
 
 
 def cores() -> int:
-    """Those that this process may use."""
+    """Counts the CPU cores that this process may use."""
+    # A container or taskset may allow fewer cores than the machine has.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
