@@ -176,7 +176,8 @@ def restore(directory: files.AnyPath, target: Any, step: int | None = None) -> R
         `target`, or is of another kind.
       MissingPackageError: orbax-checkpoint is not installed.
     """
-    check.require_package(_ORBAX, "run")  # here, where it is not taken for a damaged checkpoint
+    # Inside the try below a missing package would pass for a damaged checkpoint.
+    check.require_package(_ORBAX, "run")
     directory = Path(directory)
     skipped: list[str] = []
     for candidate in reversed(steps(directory)) if step is None else [step]:

@@ -192,7 +192,7 @@ def read_image(path: str | os.PathLike, image_size: int, channels: int) -> np.nd
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: unreadable image: no regular file; replace or remove it")
-    check.require_package("PIL", "data")  # here, where it is not taken for a damaged image
+    check.require_package("PIL", "data")  # inside the try below it would pass for a damaged image
     try:
         with open(path, "rb") as file:
             return square(file, image_size, channels)

@@ -45,7 +45,7 @@ def add(sums: Mapping[str, float], info: Mapping[str, Any]) -> dict[str, float]:
       sums: of the steps so far, `EMPTY` at first.
       info: {quantity: values [length]} of the steps that follow.
     """
-    # float64: these are added up over a whole window.
+    # float64 is used because these are added up over a whole window.
     estimate = np.asarray(info["wasserstein_estimate"], np.float64)
     parts = {
         "count": float(len(estimate)),
@@ -82,7 +82,8 @@ def warnings_of(
 
 def _of_samples(metrics: Mapping[str, float], limits: Thresholds) -> dict[str, str]:
     found = {}
-    # Relative to what as many real points cover: even those do not cover all of the others.
+    # The share is relative to what as many real points cover: even those do not cover all of the
+    # others.
     share = metrics.get("coverage", 1.0) / max(metrics.get("coverage_of_real", 1.0), _TINY)
     if share < limits.coverage:
         found["collapse"] = f"the samples cover {share:.0%} of what real data do: modes are missing"
@@ -103,21 +104,22 @@ def _of_sums(
     if not reference or not recent:
         return found
     for name in GRADIENTS:
-        # The quotient of geometric means, since the sums are of logarithms.
+        # The sums are of logarithms, so this is the quotient of two geometric means.
         ratio = math.exp(_mean(recent, name) - _mean(reference, name))
         if ratio > limits.growth:
             found[f"{name}_explodes"] = f"{_spelled(name)} is {ratio:.3g} times that of the start"
-        # Only the generator's: a critic near its optimum has a small gradient, and no trouble.
+        # Only the generator's norm is looked at: a critic near its optimum has a small gradient,
+        # and no trouble.
         elif ratio < limits.decay and name == GRADIENTS[1]:
             found[f"{name}_vanishes"] = f"{_spelled(name)} is {ratio:.3g} times that of the start"
-    # The mean of |estimate|: positive and negative ones would cancel in a mean of the estimate.
+    # The mean is of |estimate|: in a mean of the estimate itself both signs would cancel.
     size = _mean(recent, "size")
     if size > limits.growth * max(_mean(reference, "size"), _TINY):
         found["estimate_explodes"] = f"the estimate has grown to {size:.3g}"
     # BEGAN holds E L(G(z)) below E L(x), which is a negative estimate, on purpose
     if "k_low" not in recent and recent["estimate"] < -limits.negative * recent["size"]:
         found["estimate_negative"] = "the estimate is negative: the critic ranks fakes above data"
-    # The extremes of a whole window within the bound: k only passing by is no trouble.
+    # The extremes are those of a whole window: k only passing by a bound is no trouble.
     if recent.get("k_high", 1.0) < limits.bound or recent.get("k_low", 0.0) > 1 - limits.bound:
         found["k_at_bound"] = f"k stays at {recent['k_low']:.3g}: the balance is lost"
     return found

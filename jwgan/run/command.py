@@ -55,10 +55,9 @@ def run(
     """
     config = options.parse(config_type, argv, doc or "", positional=positional)
     try:
-        # Inside the try, like all that follows: every bad value ends in one line, wherever it is
-        # found.
+        # The check is inside the try: every bad value ends in one line, wherever it is found.
         options.check_numbers(config)
-        # Before the first array: XLA reads its flags when that is made, and never again.
+        # XLA reads its flags when the first array is made, and never again: `setup` comes before.
         setup()
         result = measure(config)
     except (ValueError, OSError) as error:

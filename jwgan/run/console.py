@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 def stop_signals() -> Iterator[list[int]]:
     """Collects SIGINT and SIGTERM instead of dying of them, so that the chunk can end."""
     caught: list[int] = []
-    # Only noted: the loop looks between two chunks, where the state is whole. A second Ctrl-C is
-    # noted as well and does not cut short the saving that the first one asked for.
+    # A signal is only noted: the loop looks between two chunks, where the state is whole. A second
+    # Ctrl-C is noted as well and does not cut short the saving that the first one asked for.
     handle = lambda number, frame: caught.append(number)
     before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -25,7 +25,7 @@ def stop_signals() -> Iterator[list[int]]:
 @contextlib.contextmanager
 def progress_bar(name: str, total: int, start: int) -> Iterator[Callable[[int, float, str], None]]:
     """A rich bar on stderr: steps/s of this session, the Wasserstein estimate, warnings."""
-    # Here and not at the top: rich is optional, and --help must not need it.
+    # rich is optional, and --help must not need it: the import stands here.
     import rich.console
     from rich import progress as bars
 

@@ -33,6 +33,7 @@ def choose_folder(config: Config, name: str) -> pathlib.Path:
       ValueError: it cannot be a directory here, holds a run already and --resume is not given, or
         the other way round.
     """
+    # A bucket's address is a relative path to pathlib, which would make folders of it.
     if config.run_dir and "://" in config.run_dir:
         raise ValueError(f"run_dir is {config.run_dir!r}: give a folder of this machine or a mount")
     dataset = config.dataset.replace("/", "-")
@@ -41,12 +42,14 @@ def choose_folder(config: Config, name: str) -> pathlib.Path:
         folder = pathlib.Path(config.run_dir)
     else:
         last = max(numbered(root, stem), default=0)
+        # A resume without --run-dir means the latest run of that name.
         folder = root / f"{stem}-{last + 1 if config.resume == 'no' else max(last, 1)}"
     exists = (folder / "config.json").exists()
     if config.resume == "yes" and not exists:
         raise ValueError(f"run_dir is {folder}: no run to resume there; give --run-dir of one")
     if config.resume == "auto" and exists:
         return folder
+    # An empty folder is fine: a job script may have made it.
     if config.resume != "yes" and folder.exists() and (not folder.is_dir() or _is_used(folder)):
         raise ValueError(
             f"run_dir is {folder}: something is there already; add --resume to go on with a run, "
@@ -78,11 +81,14 @@ def resumed(config_type: type, given: dict[str, Any], folder: pathlib.Path) -> A
         old = from_description(config_type, chosen)
     except ValueError as error:
         raise ValueError(f"{path}: {error}: give another run") from error
+    # Only what config.json has is taken over: an option that is newer than the run keeps its
+    # default.
     kept = {k: getattr(old, k) for k in chosen if k not in PER_START}
     new = config_type(**{**kept, **given})
     allowed, free = new.allow.split(), may_change(config_type)
     for name in allowed:
         one_of("allow", name, [*(field.name for field in dataclasses.fields(new)), "data"])
+    # Giving the old value again is no change: the command of the start may be repeated as it is.
     changed = [name for name in given if name not in free and getattr(old, name) != given[name]]
     refused = [name for name in changed if name not in allowed]
     if refused:
@@ -110,6 +116,7 @@ def changes(old: dict[str, Any], new: dict[str, Any], config: Config) -> dict[st
     found = {
         name: [old["config"][name], value]
         for name, value in new["config"].items()
+        # An option that the run did not know yet has not been changed by anybody.
         if name not in free and name in old["config"] and old["config"][name] != value
     }
     data = {
@@ -130,6 +137,8 @@ def claim(folder: pathlib.Path, config: Config, name: str) -> pathlib.Path:
     """Makes the directory; if another run took the number meanwhile, takes the next one."""
     while True:
         try:
+            # mkdir of a numbered folder is the claim: of two processes one gets FileExistsError,
+            # and the next number.
             folder.mkdir(parents=True, exist_ok=config.run_dir is not None)
         except FileExistsError:
             folder = choose_folder(config, name)
@@ -144,10 +153,14 @@ def lock(folder: pathlib.Path) -> Iterator[None]:
     Raises:
       ValueError: another process runs there.
     """
+    # The directory itself is locked: there is no lock file to be left behind, and the kernel lets
+    # go of it with the process, SIGKILL included.
     descriptor = os.open(folder, os.O_RDONLY) if fcntl else None
     try:
         try:
             if descriptor is not None:
+                # LOCK_NB asks for an error now, in place of a command that waits for hours in
+                # silence.
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise ValueError(
@@ -164,6 +177,7 @@ def lock(folder: pathlib.Path) -> Iterator[None]:
 
 def describe(experiment: Experiment, config: Config, task: Any) -> dict[str, Any]:
     """What config.json holds: all that is needed to repeat the run."""
+    # The title of a page is the first line of the experiment's docstring.
     said = (experiment.doc or "").strip().splitlines() or [experiment.name]
     return {
         "experiment": experiment.name,
@@ -187,6 +201,7 @@ def read_description(folder: pathlib.Path) -> dict[str, Any]:
         if not path.is_file():
             raise ValueError("no regular file")
         found = json.loads(path.read_text(encoding="utf-8"))
+        # config and data are read later without further checks, so their kinds are checked here.
         parts = [found["config"], found["data"]]
         if not isinstance(found["experiment"], str) or {type(p) for p in parts} != {dict}:
             raise ValueError("experiment, config or data is of another kind")
@@ -200,6 +215,7 @@ def is_finished(folder: pathlib.Path, step: int) -> bool:
     """Whether a run's result is that of so many steps, and of no signal or failure."""
     try:
         result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        # A run may have all its steps and no end: killed while its quality was measured.
         return result["steps"] == step and result["stopped_by"] is None
     except (OSError, ValueError, KeyError, TypeError):
         return False

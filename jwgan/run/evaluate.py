@@ -45,7 +45,7 @@ def quality(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
         return {}
     require_labels(task.dataset)
     num = 1000 if task.name == "digits" else 10000
-    # 500 at a time: one compiled program, and memory for no more than that.
+    # Pieces of 500 are one compiled program, and bound the memory.
     sample = jax.jit(algorithm.sample, static_argnums=2)
     keys = jax.random.split(key, num // 500)
     return image_quality(task, np.concatenate([sample(k, state, 500) for k in keys]))
@@ -63,7 +63,7 @@ def require_labels(dataset: Any) -> None:
 
 def make_sample_metrics(task: Any, algorithm: Any) -> Callable[[Any], dict[str, float]]:
     """Makes `state -> {metric: value}` of samples beside held-out data: milliseconds a call."""
-    # Once, not at every evaluation: real points against real points do not change.
+    # Real points against real points do not change: their coverage is computed once.
     held_out, other = held_out_points(task)
     compiled = jax.jit(lambda state: sample_metrics(task, algorithm, state))
     of_real = coverage(held_out, other)
@@ -159,7 +159,7 @@ def image_quality(task: Any, fake: Any, fitted: Any = None) -> dict[str, Any]:
         return {**found, "not_measured": why}
     real_seen = probabilities(data.test_images)
     of_real = metrics.classifier.label_report(real_seen)
-    # As many training images as samples: a Frechet distance depends on the number of points.
+    # As many training images are taken as samples: a Frechet distance depends on their number.
     real, train = features(data.test_images), features(data.images[: len(fake)])
     accuracy = metrics.classifier.accuracy(real_seen, data.test_labels)
     return {

@@ -68,7 +68,7 @@ def make(task: Any, algorithm: Any) -> W1Probe:
     # The name says which of the two it is: pages and tables must not mix them.
     num, on_plane = len(held_out), task.problem is not None
     name = "exact_w1" if on_plane else "sample_w1"
-    # Once: real points do not change while the run trains.
+    # This distance is computed once: real points do not change while the run trains.
     of_real = _w1(real, held_out)
     scores = _make_scores(algorithm, real, held_out)
 
@@ -76,7 +76,8 @@ def make(task: Any, algorithm: Any) -> W1Probe:
         fake, found = scores(state)
         found = {name: _w1(fake, held_out), f"{name}_of_real": of_real, **found}
         if not has_held_out:
-            # Both parts are training data then: a gap between them would say nothing of memory.
+            # Without a held-out part both samples are training data: their gap says nothing of
+            # memory.
             del found["critic_held_out_gap"]
         return {k: round(float(v), 6) for k, v in found.items() if math.isfinite(v)}
 
@@ -99,8 +100,8 @@ def _real(task: Any) -> tuple[Any, Any, bool]:
     shuffled = lambda x: np.random.default_rng(0).permutation(len(x))  # files come class by class
     order = shuffled(images)
     if task.dataset.test_images is None:
-        # Two halves of the training images: they must not share any, or their distance is too
-        # small.
+        # Two halves of the training images stand in: they must not share any, or their distance is
+        # too small.
         num = min(IMAGES, len(images) // 2)
         return images[order[:num]], images[order[num : 2 * num]], False
     num = min(IMAGES, len(task.held_out), len(images))
@@ -113,14 +114,14 @@ def _make_scores(algorithm: Any, real: Any, held_out: Any) -> Callable[[Any], tu
     @jax.jit
     def scores(state: Any) -> tuple[Any, dict[str, Any]]:
         score = lambda x: algorithm.score(state, x)
-        # Keys 16 and 17, which nothing else here uses (12 to 15: `evaluate`): the same latents and
-        # places at every step, so that a curve shows the training and not the noise.
+        # Nothing else uses keys 16 and 17 (`evaluate` has 12 to 15). Latents and places are the
+        # same at every step, so that a curve shows the training and not the noise.
         fake = algorithm.sample(jax.random.key(16), state, len(held_out))
         of_fake = score(fake)
         estimate = algorithm.separation(score(held_out), of_fake)
         between = penalties.interpolate(jax.random.key(17), held_out, fake)
-        # On lines between data and samples, where the transport goes: a critic of slope s there
-        # estimates about s times W1, which the quotient undoes.
+        # The slope is taken on lines between data and samples, where the transport goes: a critic
+        # of slope s there estimates about s times W1, which the quotient undoes.
         slope = penalties.gradient_norm(score, between).mean()
         return fake, {
             "critic_estimate": estimate,
@@ -129,7 +130,7 @@ def _make_scores(algorithm: Any, real: Any, held_out: Any) -> Callable[[Any], tu
             "critic_held_out_gap": algorithm.separation(score(real), of_fake) - estimate,
         }
 
-    # One transfer of all values.
+    # device_get of the whole result is one transfer.
     return lambda state: jax.device_get(scores(state))
 
 

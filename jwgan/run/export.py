@@ -41,13 +41,13 @@ def export_generator(algorithm: Any, state: Any) -> Any:
     """z [b, *Z] -> x [b, *D] with the state's weights inside, a `jax.export.Exported`."""
     # The prior is asked for the shape and dtype of a latent; nothing is drawn.
     latent = jax.eval_shape(lambda: algorithm.prior(jax.random.key(0), 1))
-    # A symbol in place of the batch size: the file generates any number of samples.
+    # A symbol stands for the batch size: the file generates any number of samples.
     (num,) = jax.export.symbolic_shape("b")
     shape = jax.ShapeDtypeStruct((num, *latent.shape[1:]), latent.dtype)
     # The state is closed over, so the weights become constants of the program, and one file is all
     # there is.
     generate = jax.jit(lambda z: algorithm.generate(state, z))
-    # A lowering for each platform: the file may be made on a machine without a GPU.
+    # Each platform has a lowering of its own: the file may be made on a machine without a GPU.
     return jax.export.export(generate, platforms=PLATFORMS)(shape)
 
 

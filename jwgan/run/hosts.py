@@ -24,7 +24,7 @@ def start(config: Any) -> None:
     Raises:
       ValueError: if an option is missing, or the launcher cannot be recognised.
     """
-    # All None: the launcher (Slurm, mpirun, ...) tells JAX who the processes are.
+    # If all are None, the launcher (Slurm, mpirun, ...) tells JAX who the processes are.
     given = (config.coordinator, config.num_processes, config.process_id)
     if not config.distributed and given == (None, None, None):
         return
@@ -33,7 +33,7 @@ def start(config: Any) -> None:
             f"coordinator, num_processes, process_id are {given}: give all three, or only "
             "--distributed under Slurm, Open MPI, GKE or on a Cloud TPU"
         )
-    # Without one each process would number a directory of its own.
+    # Without --run-dir each process would number a directory of its own.
     if not config.run_dir:
         raise ValueError("run_dir is None: give --run-dir, a directory that all processes see")
     try:
@@ -61,7 +61,7 @@ def _leave(kind: type, error: BaseException, trace: Any) -> None:
         file=sys.stderr,
         flush=True,
     )
-    # No exit handlers: JAX's own waits at a barrier for all processes.
+    # os._exit runs no exit handlers: JAX's own waits at a barrier for all processes.
     os._exit(1)
 
 
@@ -73,7 +73,8 @@ def make_mesh(config: Any) -> Any:
     """
     there = jax.devices()
     several = jax.process_count() > 1
-    # Several CPU devices exist only where a flag made them, to try things out: used on request.
+    # Several CPU devices exist only where a flag made them, to try things out: they are used when
+    # --devices asks for them.
     everything = len(there) if several or jax.default_backend() != "cpu" else 1
     num = everything if config.devices is None else config.devices
     # Several processes use all their devices: one that is left out would have no part of the
@@ -104,7 +105,7 @@ def placed(state: Any, mesh: Any) -> Any:
     def rebuild(tree: Any) -> Any:
         return jax.tree.map(_like, tree, state)
 
-    # A program whose outputs lie on the mesh: that places an array on the devices of all processes.
+    # A program whose outputs lie on the mesh places them on the devices of all processes.
     return jax.jit(rebuild, out_shardings=whole)(host)
 
 

@@ -46,15 +46,18 @@ def main(experiment: Experiment, argv: list[str] | None = None) -> None:
 
 def train(experiment: Experiment, argv: list[str]) -> None:
     """One run, or all runs of a sweep, from the command line to the page."""
+    # Options come first, packages second: --help and a mistyped option need none of them.
     given = options.given(experiment.config, argv, (experiment.doc or "") + xla.CACHE_NOTE)
     for package in PACKAGES:
         check.require_package(package, "run")
     xla.use_compilation_cache()
     xla.use_eigen()
+    # The stack holds the directory's lock until the run has ended, however it ends.
     with contextlib.ExitStack() as stack:
         try:
             config = lifecycle.options_of(experiment, given)
             if sweep.several(config):
+                # `prepare` makes the first array: from then on the CPU's devices are what they are.
                 xla.use_cores(sweep.count(config), sweep.devices(config))
             run = lifecycle.prepare(experiment, config, stack)
         except (ValueError, OSError) as error:
@@ -69,6 +72,7 @@ def _finish(run: session.Run) -> None:
     try:
         lifecycle.finish(run)
     except (session.NonFiniteError, ValueError, OSError) as error:
+        # A defect of ours keeps its traceback; what a user can mend is one line.
         if not lifecycle.is_expected(error):
             raise
         options.fail(f"{error}; {lifecycle.what_is_there(run)}", code=1)

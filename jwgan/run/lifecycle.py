@@ -40,7 +40,7 @@ MAX_RETRIES = 10  # of --on-nonfinite restore
 
 def require_memory(state: Any, batch: Any) -> None:
     """Raises ValueError if a state, its gradients and a batch cannot fit in this machine."""
-    size = lambda leaf: math.prod(leaf.shape) * 4
+    size = lambda leaf: math.prod(leaf.shape) * 4  # bytes; smaller dtypes count as float32
     needed = 2 * sum(map(size, jax.tree.leaves(state))) + size(batch)
     readers.require_memory(needed, "the state and a batch", "make networks or batch smaller")
 
@@ -53,11 +53,16 @@ def options_of(experiment: Experiment, given: dict[str, Any]) -> Any:
     """
     config = experiment.config(**given)
     check(config)
+    # Processes join before anything asks JAX for devices: one that has joined no others sees only
+    # its own.
     hosts.start(config)
     if config.resume != "no":
         folder = directory.choose_folder(config, experiment.name)
+        # `auto` ends here: with a run it becomes `yes`, without one it means the same as `no`.
         if (folder / "config.json").exists():
             config = directory.resumed(experiment.config, {**given, "resume": "yes"}, folder)
+            # The folder is written into the options, so that `prepare` and a message's advice name
+            # this one and no later one.
             config = dataclasses.replace(config, run_dir=str(folder))
             check(config)
     if sweep.several(config):
@@ -75,11 +80,15 @@ def prepare(experiment: Experiment, config: Any, stack: contextlib.ExitStack) ->
     name, build = experiment.name, experiment.build
     first = hosts.is_first()
     resumes = config.resume == "yes"
+    # The others do not look at the folder of a new run: the first process may have made it already,
+    # and they would refuse it.
     reads = first or resumes
     folder = directory.choose_folder(config, name) if reads else pathlib.Path(config.run_dir)
     task = experiment.load(config)
+    # The packages are needed hours later, at the end of the run: they are asked for now.
     if config.w1_every or (config.quality and task.problem is not None):
         exact_w1.require_packages()
+    # A sweep divides trials and not batches, on a mesh of its own.
     mesh = None if sweep.several(config) else hosts.make_mesh(config)
     together = sweep_build.assemble(config, build, task) if sweep.several(config) else None
     if together:
@@ -113,6 +122,7 @@ def _go_on(
     """
     old = directory.read_description(run.folder)
     changed = directory.changes(old, description, run.config)
+    # All processes of the run share one lock: each of them asking for it would keep out the others.
     if hosts.is_first():
         stack.enter_context(directory.lock(run.folder))
     run, skipped = newest(run)
@@ -129,7 +139,10 @@ def _go_on(
             "--steps to go on",
             file=sys.stderr,
         )
+        # Exit code 0 is success: a requeued job with --resume auto must not be started over and
+        # over.
         raise SystemExit(0)
+    # The change is recorded after the checkpoint was restored: a resume that fails changes nothing.
     if changed and hosts.is_first():
         record = [*old.get("changes", []), {"step": run.step, "changed": changed}]
         report.write_json(run.folder / "config.json", {**description, "changes": record})
@@ -142,11 +155,14 @@ def finish(run: session.Run) -> None:
         state, result = train(run)
     except session.NonFiniteError as error:
         if hosts.is_first():
+            # The page of a failed run says why, too; the error itself goes on to the caller.
             report.write_json(run.folder / "result.json", {"stopped_by": str(error)})
             report.write_report(run.folder)
         raise
     if hosts.is_first():
         conclude(run, state, result)
+    # The others stay until the first has measured and written: JAX's barrier at exit gives up after
+    # `hosts.HEARTBEAT` seconds.
     hosts.wait_for_all("concluded")
     if result["stopped_by"]:
         raise SystemExit(128 + signal.Signals[result["stopped_by"]])
@@ -156,6 +172,7 @@ def conclude(run: session.Run, state: Any, result: dict[str, Any]) -> None:
     """Measures the samples' quality and writes result.json and the page."""
     config = run.config
     stopped = result["stopped_by"]
+    # A signal asks for a quick end: measuring may take longer than its sender waits before killing.
     if config.quality and not stopped:
         try:
             if run.sweep:
@@ -168,6 +185,7 @@ def conclude(run: session.Run, state: Any, result: dict[str, Any]) -> None:
             print(f"quality was not measured: {result['quality_not_measured']}", file=sys.stderr)
     report.write_json(run.folder / "result.json", result)
     page = report.write_report(run.folder)
+    # stdout has one line of JSON or nothing, so this goes to stderr.
     for metric, value in result.get("quality", {}).items():
         print(f"{metric}: {value}", file=sys.stderr)
     print(f"report: {page}", file=sys.stderr)
@@ -210,6 +228,7 @@ def newest(run: session.Run) -> tuple[session.Run, tuple[str, ...]]:
     folder = run.folder / "checkpoints"
     if not checkpoint.steps(folder):
         return run._replace(state=first_state(run), step=0, extra={}), ()
+    # The target is shapes alone: no state is computed that the checkpoint replaces.
     found = checkpoint.restore(folder, jax.eval_shape(lambda: init(run)))
     place = sweep_build.placed if run.sweep else hosts.placed
     state = place(found.state, run.sweep.mesh if run.sweep else run.mesh)
@@ -256,8 +275,12 @@ def _train_once(
     kind: type[session.Session] = session.Session
     if run.sweep:
         kind, labels = sweep_session.SweepSession, [one.label for one in run.sweep.trials]
+    # Checkpoints keeps the highest score, and the distance should be small. A checkpoint that was
+    # saved without an evaluation has none and is never the best.
     best = lambda extra: -(extra.get("sliced_distance") or float("inf"))
     with (
+        # Signals come outermost: one that arrives while the last checkpoint is written must not
+        # interrupt it.
         console.stop_signals() as caught,
         checkpoint.Checkpoints(run.folder / "checkpoints", config.keep, best) as checkpoints,
         _only_first(lambda: report.Writer(run.folder, run.step, trials=labels)) as writer,
@@ -287,7 +310,10 @@ def _retry(
 ) -> tuple[session.Run, session.Journal]:
     """Back to the last finite checkpoint: on with another key, or the end with an explanation."""
     hosts.wait_for_all("saved")  # before the others read what the first one writes
+    # The checkpoint is needed in any case: the run goes on from there, or is repeated from there up
+    # to the bad step.
     run, _ = newest(run)
+    # After so many keys the settings are to blame, and not the noise.
     if run.config.on_nonfinite == "stop" or len(retries) >= MAX_RETRIES:
         keep_for_inspection(run, non_finite)
         raise session.NonFiniteError(
@@ -295,6 +321,7 @@ def _retry(
             f"{_advice(run, len(retries))}"
         )
     journal = session.Journal.from_extra(run.extra)
+    # The list is the process's and not the checkpoint's, which was saved before this retry.
     journal.retries = [*retries, {"trouble": str(non_finite), "restored_step": run.step}]
     print(f"warning: {non_finite}; back to step {run.step} with another key", file=sys.stderr)
     return run._replace(state=loop.with_fresh_key(run.state, len(retries))), journal
@@ -302,6 +329,7 @@ def _retry(
 
 def _advice(run: session.Run, retries: int) -> str:
     """What to do about a run whose metrics are not finite, as far as it can help this run."""
+    # Members have one rate or two, under their own names.
     rates = [f.name for f in dataclasses.fields(run.config) if f.name.endswith("learning_rate")]
     option = "".join(f" --allow {name} --{name.replace('_', '-')} RATE" for name in rates[:1])
     lower = "lower the learning rate"
@@ -315,6 +343,8 @@ def _advice(run: session.Run, retries: int) -> str:
 
 def keep_for_inspection(run: session.Run, non_finite: session.NonFinite) -> None:
     """Repeats the run up to the bad step and saves the state before it, which is still finite."""
+    # The same steps give the same bits, so the state before the bad one need not be kept while the
+    # run trains.
     state = loop.train(
         run.algorithm,
         run.state,
@@ -336,6 +366,8 @@ def train(run: session.Run) -> tuple[Any, dict[str, Any]]:
       NonFiniteError: a metric is not finite, and --on-nonfinite is stop or of no help.
     """
     began, start, journal = time.perf_counter(), run.step, session.Journal.from_extra(run.extra)
+    # A new run: its first state is made after config.json is written, so a failure here leaves a
+    # run that can be resumed.
     if run.state is None:
         run = run._replace(state=first_state(run))
     metrics_of, run = _make_sample_metrics(run), _with_w1_probe(run)
@@ -348,6 +380,8 @@ def train(run: session.Run) -> tuple[Any, dict[str, Any]]:
     return state, {
         "run_dir": str(run.folder),
         "steps": step,
+        # These seconds include compilation, pictures and checkpoints; `experiments.speed` times
+        # steps alone.
         "seconds": round(seconds, 2),
         "seconds_to_first_picture": round(callbacks.first_picture or 0.0, 2),
         "seconds_saving": round(callbacks.save_seconds, 3),

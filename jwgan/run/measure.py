@@ -25,13 +25,13 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
     """The command `measure RUN_DIR`; arguments as those of `sample.main`."""
     config = options.parse(Config, argv, doc or "", positional="run_dir")
     xla.use_compilation_cache()
-    # As a run does: on a CPU the same kernels give the same numbers.
+    # Runs do the same: on a CPU the same kernels give the same numbers.
     xla.use_eigen()
     try:
         folder = pathlib.Path(config.run_dir)
         task, algorithm, state = reading.read_run(folder, find, config.trial)
-        # The probe of --w1-every, with its keys and points, so its metrics compare with the run's
-        # own.
+        # This is the probe of --w1-every, with its keys and points, so its metrics compare with the
+        # run's own.
         probe = exact_w1.make(task, algorithm)
         found = {
             "step": int(state.step),

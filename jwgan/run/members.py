@@ -120,7 +120,7 @@ def find(described: dict[str, Any]) -> Experiment:
       ValueError: something else made it.
     """
     name, program = described["experiment"], described.get("program")
-    # By the program and not by the name: experiments.wgan_gp and the member wgan_gp have other
+    # The program decides and not the name: experiments.wgan_gp and the member wgan_gp have other
     # options and other networks.
     if program != f"{PROGRAM} {name}":
         command = program or f"python -m experiments.{name}"

@@ -65,8 +65,11 @@ def option(
 def described(config_type: type) -> dict[str, Described]:
     """{option: what it knows of itself}, with what the extended classes say of it."""
     found: dict[str, Described] = {}
+    # The classes come from the base up, so that the subclass has the last word.
     for cls in reversed(config_type.__mro__):
         for field in vars(cls).get("__dataclass_fields__", {}).values():
+            # __dataclass_fields__ has the inherited ones as well: only what this class declares is
+            # its own word.
             if field.name in vars(cls).get("__annotations__", {}):
                 own = field.metadata.get("described", Described())
                 said = {k: v for k, v in own._asdict().items() if v is not None}
@@ -203,6 +206,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> typing.NoReturn:
         """Ends the program with one line that names the nearest option."""
         known = [s for action in self._actions for s in action.option_strings]
+        # argparse names the unknown option in its message only.
         for word in message.split():
             if word.startswith("--") and word not in known:
                 near = difflib.get_close_matches(word, known, n=1)
@@ -213,6 +217,7 @@ class Parser(argparse.ArgumentParser):
 
 def fail(message: object, code: int = 2) -> typing.NoReturn:
     """Ends the program with one line on stderr: exit code 2 for bad input, 1 for a failed run."""
+    # An exception's text may have many lines; scripts read the last line of stderr.
     print("error: " + " ".join(str(message).split()), file=sys.stderr)
     raise SystemExit(code)
 
@@ -226,6 +231,7 @@ def value_type(annotation: Any) -> Any:
 
 def _add(parser: Any, field: Any, known: Described, positional: bool) -> None:
     """Adds an option to a parser, or to a group of one."""
+    # argparse formats help texts with %: a single one in them would raise.
     flag, text = "--" + field.name.replace("_", "-"), (known.help or "").replace("%", "%%")
     shown = f"{text} (default: {str(field.default).replace('%', '%%')})"
     unset = argparse.SUPPRESS  # so that what was given can be told from what was not
@@ -237,6 +243,7 @@ def _add(parser: Any, field: Any, known: Described, positional: bool) -> None:
         parser.add_argument(flag, action=yes_no, default=unset, help=text)
     elif known.choices:
         words = [word for word in known.choices if word not in ("no", "yes")]
+        # --resume alone is "yes"; --resume auto is the word.
         both: Any = {"nargs": "?", "const": "yes"} if len(words) < len(known.choices) else {}
         parser.add_argument(flag, **both, default=unset, help=text, metavar="|".join(words))
         if both:
@@ -258,20 +265,25 @@ def given(
 ) -> dict[str, Any]:
     """{option: value} of those that a command line names."""
     parser = Parser(
+        # argparse's own usage lists all options, which hides a short error below it.
         usage=f"%(prog)s {positional.upper()} [--option VALUE ...]".replace("  ", " "),
         description=doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        # An abbreviation that is clear today may mean another option in the next version.
         allow_abbrev=False,
     )
     known, fields = described(config_type), dataclasses.fields(config_type)
     group_of = lambda field: known[field.name].group or OWN
+    # An experiment may have headings of its own.
     extra = [g for g in dict.fromkeys(map(group_of, fields)) if g not in GROUPS]
     several = len(set(map(group_of, fields))) > 1
     for group in (*GROUPS, *extra):
         mine = [field for field in fields if group_of(field) == group]
+        # A single heading says nothing: then the options stand without one.
         into: Any = parser.add_argument_group(group) if several and mine else parser
         for field in mine:
             _add(into, field, known[field.name], field.name == positional)
+    # Defaults are suppressed, so these were given: a resume must tell the two apart.
     values: dict[str, Any] = vars(parser.parse_args(argv))
     for name in values:
         if known[name].repeated:
@@ -294,10 +306,12 @@ def check_numbers(config: Any) -> None:
             if not known.at_least <= value < known.below:
                 bounds = f"[{known.at_least}, {known.below})"
                 raise ValueError(f"{name} is {value}: give a number in {bounds}")
+        # `not >=` and not `<`: NaN fails every comparison, and so fails here.
         elif known.at_least is not None and not value >= known.at_least:
             raise ValueError(f"{name} is {value}: give at least {known.at_least}")
         if known.above is not None and not value > known.above:
             raise ValueError(f"{name} is {value}: give a number > {known.above}")
+        # Infinity and NaN end here as well.
         if known.below is None and not abs(value) < 2**31:
             raise ValueError(f"{name} is {value}: give a number below 2**31")
 
@@ -325,8 +339,10 @@ def from_description(config_type: type, chosen: Any) -> Any:
         chosen = {**chosen, "resume": "yes" if chosen["resume"] else "no"}
     for name, value in chosen.items():
         kind = value_type(fields[name])
+        # `int | None` and its like may be null in the file.
         if value is None and isinstance(fields[name], types.UnionType):
             continue
+        # 10 is a value of a float option, too; and True is an int to isinstance.
         fits = isinstance(value, int | float) if kind is float else isinstance(value, kind)
         if not fits or (isinstance(value, bool) and kind is not bool):
             raise ValueError(f"its {name} is {value!r}")

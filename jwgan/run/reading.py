@@ -56,8 +56,8 @@ def read_run(
     try:
         experiment = find(described)
         config = options.from_description(experiment.config, described["config"])
-        # Also where the data are loaded: it checks that the description has a shape, before any
-        # file is read.
+        # This is made also where the data are loaded: it checks that the description has a shape,
+        # before any file is read.
         bare = tasks.without_data(described["data"])
     except ValueError as error:
         raise ValueError(f"{folder / 'config.json'}: {error}: give another run") from error
@@ -79,14 +79,14 @@ def restore(folder: pathlib.Path, config: Any, build: Any, task: Any, trial: int
             f"trial is {trial}: give 0 to {count - 1}, from {labels[0]} to {labels[-1]}"
         )
     if together:
-        # Shapes alone: `eval_shape` computes no state, which the checkpoint is about to fill.
+        # `eval_shape` computes no state, which the checkpoint is about to fill.
         init = lambda: together.algorithm.init(together.keys, together.source.batch)
         states = checkpoint.restore(folder / "checkpoints", jax.eval_shape(init)).state
         # From here on the trial is the run that its own options would make alone.
         own = together.trials[trial].config
         return build(own, task.shape), many.trial(states, trial)
     algorithm = build(config, task.shape)
-    # Only for its shape; nothing is drawn from the source.
+    # The batch is needed for its shape; nothing is drawn from the source.
     batch = task.source(config.n_critic, config.batch_size).batch
     target = jax.eval_shape(lambda: algorithm.init(jax.random.key(config.seed), batch))
     return algorithm, checkpoint.restore(folder / "checkpoints", target).state

@@ -47,10 +47,10 @@ def draw(algorithm: Any, state: Any, config: Config) -> Any:
     key = jax.random.key(config.seed)
     z = algorithm.prior(key, config.num)
     if config.interpolate:
-        # Not `key`: both ends would be the same latent.
+        # With `key` itself both ends would be the same latent.
         end = algorithm.prior(jax.random.fold_in(key, 1), config.num)
         z = jnp.asarray(paths(z, end, config.interpolate), z.dtype).reshape(-1, *z.shape[1:])
-    # 500 at a time bounds the memory, however many samples are asked for.
+    # Pieces of 500 bound the memory, however many samples are asked for.
     generate = jax.jit(algorithm.generate)
     return np.concatenate([generate(state, z[i : i + 500]) for i in range(0, len(z), 500)])
 
@@ -76,8 +76,8 @@ def write(x: Any, out: pathlib.Path, real: Any, columns: int | None) -> None:
 def _real_points(folder: pathlib.Path, find: reading.Find, trial: int) -> Any:
     """Real points of a 2-D run, where its data can be had."""
     try:
-        # A second reading, now with data: real points are a nicety, and a picture without them is
-        # no error.
+        # The run is read again, now with its data: real points are a nicety, and a picture without
+        # them is no error.
         return reading.read_run(folder, find, trial)[0].held_out
     except (ValueError, OSError):
         return None
@@ -95,7 +95,7 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
     xla.use_compilation_cache()
     out = pathlib.Path(config.out)
     try:
-        # Asked before anything is read: a run can take a while to be rebuilt.
+        # The ending is checked before anything is read: a run can take a while to be rebuilt.
         if out.suffix.lower() not in (".npy", ".png"):
             raise ValueError(f"out is {config.out!r}: give a name ending in .npy or .png")
         if not out.parent.is_dir():

@@ -1,4 +1,4 @@
-"""Between two chunks of a run: what is recorded, evaluated, saved, and when the run stops.
+"""Does what is due between two chunks of a run: records, evaluates, saves, and says when to stop.
 
 The state of the run itself is one pytree; what else a run remembers (its best checkpoint, its
 retries, the alarm's sums) is the Journal, and both are in every checkpoint. `lifecycle` calls.
@@ -25,10 +25,12 @@ def process_start() -> float:
     """
     try:
         with open("/proc/self/stat", encoding="ascii", errors="replace") as file:
+            # The start time is field 22. The line is split after its last ")", since field 2 is the
+            # program's name in parentheses, and may have blanks in it.
             ticks = float(file.read().rpartition(")")[2].split()[19])  # since the machine started
     except OSError:
         return _IMPORTED
-    up = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    up = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")  # seconds
     return time.time() - up
 
 
@@ -100,6 +102,7 @@ class Journal:
         if renamed.get("trials"):
             of_one = lambda mine: {OLD_NAMES.get(name, name): x for name, x in mine.items()}
             renamed["trials"] = [of_one(mine) for mine in renamed["trials"]]
+        # `extra` also has what is not the journal's, for example the checkpoint's score.
         known = {field.name for field in dataclasses.fields(cls)}
         return cls(**{name: value for name, value in renamed.items() if name in known})
 
@@ -107,6 +110,7 @@ class Journal:
 def is_picture_step(step: int, chunk_steps: int) -> bool:
     """Pictures after 1, 2, 4, 8, ... chunks: early progress is where the eye learns most."""
     chunks, rest = divmod(step, chunk_steps)
+    # A power of two has one bit, which chunks - 1 has not.
     return chunks > 0 and rest == 0 and chunks & (chunks - 1) == 0
 
 
@@ -115,7 +119,7 @@ def first_non_finite(first: int, scalars: dict[str, Any]) -> NonFinite | None:
     found = [
         NonFinite(name, float(values[i]), first + int(i))
         for name, values in scalars.items()
-        for i in np.flatnonzero(~np.isfinite(values))[:1]
+        for i in np.flatnonzero(~np.isfinite(values))[:1]  # the first of each
     ]
     return min(found, key=lambda it: it.step, default=None)
 
@@ -138,7 +142,7 @@ class Session:
         self.last_w1: dict[str, Any] = {}  # the last exact W1, and its step
         self.w1_seconds = 0.0
         self.writer, self.checkpoints = writer, checkpoints
-        self.saved = self.evaluated = run.step
+        self.saved = self.evaluated = run.step  # what a run resumes from is saved already
         self.began = time.perf_counter()
         self.save_seconds = 0.0
         self.first_picture: float | None = None
@@ -159,6 +163,7 @@ class Session:
         """Whether a multiple of checkpoint_every was passed: a property of the step, wherever the
         run was resumed."""
         every = self.run.config.checkpoint_every
+        # A multiple may be passed without being met: chunks need not end at it.
         return step // every > self.saved // every
 
     def w1_is_due(self, step: int) -> bool:
@@ -173,6 +178,7 @@ class Session:
 
     def observe(self, step: int, state: Any) -> None:
         """Draws, measures and saves what is due."""
+        # After a non-finite metric nothing may be saved: the state is the broken one.
         if self.non_finite or not hosts.is_first():
             return
         state = self.local(state)
@@ -181,6 +187,8 @@ class Session:
         if self.w1_is_due(step):
             self.probe_w1(step, state)
         if self.checkpoint_is_due(step):
+            # The evaluation comes first: its score decides whether this checkpoint stays as the
+            # best one.
             self.evaluate(step, state)
             self.save(step, state, self.journal.pending["sliced_distance"])
 
@@ -188,21 +196,29 @@ class Session:
         """Whether the run ends here, in all processes alike."""
         minutes = self.run.config.minutes
         late = minutes and time.perf_counter() - self.began > 60 * minutes
+        # `largest` is a collective: each process must come by here, and by the one below, whatever
+        # it knows by itself.
         number = hosts.largest(self.caught[0] if self.caught else 0)
         if number and not self.caught:  # another process was asked to stop
             self.caught.append(number)
+        # Clocks differ, and only one process may be late: any one's reason stops all of them, at
+        # the same chunk.
         return bool(hosts.largest(bool(number or late or self.non_finite)))
 
     def record(self, first: int, info: Any) -> None:
         """Writes a chunk's metrics, looks for what is not finite, and moves the progress bar."""
         scalars = adversarial.scalars(info)
         if hosts.is_first():
+            # What was measured at a chunk's end stands in the first row after it: its step is the
+            # number of steps behind the measured state.
             self.writer.scalars(first, scalars, self.journal.pending)
         self.journal.pending = {}
+        # The first one stays: later chunks are bad because of it.
         self.non_finite = self.non_finite or first_non_finite(first, scalars)
         if not self.non_finite:
             self.journal.window = alarms.add(self.journal.window, scalars)
             self.estimate = float(info.wasserstein_estimate[-1])
+            # The bar has the kinds alone: the sentences were printed when they were new.
             warning = ", ".join(self.journal.warnings)
             self.show(first + len(info.penalty), self.estimate, warning)
 
@@ -226,6 +242,8 @@ class Session:
         if journal.best is None or metrics["sliced_distance"] < journal.best["sliced_distance"]:
             journal.best = {"step": step, "sliced_distance": metrics["sliced_distance"]}
         self.warn(step, alarms.warnings_of(journal.reference, journal.window, metrics))
+        # The first window is what all later ones are compared with, once it has been looked at
+        # itself.
         journal.reference = journal.reference or journal.window
         journal.window = {}
 
@@ -264,9 +282,11 @@ class Session:
         if self.non_finite or not hosts.is_first():
             return
         state = self.local(state)
+        # Step 0 is saved as well: a run that is stopped before its first chunk can be resumed.
         if step > self.saved or step == 0:
             self.save(step, state)
         self.picture(step, state)
+        # After a signal every second counts; a resumed run evaluates.
         if step > self.evaluated and not self.caught:
             self.evaluate(step, state)
         if self.run.w1_probe and self.last_w1.get("step") != step and not self.caught:

@@ -47,7 +47,7 @@ def run(
     except ValueError as error:
         options.fail(error)
     xla.use_compilation_cache()
-    # CPU seconds beside wall seconds: the former do not depend on what else the machine does.
+    # CPU seconds stand beside wall seconds: they do not depend on what else the machine does.
     began, began_cpu = time.perf_counter(), time.process_time()
     figures = measure(config)
     spent = {
@@ -67,7 +67,7 @@ def _folder(out: str | None, name: str) -> pathlib.Path:
     root = pathlib.Path("runs")
     numbers = directory.numbered(root, name)
     folder = pathlib.Path(out) if out else root / f"{name}-{max(numbers, default=0) + 1}"
-    # Never overwritten: a result may have taken hours.
+    # A folder is never overwritten: a result may have taken hours.
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"out is {folder}: something is there already; give another --out")
     return folder

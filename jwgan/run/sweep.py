@@ -99,7 +99,8 @@ def trials(config: Any) -> list[Trial]:
     """
     swept = parse_sweep(config)
     found = []
-    # Before the grid is made: a slip like 10 values of 6 options is a million trials.
+    # The count is checked before the grid is made: a slip like 10 values of 6 options is a million
+    # trials.
     if count(config) > MOST:
         raise ValueError(f"seeds and sweep make {count(config)} trials: give at most {MOST}")
     axes = many.grid(seed=range(config.seed, config.seed + config.seeds), **swept)

@@ -58,7 +58,7 @@ def assemble(config: Any, build: Callable, task: Any) -> Sweep:
     base = trials[0].config
 
     def make(**numbers: Any) -> Any:
-        # Called while JAX traces: the numbers are those of one trial, and not known.
+        # JAX traces this call: the numbers are those of one trial, and not known.
         algorithm = build(dataclasses.replace(base, **numbers), task.shape)
         if "n_critic" not in numbers:
             return algorithm
@@ -70,13 +70,14 @@ def assemble(config: Any, build: Callable, task: Any) -> Sweep:
     if mesh:
         mapped = many.divided(mesh, mapped)
     algorithm = many.over(make, settings, mapped)
-    # One source for each n_critic that occurs: every trial draws what it would draw alone.
+    # Each n_critic that occurs has a source: every trial draws what it would draw alone.
     source = many.drawn(
         lambda n: task.source(n, base.batch_size), [one.config.n_critic for one in trials], mapped
     )
     keys = many.keys(one.config.seed for one in trials)
     if not _can_be_traced(make, swept, source.batch):
-        # Only after a failure, since each trace takes time: the message names what can be swept.
+        # Single options are tried after a failure only, since each trace takes time: the message
+        # names what can be swept.
         good = [n for n in sweep.candidates(config) if _can_be_traced(make, [n], source.batch)]
         bad = ", ".join(name for name in swept if name not in good)
         raise ValueError(f"sweep names {bad!r}: {sweep.can_be_swept(good)}")
@@ -96,7 +97,7 @@ def _can_be_traced(make: Callable, names: Sequence[str], batch: Any) -> bool:
     """Whether a run can be built with these numbers unknown."""
 
     def step(numbers: dict[str, Any]) -> Any:
-        # A whole step, not only the build: a number may be used as a Python float anywhere in it.
+        # A whole step is traced: a number may be used as a Python float anywhere in it.
         one, x = make(**numbers), jnp.zeros(batch.shape, batch.dtype)
         return one.step(one.init(jax.random.key(0), x), x)
 

@@ -24,11 +24,11 @@ def make_sample_metrics(sweep: Sweep) -> Callable[[Any], dict[str, list[float | 
 
     None stands for a value that is not finite.
     """
-    # Traced for one trial and mapped: all K are measured by one program.
+    # The metrics are traced for one trial and mapped: all K are measured by one program.
     of_one = lambda one, mine: evaluate.sample_metrics(sweep.task, one, mine)
     of_all = jax.jit(lambda state: sweep.each(of_one, state))
     of_real = evaluate.coverage(*evaluate.held_out_points(sweep.task))
-    # None, as JSON has it: a list with a column for each trial has no gap to leave out.
+    # None stands in the list, since a list with a column for each trial has no gap to leave out.
     plain = lambda x: round(float(x), 6) if np.isfinite(x) else None
 
     def metrics_of(state: Any) -> dict[str, list[float | None]]:
@@ -89,7 +89,7 @@ class SweepSession(session.Session):
         print(f"warning: {line}", file=sys.stderr)
         if not self.alive():
             name = f"no trial is left, the last was {self.labels[i]}: {non_finite.quantity}"
-            # This ends the loop, as a single run's non-finite metric does.
+            # A non-finite metric of the whole run ends the loop, as a single run's does.
             self.non_finite = non_finite._replace(quantity=name)
 
     def draw(self, state: Any) -> Any:
@@ -200,11 +200,11 @@ def quality(sweep: Sweep, state: Any, alive: Sequence[int]) -> list[dict[str, An
     else:
         evaluate.require_labels(task.dataset)
         num = 1000 if task.name == "digits" else 10000
-        # The key, the pieces and the numbers of `evaluate.quality`: a trial has its solo run's
-        # quality.
+        # The key, the pieces and the numbers are those of `evaluate.quality`: a trial has its solo
+        # run's quality.
         keys = jax.random.split(key, num // 500)
         fakes = np.concatenate([sample(k, state, 500) for k in keys], axis=1)
-        # Once for all trials: it depends on the data alone.
+        # The classifier depends on the data alone: one serves all trials.
         classifier = evaluate.fit_classifier(task.dataset)
     for i in alive:
         # Metrics were finite when last looked at; the samples may not be.

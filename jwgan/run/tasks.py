@@ -46,7 +46,8 @@ def load_images(
     name: str, data_dir: str | None = None, image_size: int | None = None, channels: int = 1
 ) -> Task:
     """An image task by name; `image_size` pads or resizes, and is needed for a folder."""
-    # Functions, so that only the chosen data set is read, and only its packages are needed.
+    # These are functions, so that only the chosen data set is read, and only its packages are
+    # needed.
     loaders: dict[str, Callable[[], Any]] = {
         "digits": lambda: data.digits(),
         "mnist": lambda: data.mnist(data_dir),
@@ -112,7 +113,7 @@ def stream_images(
         rows = streams.FolderRows(_path(data_dir), size, channels)
         task = _streamed_task(name, rows, rows.paths, str(data_dir))
     else:
-        # Small enough for the host, so it is streamed from there: the device holds only batches.
+        # The data fit the host and are streamed from there: the device holds only batches.
         task = load_images(name, data_dir, image_size, channels)
         rows = task.dataset.images
     return task._replace(

@@ -38,7 +38,7 @@ def trim(folder: pathlib.Path, limit: int) -> None:
     """Removes the oldest files until the rest have at most `limit` bytes."""
     files = [(path.stat(), path) for path in folder.iterdir() if path.is_file()]
     total = 0
-    # From the newest on: what no longer fits is the oldest.
+    # The files come from the newest on: what no longer fits is the oldest.
     for stat, path in sorted(files, key=lambda pair: -pair[0].st_mtime):
         total += stat.st_size
         if total > limit:
@@ -62,7 +62,7 @@ def use_eigen() -> None:
     is set for known versions only, and never against the user's own choice.
     """
     flags = os.environ.get("XLA_FLAGS", "")
-    # Appended to the user's flags, not in their place.
+    # The option is appended to the user's flags, and does not take their place.
     if is_measured_jaxlib() and FUSION not in flags:
         ours = f"--{FUSION}=-individual_convolution,-individual_dot"
         os.environ["XLA_FLAGS"] = f"{flags} {ours}".strip()
@@ -74,9 +74,9 @@ def use_cores(count: int, num: int | None) -> None:
     Small programs keep one core busy, and those of different trials need not talk. Never against
     the user's own choice, and without effect once an array was made.
     """
-    # A divisor, since every device must have as many trials.
+    # A divisor is needed, since every device must have as many trials.
     num = largest_divisor(count, cores()) if num is None else num
-    # Both ways in which a user can ask for CPU devices.
+    # There are two ways in which a user can ask for CPU devices.
     own = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     own = own or "JAX_NUM_CPU_DEVICES" in os.environ
     if num > 1 and not own:
