@@ -26,21 +26,23 @@ GROUPS = {
 
 
 def commands() -> dict[str, pathlib.Path]:
-    """Name -> the document of every command: NAME.py, or NAME/__main__.py."""
+    """Finds the document of every command: name -> NAME.py, or NAME/__main__.py."""
     files = {path.stem: path for path in FOLDER.glob("*.py") if path.stem[0] != "_"}
+    # Only a folder with a __main__.py is a command; others hold results or pictures.
     return files | {path.parent.name: path for path in FOLDER.glob("*/__main__.py")}
 
 
 def groups() -> dict[str, list[str]]:
-    """Title -> names, of the commands that there are."""
+    """Groups the commands that there are: title -> names."""
     there = commands()
     found = {title: [name for name in names if name in there] for title, names in GROUPS.items()}
+    # A new command is listed although nobody put it into a group.
     rest = sorted(there.keys() - {name for names in found.values() for name in names})
     return found | ({"Others": rest} if rest else {})
 
 
 def first_line(path: pathlib.Path) -> str:
-    """The first line of a file's docstring; the file is not imported."""
+    """Reads the first line of a file's docstring; the file is not imported."""
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
 
 

@@ -24,7 +24,8 @@ from jwgan import adversarial, loop
 from jwgan.run import alarms, command, evaluate, tasks
 from jwgan.run.options import option
 
-# name -> (member, arguments beside toy2d's, n_critic); bad ones are marked by what they do wrong
+# name -> (member, arguments beside toy2d's, n_critic). A name says what is wrong with a
+# setting that is expected to be bad; its runs' label is measured all the same, see `evaluate_run`.
 TUNING: dict[str, tuple[str, dict[str, Any], int]] = {
     "wgan_gp": ("wgan_gp", {}, 5),
     "gan": ("gan", {}, 5),
@@ -35,6 +36,7 @@ TUNING: dict[str, tuple[str, dict[str, Any], int]] = {
     "wgan_gp, rate 0.1": ("wgan_gp", {"learning_rate": 0.1}, 5),
     "gan, rate 0.03": ("gan", {"learning_rate": 0.03}, 1),
 }
+# Settings the thresholds were not set on: other members, other rates, and seeds from 1000 on.
 TESTING: dict[str, tuple[str, dict[str, Any], int]] = {
     "wgan_lp": ("wgan_lp", {}, 5),
     "dragan": ("dragan", {}, 5),
@@ -62,6 +64,7 @@ class Config:
 
 def run_setting(config: Config, name: str, first_seed: int) -> list[dict[str, Any]]:
     """Trains a setting's seeds in one program: of each what `evaluate_run` finds, and "health"."""
+    # No name is in both tables, so the union loses none.
     member, kwargs, n_critic = (TUNING | TESTING)[name]
     task = tasks.load_world("eight_gaussians")
     chosen = toy2d.Config(
@@ -78,10 +81,12 @@ def run_setting(config: Config, name: str, first_seed: int) -> list[dict[str, An
         chunk_steps=WINDOW,
         record=lambda first, info: infos.append(adversarial.scalars(info)),
     )
+    # `runs.algorithm` is all seeds at once; the metrics below are of one state at a time.
     algorithm = toy2d.build(chosen, task.shape, **kwargs)
     sample_metrics, rows = evaluate.make_sample_metrics(task, algorithm), []
     for k, seed in enumerate(runs.settings["seed"]):
         state = runs.trial(states, k)
+        # The alarm reads one run, [length], as it does in a session.
         mine = [{name: x[:, k] for name, x in info.items()} for info in infos]
         found = evaluate_run(task, algorithm, state, mine)
         rows.append({"setting": name, "seed": seed, **found, "health": sample_metrics(state)})
@@ -98,12 +103,15 @@ def evaluate_run(task: Any, algorithm: Any, state: Any, windows: list[Any]) -> d
       windows: {name: [length]} of every window, the step's scalars.
     """
     finite = all(np.isfinite(x).all() for window in windows for x in window.values())
+    # The key is that of `evaluate.quality`, so the label is what a run's own report would say.
     fake = np.asarray(algorithm.sample(jax.random.key(13), state, evaluate.POINTS))
+    # A run with a scalar that was not finite is bad whatever its last samples are: 0 modes.
     covered = evaluate.world_quality(task, fake)["modes_covered"] if finite else 0
     return {
         "finite": finite,
         "modes_covered": covered,
         "bad": covered < len(task.problem.modes) / 2,
+        # The first window is what the alarm compares later ones with, here only the last.
         "reference": alarms.add(alarms.EMPTY, windows[0]),
         "recent": alarms.add(alarms.EMPTY, windows[-1]),
     }
@@ -113,6 +121,7 @@ def grade(runs: list[dict[str, Any]], thresholds: Any) -> dict[str, Any]:
     """Counts the alarm's precision and recall, and notes each run's warnings in its row."""
     for run in runs:
         found = alarms.warnings_of(run["reference"], run["recent"], run["health"], thresholds)
+        # A session stops at numbers that are not finite, which is a warning of its own.
         run["warnings"] = sorted(found) if run["finite"] else ["non_finite"]
     hits = sum(run["bad"] and bool(run["warnings"]) for run in runs)
     warned, bad = sum(bool(run["warnings"]) for run in runs), sum(run["bad"] for run in runs)
@@ -121,6 +130,7 @@ def grade(runs: list[dict[str, Any]], thresholds: Any) -> dict[str, Any]:
         "bad": bad,
         "warned": warned,
         "hits": hits,
+        # Without a warning there is no precision, and without a bad run no recall: null in JSON.
         "precision": round(hits / warned, 4) if warned else None,
         "recall": round(hits / bad, 4) if bad else None,
     }
@@ -130,6 +140,7 @@ def measure(config: Config) -> dict[str, Any]:
     """Trains the labelled runs and grades the alarm on them."""
     began, runs = time.perf_counter(), []
     for name in TUNING if config.tune else TESTING:
+        # The two sets share no seed either.
         runs += run_setting(config, name, first_seed=0 if config.tune else 1000)
     return {
         **dataclasses.asdict(config),

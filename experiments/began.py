@@ -24,6 +24,7 @@ from jwgan.run import option
 
 @dataclasses.dataclass(frozen=True)
 class Config(run.ImageConfig):
+    # Networks are smaller than the paper's, the rate is higher and k faster: for minutes on a CPU.
     steps: int = option(8000, "updates of both players, those of a resumed run included")
     n_critic: int = option(1)
     width: int = option(16, "n, channels of the convolutions (the paper's 64 or 128)")
@@ -38,7 +39,8 @@ class Config(run.ImageConfig):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
-    vanishing = 2 * config.vanishing  # each network is applied twice in a step, see BEGANCritic
+    # The residuals count a network's applications in training, two in a step, see `BEGANCritic`.
+    vanishing = 2 * config.vanishing
     skips, zero = config.skips, config.zero
     encoder_decoder = autoencoder.BEGANCritic(
         shape, config.width, config.code, skips=skips, vanishing=vanishing
@@ -46,6 +48,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     decoder = autoencoder.BEGANDecoder(shape, config.width, skips=skips, vanishing=vanishing)
     critic, generator = run.player(encoder_decoder, config), run.player(decoder, config)
     algorithm = jwgan.began(
+        # Both players are shifted: the critic's input and what the generator puts out from 0.
         networks.map_input(critic, lambda x: x - zero),
         networks.map_output(generator, lambda z, y: y + zero),
         prior=priors.uniform(config.latent),

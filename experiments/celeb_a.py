@@ -21,6 +21,7 @@ from jwgan.run import option
 @dataclasses.dataclass(frozen=True)
 class Config(began.Config):
     dataset: str = option("tfds/celeb_a", "tfds/NAME, folder, or another image data set")
+    # Sizes, rates and gains below are the paper's, in place of `began.Config`'s small ones.
     image_size: int | None = option(128)
     channels: int = option(3)
     stream: bool = option(True)
@@ -32,6 +33,7 @@ class Config(began.Config):
     learning_rate: float = option(1e-4, "of both players' Adam", above=0)
     gamma: float = option(0.5, "diversity ratio, E L(G(z)) / E L(x)")
     lambda_k: float = option(1e-3, "gain of k_t")
+    # A photo is centred on grey, where the paper's balance begins as it should, see `began`.
     zero: float = option(0.0, "pixel value that the networks see as 0: grey")
     skips: bool = option(True, "join h0 to every scale of decoder and generator")
     vanishing: int = option(16_000, "steps in which the vanishing residuals go to 0; 0: none")

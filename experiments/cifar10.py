@@ -40,6 +40,7 @@ class Config(run.Config):
 
 def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     def adam(updates: int) -> Any:
+        # The schedule counts the updates of its own optimizer, not the run's steps.
         rate = optax.linear_schedule(config.learning_rate, 0.0, updates)
         return optax.adam(rate, b1=0.0, b2=0.9)
 
@@ -48,6 +49,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     return adversarial.build(
         critic=run.player(critic, config, **networks.TRAIN_ARGUMENT),
         generator=run.player(generator, config, **networks.TRAIN_ARGUMENT),
+        # n_critic updates a step: so both rates reach 0 at the same generator update.
         critic_tx=adam(config.decay_steps * config.n_critic),
         generator_tx=adam(config.decay_steps),
         objective=objectives.wasserstein(),

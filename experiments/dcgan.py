@@ -19,6 +19,7 @@ from jwgan.run import option
 @dataclasses.dataclass(frozen=True)
 class Config(run.ImageConfig):
     steps: int = option(8000)
+    # Batch and rate are the paper's.
     batch_size: int = option(128)
     n_critic: int = option(1)
     learning_rate: float = option(2e-4, "of both players' Adam", above=0)
@@ -29,6 +30,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     critic = dcgan.DCGANCritic(shape, config.width, norm=norm, kernel_init=init)
     generator = dcgan.DCGANGenerator(shape, config.width, norm=norm, kernel_init=init)
     algorithm = jwgan.dcgan(
+        # Batch norm has to be told whether it trains or is sampled from.
         run.player(critic, config, **networks.TRAIN_ARGUMENT),
         run.player(generator, config, **networks.TRAIN_ARGUMENT),
         prior=priors.normal(config.latent),

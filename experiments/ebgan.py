@@ -29,9 +29,11 @@ class Config(run.ImageConfig):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
+    # Only the generator is the other members' one: EBGAN's critic is an auto-encoder.
     _, generator = run.image_players(shape, config)
     critic: Any
     if shape[0] < 16:
+        # Below 16 pixels there is little to convolve, see `run.image_players`.
         critic = autoencoder.EBGANMLPCritic((8 * config.width, config.width))
     else:
         critic = autoencoder.EBGANConvCritic(shape, (config.width, 2 * config.width))

@@ -41,6 +41,7 @@ class Config(run.ImageConfig):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
+    # The option's value becomes an attribute of `jwgan` below: only these names may.
     run.one_of("member", config.member, MEMBERS)
     critic, generator = run.image_players(shape, config)
     algorithm = getattr(jwgan, config.member)(

@@ -32,6 +32,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         critic,
         generator,
         prior=priors.normal(config.latent),
+        # The member's own two rates are those of the paper's mixture experiment, not of images.
         critic_learning_rate=config.learning_rate,
         generator_learning_rate=config.learning_rate,
         a=config.a,

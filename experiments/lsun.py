@@ -31,6 +31,7 @@ class Config(run.Config):
     )
     latent: int = option(100, "dimensions of the normal latents", group="networks", at_least=1)
     learning_rate: float = option(5e-5, "of both players' RMSProp", above=0)
+    # Rate and box are the paper's, for a critic this deep; `wgan` has wider ones for small images.
     c: float = option(0.01, "critic weights stay in [-c, c]")
 
 
@@ -41,6 +42,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         shape, config.width, kernel_size=4, norm=norm, kernel_init=init
     )
     return jwgan.wgan(
+        # Batch norm in a critic is allowed here: clipping has no penalty on single samples.
         run.player(critic, config, **networks.TRAIN_ARGUMENT),
         run.player(generator, config, **networks.TRAIN_ARGUMENT),
         prior=priors.normal(config.latent),

@@ -44,25 +44,31 @@ def measure(config: Config) -> dict[str, Any]:
     Raises:
       ValueError: the member or the world is unknown.
     """
+    # toy2d's config has every option of this one, so the two share their settings.
     task, preset = tasks.load_world(config.dataset), toy2d.Config(**dataclasses.asdict(config))
+    # The seconds count the compilation, too: it is one for all seeds.
     began = time.perf_counter()
     runs = toy2d.trials(preset, task)
     states = loop.train(
         runs.algorithm, runs.init(), runs.source, steps=config.steps, chunk_steps=CHUNK_STEPS
     )
+    # JAX returns before the device is done; without this the clock would stop too early.
     jax.block_until_ready(states)
     seconds = time.perf_counter() - began
+    # `runs.algorithm` gives every trial the same latents; one trial's algorithm is vmapped instead.
     one = toy2d.build(preset, task.shape)
-    # Every seed has its own latents, so that the medians below are over independent samples.
+    # Every seed has its own latents, so that the medians below are over independent samples. The
+    # key is `evaluate.quality`'s.
     keys = jax.random.split(jax.random.key(13), config.seeds)
     sample = jax.vmap(lambda key, state: one.sample(key, state, evaluate.POINTS))
-    fakes = np.asarray(jax.jit(sample)(keys, states))
+    fakes = np.asarray(jax.jit(sample)(keys, states))  # [K, POINTS, 2]
     per_seed = [evaluate.world_quality(task, fake) for fake in fakes]
     summary = lambda name: sweep_build.summary([row[name] for row in per_seed])
     result = {
         **dataclasses.asdict(config),
         "seconds": round(seconds, 2),
         "finite": bool(np.isfinite(fakes).all()),
+        # W1 between real points does not depend on the seed: any row has it.
         "exact_w1_of_real": per_seed[0]["exact_w1_of_real"],
         "exact_w1": summary("exact_w1"),
         "per_seed": per_seed,

@@ -39,20 +39,21 @@ class Config:
 
 
 def family() -> fitting.Family:
-    """The real line at 0, and fakes on the line at theta."""
+    """Makes the family: the real line at 0, and fakes on the line at theta."""
 
     def line(key: Any, num: int, theta: Any) -> Any:
-        height = jax.random.uniform(key, (num, 1))
+        height = jax.random.uniform(key, (num, 1))  # [num, 1], the same law for both lines
         return jnp.concatenate([jnp.broadcast_to(theta, (num, 1)), height], axis=1)
 
     return fitting.Family(lambda key, num: line(key, num, jnp.zeros(())), line)
 
 
 def exact(theta: float) -> dict[str, float]:
-    """Distances in closed form, and W1's and JS's slope in theta (NaN where there is none)."""
+    """Computes distances in closed form, and the slopes of W1 and JS (NaN where there is none)."""
     apart = theta != 0
     return {
         "w1": abs(theta),
+        # At 0 |theta| has a kink and JS a jump: there is no derivative to compare with.
         "w1_slope": math.copysign(1.0, theta) if apart else math.nan,
         "js": math.log(2) if apart else 0.0,
         "js_slope": 0.0 if apart else math.nan,
@@ -138,11 +139,13 @@ def draw(result: dict[str, Any]) -> bytes:
     figure, (left, right) = plots.panels(2)
     line = np.linspace(-1, 1, 401)
     left.plot(line, np.abs(line), color=plots.BLUE, label="W1 = |theta|")
+    # JS jumps at 0: two pieces, and a hollow point for the value there.
     plots.broken(left, [(-1, 0), (0, 1)], math.log(2), plots.ORANGE, "JS = log 2")
     left.plot([0], [0], "o", color=plots.ORANGE, markersize=4, markerfacecolor="white")
     plots.points(left, thetas, result["wgan_gp"]["estimate"], "WGAN-GP critic", 0)
     plots.points(left, thetas, result["lipschitz"]["estimate"], "1-Lipschitz critic", 1)
     plots.points(left, thetas, result["discriminator"]["estimate"], "discriminator's JS", 2)
+    # KL cannot be drawn, so it has only a line in the legend.
     left.plot([], [], " ", label="KL = infinity for theta ≠ 0")
     left.set(xlabel="theta", title="Distance", ylim=(-0.05, 1.75))
     plots.broken(right, [(-1, 0)], -1.0, plots.BLUE, "slope of W1")
@@ -154,6 +157,7 @@ def draw(result: dict[str, Any]) -> bytes:
     gradients = result["discriminator"]
     plots.points(right, thetas, gradients["saturating_gradient"], "discriminator", 2)
     plots.points(right, thetas, gradients["non_saturating_gradient"], "with −log D", 3)
+    # The -log D gradient grows without bound as the lines meet; the others are within [-1, 1].
     right.set_yscale("symlog", linthresh=1.0)
     right.set(xlabel="theta", title="Derivative in theta, as the generator gets it")
     return plots.png(figure)

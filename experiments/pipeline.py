@@ -39,7 +39,9 @@ def seconds(source: Any, config: Config, algorithm: Any = None) -> float:
         state = jax.jit(lambda: algorithm.init(jax.random.key(config.seed), source.batch))()
     began = 0.0
     for first in range(0, 2 * config.steps, length):
+        # `measure` sees to it that this step begins a chunk.
         if first == config.steps:
+            # What was dispatched before must be done when the clock starts, and all when it stops.
             jax.block_until_ready(state)
             began = time.perf_counter()
         operand = source.fetch(first, length)
@@ -56,14 +58,16 @@ def measure(config: Config) -> dict[str, Any]:
       ValueError: an option fits nothing, or the data cannot be read.
     """
     options.check(config)
+    # Otherwise no chunk would begin where the clock starts.
     if config.steps % config.chunk_steps:
         raise ValueError(f"steps is {config.steps}: give a multiple of {config.chunk_steps}")
     task = tasks.from_config(dataclasses.replace(config, stream=True))
     sizes: dict[str, Any] = {"n_critic": config.n_critic, "batch_size": config.batch_size}
     streamed = task.source(**sizes)
+    # The same images on the device: its rate is what the pipeline has to keep up with.
     held = sources.from_array(np.asarray(task.dataset.images), **sizes)
     algorithm = wgan_gp.build(config, task.shape)
-    images = config.steps * config.n_critic * config.batch_size
+    images = config.steps * config.n_critic * config.batch_size  # read in the timed steps
     alone = seconds(streamed, config)
     on_held, on_streamed = (seconds(s, config, algorithm) for s in (held, streamed))
     return {

@@ -22,7 +22,9 @@ def main() -> None:
     argv = sys.argv[1:]
     if argv in (["--pages"], ["--readme"]):
         readme.render_pages()
+    # The name becomes a file's, so it has no slash and no space.
     elif len(argv) > 2 and argv[1] == "--" and re.fullmatch(r"[\w.-]+", argv[0]):
+        # `python` may be another one, or missing: the command runs in this environment.
         command = [sys.executable if word == "python" else word for word in argv[2:]]
         try:
             print(json.dumps(results.record(argv[0], command)["figures"]))

@@ -20,16 +20,18 @@ from jwgan.run import sample
 
 
 def find(described: dict[str, Any]) -> run.Experiment:
-    """The experiment of this folder that made a run.
+    """Finds the experiment of this folder that made a run.
 
     Raises:
       ValueError: it was none of this folder.
     """
-    # config.json is untrusted: it may name only experiments of this folder
+    # config.json is untrusted: it may name only experiments of this folder. They are found by their
+    # text, because importing each file to look would run all of them.
     here = pathlib.Path(__file__).parent
     names = [path.stem for path in here.glob("*.py") if "\nEXPERIMENT = " in path.read_text()]
     name = run.one_of("experiment", described["experiment"], sorted(names))
     experiment: run.Experiment = importlib.import_module(f"experiments.{name}").EXPERIMENT.named()
+    # Another program can have an experiment of the same name, with other options.
     program = described.get("program", experiment.program)
     if program != experiment.program:
         raise ValueError(f"program is {program!r}: give the run to `{program} sample`")

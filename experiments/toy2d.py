@@ -28,11 +28,13 @@ MEMBERS: dict[str, dict[str, Any]] = {
     "gan": {"learning_rate": 1e-4},
     "lsgan": {},
     "wgan": {},
+    # The authors' code has b1 0.5 and weight 0.1 on the 2-D worlds, the paper neither.
     "wgan_gp": {"learning_rate": 1e-4, "b1": 0.5, "weight": 0.1},
     "wgan_lp": {"learning_rate": 1e-4, "b1": 0.5, "weight": 0.1},
     "wgan_hinge": {"learning_rate": 1e-4, "b1": 0.5, "weight": 0.1},
     "wgan_div": {"learning_rate": 1e-4},
     "sngan": {"learning_rate": 1e-4},
+    # The paper's margin 10 belongs to images.
     "ebgan": {"learning_rate": 1e-4, "margin": 1.0},
     "began": {},
     "dragan": {},
@@ -79,7 +81,9 @@ def numbers_of(config: Any, member: Callable) -> dict[str, Any]:
     Raises:
       ValueError: the member has none of that name.
     """
+    # A number that the member lacks would be passed on and end in a TypeError.
     there = [name for name in NUMBERS if name in inspect.signature(member).parameters]
+    # None is an option that was not given; a config without the field is `claims.worlds`' one.
     given = {name: x for name in NUMBERS if (x := getattr(config, name, None)) is not None}
     for name in given:
         run.one_of(f"{config.member}'s number", name, there)
@@ -96,6 +100,7 @@ def build(config: Any, shape: tuple[int, ...], **kwargs: Any) -> Any:
     critic = run.player(mlp.MLPCritic((config.width,) * 3), config)
     if config.member in ("ebgan", "began"):  # an auto-encoder's error is the energy
         critic = run.player(autoencoder.EBGANMLPCritic((config.width,) * 2), config)
+    # EBGAN's pulling-away term needs the codes; BEGAN's objective takes the scores alone.
     if config.member == "began":
         critic = networks.map_output(critic, lambda x, y: y.score)
     member = getattr(jwgan, config.member)
@@ -103,6 +108,7 @@ def build(config: Any, shape: tuple[int, ...], **kwargs: Any) -> Any:
         critic,
         run.player(mlp.MLPGenerator(shape, (config.width,) * 3), config),
         prior=priors.normal(config.latent),
+        # The later wins: settings of this file, then the options, then the caller.
         **MEMBERS[config.member] | numbers_of(config, member) | kwargs,
     )
 

@@ -34,6 +34,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         generator,
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
+        # As in the authors' code of all but the ResNets; the paper's Algorithm 1 has 0.
         b1=0.5,
         weight=config.weight,
     )

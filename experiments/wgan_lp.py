@@ -33,6 +33,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         generator,
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
+        # The same as in `wgan_gp`, so that the two differ in the penalty only.
         b1=0.5,
         weight=config.weight,
     )

@@ -25,21 +25,27 @@ from experiments import results
 from experiments.claims import ledger, page
 from jwgan.run import options, xla
 
+# The path is relative to the caller's folder, as all runs' are, and not to this package.
 FOLDER = pathlib.Path("runs") / "claims"
 QUICK_SEEDS, SEEDS = 4, 16
+# `--list` pads its verdicts to the longest one.
 WIDEST = len("not decided (quick)")
+# The option's name stands alone, to see whether the user has set it already.
 LEVEL = "xla_backend_optimization_level"
 
 
 def measure(number: str, seeds: int, quick: bool) -> dict[str, Any]:
-    """Measures a claim: its result, as JSON has it."""
+    """Measures a claim and returns its result, as JSON has it."""
     module = ledger.module(number)
+    # CPU time is measured as well, for it depends less on what else the machine does.
     wall, cpu = time.perf_counter(), time.process_time()
     found = module.measure(seeds, quick)
     conditions = [{**one._asdict(), "verdict": one.verdict} for one in found.conditions]
     return {
         "number": number,
         **module.CLAIM._asdict(),
+        # Keys of the JSON keep their first names ("bars", "drawn"), for the recorded results have
+        # them.
         "verdict": ledger.verdict(found.conditions),
         "bars": conditions,
         "remarks": list(found.remarks),
@@ -52,12 +58,13 @@ def measure(number: str, seeds: int, quick: bool) -> dict[str, Any]:
 
 
 def result_path(number: str, quick: bool) -> pathlib.Path:
-    """The file in which a run of a claim is kept."""
+    """Names the file in which a run of a claim is kept."""
     return FOLDER / f"{number}{'-quick' * quick}.json"
 
 
 def last(number: str, quick: bool) -> dict[str, Any] | None:
     """Reads a claim's last result: of this folder's full (or quick) runs, else the recorded one."""
+    # A recorded result has the claim inside, a run's file is the claim itself.
     for path in (result_path(number, quick), results.RESULTS / f"claim-{number}.json"):
         if path.is_file():
             found = json.loads(path.read_text(encoding="utf-8"))
@@ -83,6 +90,7 @@ def _arguments(argv: list[str] | None) -> Any:
         options.one_of("claim", number, ledger.MODULES)
     if chosen.seeds is None:
         chosen.seeds = QUICK_SEEDS if chosen.quick else SEEDS
+    # A bootstrap over one seed has no width, and would decide everything.
     if chosen.seeds < 2:
         raise ValueError(f"seeds is {chosen.seeds}: give at least 2, an interval needs them")
     chosen.numbers = chosen.numbers or list(ledger.MODULES)
@@ -92,6 +100,7 @@ def _arguments(argv: list[str] | None) -> Any:
 def compile_fast() -> None:
     """Has XLA optimise little: a quick run is mostly compilation."""
     flags = os.environ.get("XLA_FLAGS", "")
+    # XLA ends the process at a flag that it does not know, so only known versions are given these.
     if xla.is_measured_jaxlib() and LEVEL not in flags:
         more = f"--{LEVEL}=0 --xla_llvm_disable_expensive_passes=true"
         os.environ["XLA_FLAGS"] = f"{flags} {more}".strip()
@@ -100,12 +109,14 @@ def compile_fast() -> None:
 def run(chosen: Any) -> dict[str, dict[str, Any]]:
     """Measures the chosen claims one by one and writes each as soon as it is there."""
     xla.use_compilation_cache()
+    # Flags come before the first array: XLA reads them then, and never again.
     xla.use_eigen()
     if chosen.quick:
         compile_fast()
     FOLDER.mkdir(parents=True, exist_ok=True)
     results = {}
     for number in chosen.numbers:
+        # Each claim's file is written at once: an interrupted run keeps what it has.
         result = results[number] = measure(number, chosen.seeds, chosen.quick)
         path = result_path(number, chosen.quick)
         path.write_text(json.dumps(result) + "\n", encoding="utf-8")
@@ -120,6 +131,7 @@ def violated(results: dict[str, dict[str, Any]]) -> list[str]:
         f"{number}: {condition['what']} is {condition['value']}"
         for number, result in results.items()
         for condition in result["bars"]
+        # OPEN counts as violated here: what is certain needs no more seeds.
         if condition["certain"] and condition["verdict"] != ledger.HOLDS
     ]
 
@@ -129,6 +141,7 @@ def main() -> None:
         chosen = _arguments(None)
     except ValueError as error:
         options.fail(error)
+    # None of these three measures anything; all show the last results.
     if chosen.list or chosen.report or chosen.pictures:
         known = {number: last(number, chosen.quick) for number in chosen.numbers}
         results = {number: result for number, result in known.items() if result}
@@ -138,6 +151,7 @@ def main() -> None:
         print(f"report: {page.write(results, FOLDER)}", file=sys.stderr)
     if chosen.pictures:
         page.write_pictures(results, pathlib.Path(chosen.pictures))
+    # The last line is what `experiments.record` keeps.
     if chosen.json:
         print(json.dumps({"claims": results}))
     else:
@@ -145,6 +159,7 @@ def main() -> None:
             result = results.get(number, {})
             found = result.get("verdict", "not measured") + " (quick)" * result.get("quick", False)
             print(f"{number:4} {found:{WIDEST}} {ledger.describe(number).title}")
+    # Violations come after the output, so that a failed run can still be read.
     if lines := violated(results):
         options.fail("violated: " + "; ".join(lines), code=1)
 

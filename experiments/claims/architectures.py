@@ -80,6 +80,7 @@ def norm_of(member: str) -> Any:
 def pair(architecture: str, member: str) -> Any:
     """Makes (critic, generator), Linen modules of one of `ARCHITECTURES` for a member."""
     name, norm = ARCHITECTURES[architecture], norm_of(member)
+    # Three of the functions have arguments of their own, the others have these three.
     if name == "no_normalisation":
         players = robustness.no_normalisation(SHAPE, WIDTH)
     elif name == "mlp_generator":
@@ -88,6 +89,7 @@ def pair(architecture: str, member: str) -> Any:
         return robustness.resnet_101(SHAPE, WIDTH, norm, depth=DEPTH)
     else:
         players = getattr(robustness, name)(SHAPE, WIDTH, norm)
+    # Only convolutions have a size to keep; the MLP generator has none.
     with_plain = (robustness.ConvCritic, robustness.ConvGenerator)
     return tuple(p.clone(plain=(1,)) if isinstance(p, with_plain) else p for p in players)
 
@@ -113,6 +115,7 @@ def build(member: str, players: Any) -> Any:
     """Builds a member on two Linen modules."""
 
     def network(module: Any) -> Any:
+        # MLPs have no norm, and so no argument `train`.
         if isinstance(module, mlp.MLPCritic | mlp.MLPGenerator):
             return jwgan.from_linen(module)
         return jwgan.from_linen(module, **networks.TRAIN_ARGUMENT)
@@ -159,6 +162,7 @@ def samples(member: str, players: Any, images: Any, seeds: int, steps: int) -> A
     operand = runs.source.fetch(0, steps)
     program = _compiled(loop.chunk_program(runs.algorithm, runs.source), states, operand, steps)
     states, _ = program(states, operand)
+    # The key is `evaluate.quality`'s; latents are the same for every member and seed.
     key = jax.random.key(13)
     draw = jax.jit(lambda states: runs.algorithm.sample(key, states, SAMPLES))
     return np.asarray(_compiled(draw, states)(states))
@@ -183,6 +187,8 @@ def make_quality(dataset: Any, features: Callable[[Any], Any]) -> Callable[[Any]
     def distance(x: Any) -> float:
         return frechet.distance_of_moments(*held_out, *frechet.moments(features(x)))
 
+    # There are as many noise and real images as samples: the Frechet distance's bias depends on
+    # their number.
     shape = (SAMPLES, *dataset.images.shape[1:])
     chosen = rng.choice(len(dataset.images), min(SAMPLES, len(dataset.images)), replace=False)
     real = distance(dataset.images[chosen])

@@ -32,7 +32,7 @@ CLAIM = Claim(
     "Median over seeds at each theta, and of these the worst.",
     data="two lines in the plane; MLPs of 2 x 32 units, 400 updates",
 )
-POINTS, BINS = 64, 81
+POINTS, BINS = 64, 81  # of a line; bins of 0.025
 
 
 def _w1(theta: float) -> tuple[float, float]:
@@ -41,11 +41,14 @@ def _w1(theta: float) -> tuple[float, float]:
     The derivative is that of the cost with the best plan held fixed (Danskin, 1966): the best plan
     is unique here, every point goes straight across.
     """
+    # Both lines have the same heights, so the best plan goes straight across and W1 is |theta|.
     height = np.random.default_rng(0).uniform(size=POINTS)
     line = lambda x: np.stack([np.full(POINTS, x), height], axis=1)
+    # The plan is of theta itself and stays fixed while the cost is differentiated.
     plan = transport.plan(line(theta), line(0.0))
 
     def cost(t: Any) -> Any:
+        # [64, 64], differences of the heights.
         across = jnp.asarray(height)[:, None] - jnp.asarray(height)[None]
         return (plan.matrix * jnp.sqrt(t**2 + across**2)).sum()
 
@@ -61,9 +64,11 @@ def _js(theta: float) -> float:
 
 def exact_conditions(thetas: Any) -> list[Any]:
     """Checks what mathematics leaves no doubt about."""
+    # At 0 the cost's square root has no derivative, and JS another value.
     apart = [theta for theta in thetas if theta]
     w1 = {theta: _w1(theta) for theta in apart}
     js = {theta: _js(theta) for theta in thetas}
+    # Pairs on one side of 0, for JS is the same on both, but jumps to 0 in between.
     same_side = [(a, b) for a, b in itertools.pairwise(apart) if a * b > 0]
     found = {
         "W1: largest |programme - |theta||": (max(abs(w1[t][0] - abs(t)) for t in apart), 1e-9),
@@ -85,11 +90,14 @@ def exact_conditions(thetas: Any) -> list[Any]:
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    thetas = np.array(parallel_lines.THETAS)
+    thetas = np.array(parallel_lines.THETAS)  # [T]
+    # 400 updates are the default of experiments.parallel_lines, whose numbers the criterion takes.
     trained = judges.train(parallel_lines.family(), parallel_lines.THETAS, seeds, 400, quick)
     apart, far = thetas != 0, np.abs(thetas) >= parallel_lines.FAR
     conditions = exact_conditions(parallel_lines.THETAS)
     for name in ("wgan_gp", "lipschitz"):
+        # 1 + W / (2 weight): a penalty lets the slope grow with the distance. Hard layers have no
+        # bias.
         bias = 1 + np.abs(thetas) / (2 * fitting.WEIGHT) if name == "wgan_gp" else np.ones(11)
         truths = {
             "estimate": np.abs(thetas) * bias,
@@ -99,6 +107,8 @@ def measure(seeds: int, quick: bool) -> Measured:
             error = judges.worst(trained[name][metric][apart], truth[apart], relative=True)
             what = f"{fitting.NAMES[name]}: error of its {metric.split('_')[-1]}"
             conditions.append(ledger.at_most(what, error, 0.1))
+        # The least is over all seeds, and not a median: a single gradient of the wrong sign would
+        # count.
         least = (trained[name]["wasserstein_gradient"] * np.sign(thetas)[:, None])[apart].min()
         what = f"{fitting.NAMES[name]}: least gradient times the sign of theta, over all seeds"
         conditions.append(ledger.above(what, ledger.exact(least), 0.0))
@@ -116,6 +126,7 @@ def measure(seeds: int, quick: bool) -> Measured:
 
 def draw(data: dict[str, Any]) -> Any:
     series = {fitting.NAMES[name]: data[name] for name in fitting.ESTIMATORS}
+    # `bands` takes [T, K], so the truth is repeated for every seed.
     one = len(data["wgan_gp"][0])
     series["|theta|"] = [[abs(theta)] * one for theta in data["thetas"]]
     return pictures.bands(

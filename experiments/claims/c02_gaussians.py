@@ -32,11 +32,14 @@ CLAIM = Claim(
 
 def _w1_errors(mu: float) -> tuple[float, float]:
     """Finds the largest error of three ways to W1, and of two to its derivative, at mu."""
+    # scipy.stats is imported here: `--list` reads this module's CLAIM and should not wait for it.
     from scipy import stats
 
     closed = lambda m: transport.gaussian_w1_1d(0.0, 1.0, m, 1.0)
+    # The levels are midpoints of 200 equal shares: quantiles at 0 and 1 would be infinite.
     points = stats.norm(0, 1).ppf((np.arange(200) + 0.5) / 200)
     sorting = lambda m: transport.w1_1d(np.float32(points), np.float32(points) + m)
+    # The laws differ by a shift, so W1 is mu on quantiles too, however few they are.
     ways = (
         float(closed(mu)),
         transport.wp_1d(stats.norm(0, 1).ppf, stats.norm(mu, 1).ppf),
@@ -51,6 +54,7 @@ def exact_conditions(means: Any) -> list[Any]:
     truth = {k: np.asarray(v, float) for k, v in gaussians.exact_curves(means).items()}
     w1 = [_w1_errors(mu) for mu in means]
     most = {
+        # mu^2 / 2 is KL of two normals of deviation 1.
         "KL: largest relative error": (
             np.abs(truth["kl"] / (np.square(means) / 2) - 1).max(),
             1e-3,
@@ -61,6 +65,7 @@ def exact_conditions(means: Any) -> list[Any]:
         "W1: largest error of the derivative": (max(error for _, error in w1), 1e-5),
     }
     least = {
+        # The truth is 8^2 / 2 = 32, and nothing bounds KL: it shows the explosion.
         "KL at 8": (truth["kl"][-1], 31.9),
         "JS: least rise to the next mu": (np.diff(truth["js"]).min(), 0.0),
         "JS at 8 / log 2": (truth["js"][-1] / math.log(2), 0.999),
@@ -73,10 +78,13 @@ def exact_conditions(means: Any) -> list[Any]:
 
 def measure(seeds: int, quick: bool) -> Measured:
     means = np.array(gaussians.MEANS)
+    # 1,000 updates are the default of experiments.divergences, whose numbers the criterion takes.
     trained = judges.train(gaussians.family(), gaussians.MEANS, seeds, 1000, quick)
     truth = gaussians.exact_curves(means)
     conditions, far = exact_conditions([mu for mu in gaussians.MEANS if mu]), means >= 1
     for name in ("wgan_gp", "lipschitz"):
+        # 1 + W / (2 weight), the penalty's bias; layers that are 1-Lipschitz by themselves have
+        # none.
         bias = 1 + means / (2 * fitting.WEIGHT) if name == "wgan_gp" else np.ones(len(means))
         for metric, exact in {"estimate": means * bias, "wasserstein_gradient": bias}.items():
             error = judges.worst(trained[name][metric][far], exact[far], relative=True)
@@ -111,6 +119,7 @@ def draw(data: dict[str, Any]) -> Any:
     (ax,) = figure.axes
     for name, style in (("kl", "-"), ("js", "--"), ("w1", ":")):
         ax.plot(data["line"], data[name], style, color="black", label=f"{name.upper()}, exact")
+    # KL leaves the picture on purpose: at its scale the others would be one line.
     ax.set_ylim(-0.3, 10)
     ax.legend(frameon=False, fontsize=8)
     return figure

@@ -32,7 +32,7 @@ CLAIM = Claim(
     "JS + 0.05.",
     data="see the criterion; MLP of 3 x 128 units, Adam 1e-3",
 )
-SIZE = 256
+SIZE = 256  # points of each law
 UPDATES = 1000  # of a discriminator on few samples, as experiments.divergences has it
 
 
@@ -51,8 +51,8 @@ def _points(case: str, key: Any) -> tuple[Any, Any]:
 def _train(real: Any, fake: Any, key: Any, steps: int) -> tuple[Any, Any]:
     """Trains on all points at once: (accuracy, JS estimate) on the points themselves.
 
-    It is no `critics.build`, whose first weights have another key: the recorded results rest on
-    these.
+    The loop is written out, for `critics.build` draws its first weights from another key, and the
+    recorded results rest on these.
     """
     critic, tx = jwgan.from_linen(mlp.MLPCritic((128,) * 3)), optax.adam(1e-3)
     params, model_state = critic.init(key, real)
@@ -75,20 +75,23 @@ def _train(real: Any, fake: Any, key: Any, steps: int) -> tuple[Any, Any]:
     player, _ = jax.lax.scan(update, player, jax.random.split(key, steps))
     score = lambda x: critic.evaluate(player.params, player.model_state, x)
     real_score, fake_score = score(real), score(fake)
+    # The minimax discriminator's score is a logit: 0 is D = 1/2.
     accuracy = ((real_score > 0).mean() + (fake_score < 0).mean()) / 2
     return accuracy, divergences.js_lower_bound(real_score, fake_score)
 
 
 def few_samples(seeds: int, quick: bool) -> list[ledger.Condition]:
     """Asks what discriminators say of the few points they were trained on, and of fresh ones."""
-    if quick:  # one more program to compile
+    # A quick run leaves these conditions open: they are one more program to compile.
+    if quick:
         found = {
             name: np.full((len(gaussians.SHIFTS), seeds), np.nan)
             for name in ("accuracy", "js_estimate", "fresh_js_estimate")
         }
     else:
         found = gaussians.few_samples([judges.FIRST_SEED + i for i in range(seeds)], UPDATES)
-    truth = gaussians.exact_curves(gaussians.SHIFTS)["js"][:, None]
+    truth = gaussians.exact_curves(gaussians.SHIFTS)["js"][:, None]  # [shifts, 1]
+    # The worst of all counts, without an interval: the criterion says "every discriminator".
     of_all = lambda x: ledger.exact(np.max(x))
     few = f"{gaussians.FEW} points in {gaussians.DIM} dimensions, worst seed and shift"
     return [
@@ -107,20 +110,23 @@ def few_samples(seeds: int, quick: bool) -> list[ledger.Condition]:
 def measure(seeds: int, quick: bool) -> Measured:
     cases = ["normal 0", "normal 1", "normal 10", "segments 0.1", "segments 1"]
     if quick:
-        cases = cases[:3]  # They have one shape, so they need one program.
+        cases = cases[:3]  # The normal ones have one shape, so one program trains all three.
     conditions, js, w1 = [], {}, {}
-    keys = jax.vmap(jax.random.key)(np.arange(seeds))
+    keys = jax.vmap(jax.random.key)(np.arange(seeds))  # [K]
     steps = 100 if quick else 2000
     train = jax.jit(jax.vmap(lambda real, fake, key: _train(real, fake, key, steps)))
     for case in cases:
-        real, fake = jax.vmap(lambda key: _points(case, key))(keys)
+        real, fake = jax.vmap(lambda key: _points(case, key))(keys)  # [K, SIZE, D]
         accuracy, estimate = (np.asarray(x) for x in train(real, fake, keys))
         js[case] = (estimate / math.log(2)).tolist()
         points = zip(np.asarray(real), np.asarray(fake), strict=True)
+        # The transport programme runs on the host, one seed at a time.
         w1[case] = [transport.exact_w1(a, b) for a, b in points]
         conditions.append(ledger.above(f"{case}: accuracy", ledger.interval(accuracy), 0.99))
         found = ledger.interval(js[case])
         conditions.append(ledger.above(f"{case}: JS estimate / log 2", found, 0.95))
+    # Points in 64 dimensions are far apart even where the laws are the same, so this ratio is
+    # small.
     ratio = np.array(w1["normal 10"]) / np.array(w1["normal 0"])
     conditions.append(ledger.above("W1, normal 10 / normal 0", ledger.interval(ratio), 1.5))
     return Measured(conditions + few_samples(seeds, quick), {"js": js, "w1": w1})

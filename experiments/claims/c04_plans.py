@@ -37,12 +37,14 @@ def other_plan(rng: Any, a: Any, b: Any) -> Any:
     vertex of the plans' polytope, and mixed with a @ b.T, which is inside it.
     """
     rows, columns = rng.permutation(len(a)), rng.permutation(len(b))
+    # `left` is the earth that a row still has, `free` the room that a column still has.
     corner, left, free = np.zeros((len(a), len(b))), a.copy(), b.copy()
     for i in rows:
         for j in columns:
             corner[i, j] = min(left[i], free[j])
             left[i] -= corner[i, j]
             free[j] -= corner[i, j]
+    # A mixture of two plans is a plan.
     return corner + rng.uniform() * (np.outer(a, b) - corner)
 
 
@@ -55,6 +57,7 @@ def lipschitz_functions(rng: Any, z: Any) -> Any:
 
     found = []
     for _ in range(FUNCTIONS):
+        # An envelope of functions of slope 1 has slope at most 1.
         tips = rng.normal(size=(4, z.shape[1]))
         cones = cdist(z, tips) + rng.normal(size=4)
         upper = rng.normal(size=4) - cdist(z, tips)
@@ -70,11 +73,14 @@ def dual_programme(z: Any, difference: Any) -> float:
     from scipy.spatial.distance import cdist
 
     distance, num = cdist(z, z), len(z)
+    # There is one inequality for each ordered pair k != l: so both signs of the difference are
+    # bounded.
     k, line = np.nonzero(~np.eye(num, dtype=bool)), np.arange(num * (num - 1))
     slopes = np.zeros((len(line), num))
     slopes[line, k[0]], slopes[line, k[1]] = 1.0, -1.0
     # f is determined up to a constant: f_0 = 0.
     bounds = [(0.0, 0.0), *[(None, None)] * (num - 1)]
+    # linprog minimises, so the objective's sign is turned, here and in the result.
     found = optimize.linprog(-difference, slopes, distance[k], bounds=bounds, method="highs")
     return -float(found.fun)
 
@@ -84,13 +90,16 @@ def one_pair(rng: Any) -> dict[str, float]:
     from scipy.spatial.distance import cdist
 
     dim = int(rng.integers(1, 4))
+    # Sizes stay below 13: the dual programme has a row for each ordered pair of up to 24 points.
     (n, m), shift = rng.integers(2, 13, size=2), rng.uniform(0, 2)
     x, y = rng.normal(size=(n, dim)), rng.normal(size=(m, dim)) + shift
     a, b = rng.dirichlet(np.ones(n)), rng.dirichlet(np.ones(m))
+    # E_x f - E_y f is a sum over all points z at once: weights a at x, -b at y.
     z, difference, distance = np.concatenate([x, y]), np.concatenate([a, -b]), cdist(x, y)
     best, dual = transport.plan(x, y, a, b), transport.dual(x, y, a, b)
     others = [float((other_plan(rng, a, b) * distance).sum()) for _ in range(PLANS)]
-    potential = np.concatenate([dual.at_x, dual.at_y])
+    potential = np.concatenate([dual.at_x, dual.at_y])  # [n + m], f at z
+    # The diagonal is left out, where a point's distance to itself is 0.
     slope = np.abs(potential[:, None] - potential)[~np.eye(n + m, dtype=bool)]
     sums = np.abs(best.matrix.sum(1) - a).max(), np.abs(best.matrix.sum(0) - b).max()
     found = {
@@ -102,6 +111,7 @@ def one_pair(rng: Any) -> dict[str, float]:
         "1-Lipschitz f - best cost": (lipschitz_functions(rng, z) @ difference).max() - best.w1,
     }
     if dim == 1:
+        # `w1_1d` computes in float32, hence its own bound in `measure`.
         area = float(transport.w1_1d(x[:, 0], y[:, 0], a, b))
         found["|best cost - area| on the line"] = abs(best.w1 - area)
     return {name: float(value) for name, value in found.items()}
@@ -113,6 +123,7 @@ def measure(seeds: int, quick: bool) -> Measured:
         rng = np.random.default_rng(seed)
         rows += [one_pair(rng) for _ in range(PAIRS // 4 if quick else PAIRS)]
     conditions = []
+    # Names come in the order in which the pairs have them; "area" is there in one dimension only.
     for name in dict.fromkeys(name for row in rows for name in row):
         largest = max(row[name] for row in rows if name in row)
         most = 1e-5 if "area" in name else MOST
@@ -125,6 +136,7 @@ def measure(seeds: int, quick: bool) -> Measured:
 def draw(data: dict[str, Any]) -> Any:
     plans = data["plans"]
     figure, panels = plots.panels(2, width=3.8, height=3.6)
+    # Both panels have one scale: the poor plan is pale because it sends little anywhere.
     most = np.max(plans["best_plan"])
     for ax, kind, title in zip(panels, ("poor", "best"), ("a poor plan", "the best"), strict=True):
         shown = ax.imshow(plans[f"{kind}_plan"], cmap="Blues", vmin=0.0, vmax=most)

@@ -42,15 +42,17 @@ def _gradients(state: Any, key: Any, critic: Any, generator: Any, prior: Any, lo
             score, _ = critic.apply(state.critic.params, state.critic.model_state, fake)
             return loss(score).mean()
 
+        # All parameters become one vector: norms and variances are over the whole gradient.
         flat, _ = jax.flatten_util.ravel_pytree(jax.grad(value)(state.generator.params))
         return flat
 
-    rows = jax.vmap(of_batch)(jax.random.split(key, 32))
+    # The 32 batches of 64 come from one key: every evaluation sees the same latents.
+    rows = jax.vmap(of_batch)(jax.random.split(key, 32))  # [32, P]
     return jnp.linalg.norm(rows.mean(axis=0)), jnp.sqrt(rows.var(axis=0, ddof=1).sum())
 
 
 def two_worlds() -> dict[str, tuple[Any, Any]]:
-    """The worlds, {name: (`(key, num) -> real x [num, 2]`, generator)}."""
+    """Makes the worlds, {name: (`(key, num) -> real x [num, 2]`, generator)}."""
     _, generator = worlds.players()
 
     def segment(key: Any, num: int) -> Any:
@@ -58,6 +60,7 @@ def two_worlds() -> dict[str, tuple[Any, Any]]:
         return jnp.concatenate([jnp.zeros((num, 1)), height], axis=1)
 
     def bent(z: Any, x: Any) -> Any:
+        # tanh maps the plane into a square, which is moved off the segment at 0.
         return (1 + jnp.tanh(x)) / 2 + jnp.array([0.5, 0.0])
 
     return {
@@ -69,8 +72,9 @@ def two_worlds() -> dict[str, tuple[Any, Any]]:
 def _discriminator_update(sample: Any, critic: Any, generator: Any, prior: Any) -> Any:
     """Makes `(state, key) -> state`: the discriminator alone goes on, as in the game.
 
-    It is no `critics.build`: it goes on with Adam's moments and the keys of the game.
+    `critics.build` would begin anew; this goes on with Adam's moments and the keys of the game.
     """
+    # The game's own optimizer: the discriminator goes on with the moments that it has.
     tx = optax.adam(1e-4, b1=0.5)
 
     def update(state: Any, key: Any) -> Any:
@@ -104,10 +108,12 @@ def _gradients_after(sample: Any, generator: Any, updates: list[int], seeds: int
     prior = priors.normal(worlds.LATENT)
     game = algorithms.gan_minimax(critic, generator, prior=prior, learning_rate=1e-4)
     discriminator_update = _discriminator_update(sample, critic, generator, prior)
+    # The losses are log(1 - D) and -log D of a logit, both minimised by the generator.
     saturating = lambda score: jax.nn.log_sigmoid(-score)
     alternative = lambda score: -jax.nn.log_sigmoid(score)
 
     def start(key: Any) -> Any:
+        # The game's steps draw from the state's key; data and later updates fold in 1 and 2.
         state = game.init(key, jax.ShapeDtypeStruct((1, worlds.BATCH, 2), np.float32))
         keys = jax.random.split(jax.random.fold_in(key, 1), 200)
         draw = lambda key: sample(key, worlds.BATCH)[None]
@@ -118,6 +124,7 @@ def _gradients_after(sample: Any, generator: Any, updates: list[int], seeds: int
         return jax.lax.fori_loop(first, last, update, state)
 
     def gradients(state: Any) -> Any:
+        # All evaluations have one key, so they differ by the discriminator alone.
         parts = (jax.random.key(7), critic, generator, prior)
         return (*_gradients(state, *parts, saturating), *_gradients(state, *parts, alternative))
 
@@ -126,7 +133,7 @@ def _gradients_after(sample: Any, generator: Any, updates: list[int], seeds: int
     measured = jax.jit(jax.vmap(gradients))
     keys = jax.vmap(jax.random.key)(np.arange(seeds))
     later = jax.vmap(lambda key: jax.random.fold_in(key, 2))(keys)
-    states, rows = begin(keys), []
+    states, rows = begin(keys), []  # [K, ...]
     for first, last in zip([0, *updates], updates, strict=False):
         states = advance(states, later, first, last)
         rows.append(measured(states))
@@ -145,7 +152,9 @@ def measure(seeds: int, quick: bool) -> Measured:
         else:
             found = _gradients_after(sample, generator, updates, seeds)
         data[world] = {name: found[:, i].tolist() for i, name in enumerate(names)}
+        # A gradient may vanish altogether: 0 over 0 would be NaN, and the condition open.
         ratio = lambda i: ledger.interval(found[-1, i] / np.maximum(found[start, i], 1e-30))
+        # The criterion's first world has no name in the recorded results.
         where = "" if world == "overlapping" else f"{world} supports: "
         conditions += [
             ledger.at_most(f"{where}saturating gradient, last / first", ratio(0), 0.1),

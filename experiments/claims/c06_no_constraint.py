@@ -25,11 +25,13 @@ HUGE = 1e30  # stands for an estimate that is not finite, in JSON and in medians
 def measure(seeds: int, quick: bool) -> Measured:
     found, conditions = {}, []
     for name, weight in (("no constraint", 0.0), ("gradient penalty", 10.0)):
+        # Weight 0 is no constraint, so the two differ in nothing else.
         member = worlds.member("wgan_gp", weight=weight)
         trace = worlds.play(member, "eight_gaussians", seeds, **worlds.length(quick, 2000))
         finite = lambda x: np.nan_to_num(np.abs(x), nan=HUGE, posinf=HUGE)
         found[name] = finite(trace.means["wasserstein_estimate"]).tolist()
         largest = finite(trace.largest["wasserstein_estimate"]) / trace.w1_before
+        # `largest` is over every update: a window's mean would hide a peak.
         what = f"{name}: largest |estimate| / W1 before"
         make = ledger.at_most if weight else ledger.above
         conditions.append(make(what, ledger.interval(largest), 3.0 if weight else 100.0))

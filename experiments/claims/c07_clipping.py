@@ -27,6 +27,7 @@ CLAIM = Claim(
     data="swiss roll, batch 64",
 )
 DEPTH, QUICK_DEPTH, WIDTH = 12, 4, 64
+# A layer multiplies a signal by about its box times the root of its width: 512 in the paper.
 SCALE = (512 / WIDTH) ** 0.5
 BOXES = (0.1, 0.01, 0.001)
 
@@ -43,14 +44,17 @@ def deep_critic(depth: int = DEPTH) -> Deep:
     sizes = [2, *[WIDTH] * depth]
 
     def init(key: Any, x: Any) -> Any:
+        # The layer sizes are known, so the example batch of `Network.init` is not needed.
         del x
         keys = jax.random.split(key, depth + 1)
         hidden = [
+            # He et al., 2015: it keeps a signal's size through ReLUs.
             {"w": jax.random.normal(k, (m, n)) * (2 / m) ** 0.5, "b": jnp.zeros(n)}
             for k, m, n in zip(keys, sizes[:-1], sizes[1:], strict=False)
         ]
         return {"hidden": hidden, "out": jax.random.normal(keys[-1], (WIDTH,)) / WIDTH**0.5}
 
+    # The derivative by a push of 0 is the derivative by the activation it is added to.
     def pushed(params: Any, x: Any, pushes: Any) -> Any:
         for layer, push in zip(params["hidden"], pushes, strict=True):
             x = jax.nn.relu(x @ layer["w"] + layer["b"][None]) + push
@@ -59,8 +63,9 @@ def deep_critic(depth: int = DEPTH) -> Deep:
     def layer_gradients(params: Any, x: Any) -> Any:
         pushes = jnp.zeros((depth, len(x), WIDTH))
         gradient = jax.grad(lambda p: pushed(params, x, p).mean())(pushes)
-        return jnp.sqrt((gradient**2).sum(axis=(1, 2)))
+        return jnp.sqrt((gradient**2).sum(axis=(1, 2)))  # [depth]
 
+    # In training nothing is pushed.
     zeros = [0.0] * depth
     return Deep(networks.from_fn(init, lambda p, x: pushed(p, x, zeros)), layer_gradients)
 
@@ -83,7 +88,7 @@ def largest_weight(states: Any) -> Any:
 
 def measure(seeds: int, quick: bool) -> Measured:
     deep = deep_critic(QUICK_DEPTH if quick else DEPTH)
-    points = tasks.load_world("swiss_roll").held_out[:256]
+    points = tasks.load_world("swiss_roll").held_out[:256]  # [256, 2]
     conditions, gradients = [], {}
     layer_gradients = jax.jit(jax.vmap(lambda params: deep.layer_gradients(params, points)))
     for name, member in _members(deep).items():
@@ -94,15 +99,19 @@ def measure(seeds: int, quick: bool) -> Measured:
         params = trace.states.critic.params
         found = np.maximum(np.asarray(layer_gradients(params)), 1e-30)  # [K, depth]
         gradients[name], ratio = found.T.tolist(), ledger.interval(found[:, 0] / found[:, -1])
+        # The first hidden layer is left out: it has 2 inputs, the others WIDTH.
         inner = jnp.stack([layer["w"] for layer in params["hidden"][1:]], axis=1)
         what = f"{name}: gradient, first layer / last"
         if name == "gradient penalty":
+            # "Flat" is a band, so the penalty's ratio has a condition on either side.
             conditions += [ledger.above(what, ratio, 0.1), ledger.at_most(what, ratio, 10.0)]
             continue
+        # Names show the paper's c; the box in use is wider.
         c = float(name.split()[-1]) * SCALE
         largest = ledger.exact(trace.extra.max() / c)
         conditions.append(ledger.at_most(f"{name}: largest weight / c", largest, 1 + 1e-6, True))
         conditions.append(
+            # Only the largest box, 0.1 * SCALE = 0.28, is expected to explode.
             (ledger.above if c > 0.2 else ledger.at_most)(what, ratio, 10 if c > 0.2 else 0.1)
         )
         if name.endswith(" 0.01"):

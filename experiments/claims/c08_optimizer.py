@@ -26,8 +26,10 @@ def member(optimizer: Any, c: float) -> Any:
     """WGAN with weight clipping under another optimizer for both players."""
     critic, generator = worlds.players()
     return adversarial.build(
+        # The critic starts inside its box, as `jwgan.wgan`'s does.
         critic=networks.map_init(critic, lambda params: constraints.project_box(params, c)),
         generator=generator,
+        # The constraint is last: it clips what the optimizer makes of the weights.
         critic_tx=optax.chain(optimizer, constraints.clip_weights(c)),
         generator_tx=optimizer,
         objective=objectives.wasserstein(),
@@ -37,10 +39,11 @@ def member(optimizer: Any, c: float) -> Any:
 
 
 def measure(seeds: int, quick: bool) -> Measured:
+    # Epsilon outside the root, as in the authors' code: inside, small gradients hardly move.
     rmsprop = lambda rate: optax.rmsprop(rate, decay=0.99, eps_in_sqrt=False)
     runs = {
         "RMSProp, 5": (rmsprop(1e-3), 0.1, 5),
-        "Adam, 5": (optax.adam(1e-3), 0.1, 5),
+        "Adam, 5": (optax.adam(1e-3), 0.1, 5),  # optax's betas are (0.9, 0.999)
         "RMSProp, 1": (rmsprop(1e-3), 0.1, 1),
         "paper's RMSProp, 5": (rmsprop(5e-5), 0.01, 5),
     }

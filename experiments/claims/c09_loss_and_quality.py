@@ -43,8 +43,10 @@ def rank_correlation(a: Any, b: Any) -> float:
     """Spearman's correlation of a and b [T]: 0 for a constant, NaN if either has a NaN."""
     from scipy import stats
 
+    # NaN is a run that diverged, or that a quick run left out: its condition stays open.
     if np.isnan(a).any() or np.isnan(b).any():
         return float("nan")
+    # Ranks of a constant are undefined; a constant says nothing, which is a correlation of 0.
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
     return float(stats.spearmanr(a, b).statistic)
@@ -69,10 +71,11 @@ def measure(seeds: int, quick: bool) -> Measured:
             seeds,
             **worlds.length(quick, 4000, evaluations=32),
         )
-        watched = trace.means[scalar]
+        watched = trace.means[scalar]  # [T, K]
         over_runs = lambda x: [rank_correlation(x[:, k], trace.w1[:, k]) for k in range(seeds)]
         rank = over_runs(watched)
         by_member[name] = rank
+        # The picture shows the first seed's curves, and not the best one's.
         example[name] = {"watched": watched[:, 0].tolist(), "w1": trace.w1[:, 0].tolist()}
         if name in ALSO:
             remarks.append(remark(name, scalar.replace("_", " "), rank))
@@ -80,10 +83,13 @@ def measure(seeds: int, quick: bool) -> Measured:
             what = f"{name}: rank correlation of estimate and W1"
             conditions.append(ledger.above(what, ledger.interval(rank), 0.5))
         else:
+            # The criterion has the size of the median; a median of sizes is above 0 for noise as
+            # well.
             middle = lambda x: np.abs(np.median(x, axis=-1))
             what = f"{name}: |rank correlation| of loss and W1"
             conditions.append(ledger.at_most(what, ledger.interval(rank, middle), 0.5))
         if name in JS:
+            # The loss is 2 log 2 - 2 JS at the best discriminator.
             js = np.log(2) - trace.means["critic_loss"] / 2
             remarks.append(remark(name, "the discriminator's estimate of JS", over_runs(js)))
     return Measured(
@@ -97,12 +103,15 @@ def draw(data: dict[str, Any]) -> Any:
         data["rank"], y="rank correlation with W1", lines={"criterion": 0.5, "none": 0.0}
     )
     columns, runs = 4, data["seed_0"]
+    # -(-a // b) is a / b rounded up.
     axes = pictures.below(figure, -(-len(runs) // columns), columns, 1.3)
+    # Losses and W1 have no common unit; only the shape of the curves is compared.
     unit = lambda x: (x - np.min(x)) / max(np.ptp(x), 1e-12)
     for i, (ax, (name, run)) in enumerate(zip(axes, runs.items(), strict=False)):
         for curve, colour in (("w1", "#aaaaaa"), ("watched", plots.COLOURS[i % 8])):
             ax.plot(data["steps"], unit(np.nan_to_num(np.array(run[curve], float))), color=colour)
         ax.set_title(name, fontsize=8)
+    # Places of the last row that no member fills are taken away.
     for ax in axes[len(runs) :]:
         ax.remove()
     axes[0].set_ylabel("grey: W1", fontsize=8)

@@ -20,15 +20,18 @@ CLAIM = Claim(
     "wgan: c 0.1, rate 1e-3; others as experiments.toy2d has them (the GANs: Adam, 1e-4)",
 )
 MEMBERS = ("gan_minimax", "gan", "wgan", "wgan_gp")
+# World -> the number of its modes, as the conditions' names have it.
 WORLDS = {"eight_gaussians": "8", "twenty_five_gaussians": "25"}
 
 
 def measure(seeds: int, quick: bool) -> Measured:
     conditions, remarks, covered, quality = [], [], {}, {}
+    # The criterion asks for the mean, where most claims take medians.
     mean = lambda x: np.mean(x, axis=-1)
     for world, short in WORLDS.items():
         for name in MEMBERS:
             member = worlds.member(name, **(CLIPPING if name == "wgan" else {}))
+            # A quick run trains two members in one world, and leaves the rest open.
             skip = world != "eight_gaussians" or name not in QUICK
             length = worlds.length(quick, 4000, evaluations=1, skip=skip)
             trace = worlds.play(member, world, seeds, first_seed=worlds.UNSEEN, **length)

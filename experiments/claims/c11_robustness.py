@@ -35,6 +35,7 @@ CLAIM = Claim(
     "GAN of (c) is dcgan. LSGAN has Adam at DCGAN's rate. With so few layers constant filters only "
     "take batch norm from the generator. Images learnt by heart count as good",
 )
+# Updates of a run, and architectures at random (the paper's 200).
 STEPS, RANDOM = 1000, 64
 SUCCESS = 0.9  # about what 7 of the ten digits have, or a Gaussian with the data's covariance
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, SUCCESS, 0.95)
@@ -46,7 +47,8 @@ CELLS = pathlib.Path("runs") / "claims" / "C11-cells"
 
 
 def succeeds(quality: Any, threshold: float = SUCCESS) -> Any:
-    """Whether runs of these qualities [...] succeed, bool [...]; NaN is a failure."""
+    """Tells which runs of these qualities [...] succeed, bool [...]; NaN is a failure."""
+    # Every comparison with NaN is false.
     return np.asarray(quality, float) >= threshold
 
 
@@ -75,7 +77,7 @@ def table(gan: Sequence[float], gp: Sequence[float]) -> list[dict[str, float]]:
 
 
 def discordant(row: dict[str, float]) -> tuple[float, float, float]:
-    """The share (value, low, high) of "only WGAN-GP" where one alone succeeds; NaN for none."""
+    """Finds the share (value, low, high) of "only WGAN-GP" where one succeeds; NaN for none."""
     hits, one_alone = int(row["only_gp"]), int(row["only_gp"] + row["only_gan"])
     return ledger.share(hits, one_alone) if one_alone else (float("nan"),) * 3
 
@@ -95,6 +97,7 @@ def conditions(
     mean = lambda x: np.mean(x, axis=-1)
     there = next(iter(quality.values()))
     for rival in (name for name in RIVALS if name in there):  # A quick run has one of them.
+        # The mean is over architectures, by seed: [K].
         gap = (gp.astype(float) - won(rival)).mean(axis=0)
         what = f"share of successes, {GP} - {rival}"
         found.append(ledger.above(what, ledger.interval(gap, mean), 0.0))
@@ -124,9 +127,11 @@ class Cells:
         if path and path.is_file():
             self.restored += 1
             return tuple(json.loads(path.read_text(encoding="utf-8")))
+        # `make` builds the networks, which a restored cell does not need.
         found = self.train(name, member, make(member), seeds)
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # The file is renamed when it is whole: a run that is cut off leaves no half a cell.
             part = path.with_suffix(".part")
             part.write_text(json.dumps(found), encoding="utf-8")
             part.replace(path)
@@ -177,7 +182,9 @@ def measure(seeds: int, quick: bool) -> Measured:
     for seed in range(0 if quick else RANDOM):
         make = functools.partial(architectures.random_pair, seed)
         for member in at_random:
+            # Each architecture has one seed: the spread of interest is between architectures.
             at_random[member] += trained.get(f"random {seed}", member, make, 1)[0]
+    # Everything is trained: the next run starts anew.
     trained.forget()
     rows = table(at_random[GAN], at_random[GP])
     plot_data = {"quality": quality, "samples": shown, "random": at_random, "table": rows}
@@ -215,6 +222,7 @@ def draw(plot_data: dict[str, Any]) -> Any:
         ax.set_title(member, fontsize=9)
     for row, name in zip(axes, names, strict=True):
         for ax, member in zip(row, members, strict=True):
+            # Pixels were rounded to whole per cent for JSON.
             x = np.asarray(plot_data["samples"][name][member], float)[..., None] / 100
             ax.imshow(
                 report.image_grid(x, columns=3, scale=5)[..., 0], cmap="gray", interpolation="none"

@@ -44,9 +44,11 @@ def seconds_per_update(names: Sequence[str], seeds: int, updates: int) -> dict[s
     times: dict[str, list[float]] = {name: [] for name in names}
     for i in range(1 + ROUNDS):
         for name in names:
+            # All members have the same data, so the last one's source serves each.
             operand = runs.source.fetch(updates * i, updates)
             began = time.process_time()
             states[name], _ = programs[name](states[name], operand, updates)
+            # The step counter is there when the whole program is done.
             jax.block_until_ready(states[name].step)
             times[name].append((time.process_time() - began) / updates)
     return {name: seconds[1:] for name, seconds in times.items()}  # The first one compiles.
@@ -62,17 +64,19 @@ def measure(seeds: int, quick: bool) -> Measured:
             first_seed=worlds.UNSEEN,
             **worlds.length(quick, 4000, skip=name != "wgan_gp"),
         )
+    # NaN leaves the condition open.
     blank = dict.fromkeys(TIMED, [np.nan] * ROUNDS)
     seconds = blank if quick else seconds_per_update(TIMED, seeds, 100)
     ratio = ledger.interval(np.divide(seconds["sngan"], seconds["wgan_gp"]))
     final = {name: trace.w1[-1] for name, trace in traces.items()}
     gap = lambda a, b: ledger.interval(worlds.difference(final[a], final[b]))
     faster = worlds.difference(worlds.area(traces["wgan_gp"].w1), worlds.area(traces["wgan_lp"].w1))
+    # [K, 2]; a run that diverged counts as 1000, as in `difference`.
     pairs = np.minimum(np.stack([final["wgan_gp"], final["wgan_div"]], axis=1), 1e3)
 
     def spread(index: Any) -> Any:
         # The difference of the interquartile ranges, both of the same resampled seeds.
-        rows = pairs[index.astype(int)]
+        rows = pairs[index.astype(int)]  # [..., K, 2]
         low, high = np.quantile(rows, [0.25, 0.75], axis=-2)
         return (high - low)[..., 0] - (high - low)[..., 1]
 
@@ -83,6 +87,7 @@ def measure(seeds: int, quick: bool) -> Measured:
         ledger.above("final W1, wgan_gp - wgan_div", gap("wgan_gp", "wgan_div"), 0.0),
         ledger.above(
             "interquartile range of final W1, wgan_gp - wgan_div",
+            # Seeds are resampled and not values, so that both members keep the same ones.
             ledger.interval(np.arange(seeds), spread),
             0.0,
         ),

@@ -47,10 +47,11 @@ def critics() -> dict[str, Any]:
 
 def cross_derivative(critic: Any) -> float:
     """Finds the largest |d score_i / d x_j| over i != j of a fresh critic on 16 points."""
-    x = jax.random.normal(jax.random.key(0), (16, 2))
+    x = jax.random.normal(jax.random.key(0), (16, 2))  # [B, D]
     params, model_state = critic.init(jax.random.key(1), x)
+    # `apply` is the network in training, where batch norm takes the batch's own moments.
     jacobian = jax.jacrev(lambda x: critic.apply(params, model_state, x)[0])(x)  # [16, 16, 2]
-    other = 1 - jnp.eye(16)[:, :, None]
+    other = 1 - jnp.eye(16)[:, :, None]  # [16, 16, 1]
     return float(jnp.abs(jacobian * other).max())
 
 
@@ -70,6 +71,7 @@ def measure(seeds: int, quick: bool) -> Measured:
     across = "derivative by another sample"
     conditions = [
         ledger.above(f"batch norm: {across}", ledger.exact(derivative["batch norm"]), 1e-3),
+        # Certain: layer norm computes each sample by itself.
         ledger.at_most(f"layer norm: {across}", ledger.exact(derivative["layer norm"]), 1e-6, True),
         ledger.above("final W1, batch norm - layer norm", gap("batch norm", "layer norm"), 0.0),
         ledger.at_most("final W1, layer norm - no norm", gap("layer norm", "no norm"), 0.1),

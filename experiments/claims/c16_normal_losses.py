@@ -32,6 +32,7 @@ def shape(losses: Any) -> dict[str, Any]:
     """Measures how far losses [K, N] are from normal: {statistic: [K]}, about 0 if they are."""
     from scipy import stats
 
+    # The normal is fitted to each run, so its distance is smaller than to one known beforehand.
     fitted = (losses - losses.mean(axis=1, keepdims=True)) / losses.std(
         axis=1, ddof=1, keepdims=True
     )
@@ -50,6 +51,7 @@ def distances(a: Any, b: Any) -> tuple[Any, Any, Any]:
     """
     w2 = ((np.sort(a, axis=-1) - np.sort(b, axis=-1)) ** 2).mean(axis=-1)
     means = (a.mean(axis=-1) - b.mean(axis=-1)) ** 2
+    # c1 + c2 - 2 sqrt(c1 c2) is the square of the deviations' difference.
     return w2, means, (a.std(axis=-1) - b.std(axis=-1)) ** 2 / means
 
 
@@ -63,10 +65,12 @@ def steps_between(w2: Any, means: Any, ratio: Any) -> tuple[Any, Any]:
       (share of the steps that meet the ratio's condition, share of these where W2^2 follows), [K];
       the second is NaN for a run that never meets the condition.
     """
-    rise = np.diff(means, axis=0)
+    rise = np.diff(means, axis=0)  # [T - 1, K]
+    # A product of differences is >= 0 where both move to the same side.
     met = (np.diff(ratio, axis=0) * rise >= 0) | (np.abs(ratio[1:] / ratio[:-1] - 1) <= 0.05)
     follows = met & (np.diff(w2, axis=0) * rise >= 0)
     count = met.sum(axis=0)
+    # Without a step that meets the condition there is no share: NaN, not 0.
     return met.mean(axis=0), np.where(count > 0, follows.sum(axis=0) / np.maximum(count, 1), np.nan)
 
 
@@ -74,6 +78,7 @@ def measure(seeds: int, quick: bool) -> Measured:
     from scipy import stats
 
     trace = digits_began.play([GAMMA], seeds, **worlds.length(quick, 4000, evaluations=32))
+    # Squares of small differences follow, hence float64.
     real, fake = (np.asarray(x, float) for x in (trace.real_loss, trace.fake_loss))
     conditions, most = [], (0.06, 0.5, 1.0)
     for name, losses in (("held-out", real[-1]), ("generated", fake[-1])):

@@ -42,10 +42,12 @@ def evaluate(samples: Any, images: Any, labels: Any) -> dict[str, Any]:
     rows = []
     for x in samples:
         probability = classes.predict_proba(x)
+        # There are 10 bins even if a class is missing from the samples.
         share = np.bincount(probability.argmax(axis=1), minlength=10) / len(x)
         rows.append(
             {
                 "pairwise distance": distance.pdist(x).mean(),
+                # An empty class adds 0 log 0 = 0.
                 "entropy of classes": -(share * np.log(np.maximum(share, 1e-12))).sum(),
                 "distance to data": distance.cdist(x, images).min(axis=1).mean(),
                 "confidence": probability.max(axis=1).mean(),
@@ -85,10 +87,14 @@ def measure(seeds: int, quick: bool) -> Measured:
     from scipy import stats
 
     dataset = tasks.load_images("digits").dataset
+    # Quality is measured against the clean digits, though training saw noisy ones.
     images = dataset.images.reshape(len(dataset.images), -1)
     trace = digits_began.play(GAMMAS, seeds, noise=NOISE, **worlds.length(quick, 4000))
+    # Trial i has gamma i // seeds: [..., G K] -> [..., G, K].
     by_gamma = lambda values: np.reshape(values, (*np.shape(values)[:-1], len(GAMMAS), seeds))
+    # `last` is the first evaluation of the last quarter.
     last = len(trace.steps) * 3 // 4
+    # The means come first, then their ratio: a ratio of single steps has another mean.
     late = lambda name: trace.means[name][last:].mean(axis=0)
     ratio = by_gamma(late("fake_score") / late("real_score"))
     conditions = [
@@ -100,11 +106,14 @@ def measure(seeds: int, quick: bool) -> Measured:
     watched, quality = trace.means["convergence"], _frechet(trace.samples, images)
     count = watched.shape[1]
     rank = [stats.spearmanr(watched[:, k], quality[:, k]).statistic for k in range(count)]
+    # A constant has no rank correlation (NaN): it follows nothing, which is 0.
     for gamma, row in zip(GAMMAS, by_gamma(np.nan_to_num(rank)), strict=True):
         what = f"gamma {gamma}: rank correlation of M and Frechet distance"
         conditions.append(ledger.above(what, ledger.interval(row), 0.5))
     remarks = sentences({**found, "Frechet distance": quality[-1]}, seeds)
     if not quick:
+        # The remark on noise rests on this run; no condition asks for it, so a quick run goes
+        # without.
         clean = digits_began.play(GAMMAS, seeds, **worlds.length(quick, 4000))
         alone = sentences(evaluate(clean.samples[-1], images, dataset.labels), seeds)
         remarks += tuple(f"Without noise, {line}" for line in alone)

@@ -25,19 +25,22 @@ CLAIM = Claim(
 def measure(seeds: int, quick: bool) -> Measured:
     from scipy import stats
 
+    # Nothing is trained, and the pairs are always the same.
     del seeds, quick
     rng = np.random.default_rng(0)
     short = lambda m1, c1, m2, c2: (m1 - m2) ** 2 + c1 + c2 - 2 * np.sqrt(c1 * c2)
     one, five = [], []
     for _ in range(200):
-        m1, m2 = rng.normal(size=(2, 5))
+        m1, m2 = rng.normal(size=(2, 5))  # [5] each; the first entry is the pair in one dimension
         c1, c2 = rng.uniform(0.1, 3.0, (2, 5))
         square = float(transport.gaussian_w2(m1[:1], c1[:1, None], m2[:1], c2[:1, None])) ** 2
         one.append(abs(square / short(m1[0], c1[0], m2[0], c2[0]) - 1))
+        # Both covariances have this rotation's axes, so they commute and the axes separate.
         turn, _ = np.linalg.qr(rng.normal(size=(5, 5)))
         covs = [(turn * c) @ turn.T for c in (c1, c2)]
         square = float(transport.gaussian_w2(turn @ m1, covs[0], turn @ m2, covs[1])) ** 2
         five.append(abs(square / short(m1, c1, m2, c2).sum() - 1))
+    # The levels are midpoints, for the quantiles at 0 and 1 are infinite.
     levels = (np.arange(20_000) + 0.5) / 20_000
     a, b = stats.norm(0.3, 1.5).ppf(levels), stats.norm(-0.4, 0.5).ppf(levels)
     sorted_square = ((a - b) ** 2).mean()
@@ -64,6 +67,7 @@ def measure(seeds: int, quick: bool) -> Measured:
 def draw(data: dict[str, Any]) -> Any:
     figure, ax = pictures.axes()
     ax.plot(data["means"], data["short"], color=plots.COLOURS[0], label="short form")
+    # Every fourth point is drawn, so that the line below them is seen.
     ax.plot(data["means"][::4], data["general"][::4], "o", color=plots.COLOURS[1], label="general")
     ax.set_xlabel("difference of the means (deviations 1 and 0.5)")
     ax.set_ylabel("W2")

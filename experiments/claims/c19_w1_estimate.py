@@ -37,21 +37,24 @@ def runs() -> dict[str, dict[tuple[int, int], dict[str, Any]]]:
 
 
 def error(run: dict[str, Any], estimate: str) -> float:
-    """The relative error |estimate - W1| / W1 of a run; NaN if it was not recorded."""
+    """Computes the relative error |estimate - W1| / W1 of a run; NaN if it was not recorded."""
     return abs(run[estimate] - run["w1_true"]) / run["w1_true"] if run else math.nan
 
 
 def between(errors: list[float], statistic: Any) -> tuple[float, float, float]:
-    """A statistic of the known errors, and the interval of what the unknown ones can make of it."""
+    """Computes a statistic of the known errors, and the interval that the unknown ones leave."""
     known = [x for x in errors if not math.isnan(x)]
     filled = lambda other: [other if math.isnan(x) else x for x in errors]
     value = float(statistic(known)) if known else math.nan
+    # `max` and `median` rise with each error, so the ends are at 0 and at infinity.
     return value, float(statistic(filled(0.0))), float(statistic(filled(math.inf)))
 
 
 def measure(seeds: int, quick: bool) -> Measured:
+    # The recorded runs are read; they are the same for a quick run.
     del seeds, quick
     found, conditions = runs(), []
+    # (a) is asked where the critic's potential has few pieces.
     few = [pair for pair in w1_tables.FAITHFUL if pair[1] <= FEW]
     for method in ("wgan_gp", "wgan_lp"):
         for estimate, name in (("w1", "estimate"), ("w1_corrected", "corrected estimate")):
@@ -68,6 +71,7 @@ def measure(seeds: int, quick: bool) -> Measured:
         for pair, run in of_pair.items()
         if run
     ]
+    # Every run of a pair has the same true W1, so any of them gives it.
     truth = {(dim, funnels): true for _, dim, funnels, true, *_ in points}
     published = {
         short: [[truth[pair], w1_tables.published()[pair]["w1"][short]] for pair in truth]

@@ -41,9 +41,11 @@ def member(gamma: Any) -> Any:
     critic = jwgan.from_linen(
         autoencoder.EBGANMLPCritic((WIDTH, CODE), energy=autoencoder.mean_absolute)
     )
+    # The auto-encoder returns its codes as well, which only EBGAN needs.
     critic = networks.map_output(critic, lambda x, scored: scored.score)
     generator = jwgan.from_linen(mlp.MLPGenerator((8, 8, 1), (WIDTH,) * 2))
     return jwgan.began(
+        # Both players see the background as 0; fakes then start near it, easy to reconstruct.
         networks.map_input(critic, lambda x: x - ZERO),
         networks.map_output(generator, lambda z, x: x + ZERO),
         prior=priors.uniform(LATENT),
@@ -54,14 +56,15 @@ def member(gamma: Any) -> Any:
 
 
 def _make_evaluate(runs: many.Trials, held_out: Any) -> Any:
-    """`(states) -> (losses of held_out [K, N], of as many samples [K, N], samples [K, N, 64])`."""
+    """Makes `states -> (losses of held_out [K, N], of samples [K, N], samples [K, N, 64])`."""
+    # Latents are the same at every evaluation and for every trial.
     z = runs.algorithm.prior(jax.random.key(13), len(held_out))
     # `runs.algorithm.score` gives every trial the same images; here each scores its own.
     own = many.each(member, {"gamma": runs.settings["gamma"]})
 
     @jax.jit
     def losses(states: Any) -> Any:
-        fake = runs.algorithm.generate(states, z)
+        fake = runs.algorithm.generate(states, z)  # [K, N, 8, 8, 1]
         of_fake = own(lambda one, state, x: one.score(state, x), states, fake)
         return runs.algorithm.score(states, held_out), of_fake, fake.reshape(*of_fake.shape, -1)
 
@@ -70,6 +73,7 @@ def _make_evaluate(runs: many.Trials, held_out: Any) -> Any:
 
 def noisy(images: Any, noise: float) -> Any:
     """Adds fixed normal noise of a standard deviation to every pixel of images [N, 8, 8, 1]."""
+    # The seed is fixed, so an image keeps its noise over epochs, trials and gammas.
     more = noise * np.random.default_rng(0).normal(size=images.shape)
     return (images + more).astype(np.float32)
 

@@ -41,6 +41,7 @@ MODULES = {
     "C18": "c18_bures",
     "C19": "c19_w1_estimate",
 }
+# The recorded results have these words: another spelling would orphan them.
 HOLDS, FAILS, OPEN = "holds", "fails", "not decided"
 
 
@@ -85,7 +86,7 @@ class Condition(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """Whether it is met (HOLDS), missed (FAILS) or open (OPEN)."""
+        """Says whether the condition is met (HOLDS), missed (FAILS) or open (OPEN)."""
         values = (self.low, self.value, self.high)
         # NaN is what was not trained or not recorded; JSON has it as null.
         if not all(isinstance(v, int | float) and v == v for v in values):
@@ -113,6 +114,7 @@ class Measured(NamedTuple):
 def verdict(conditions: list[Condition]) -> str:
     """Judges a whole claim by its conditions: HOLDS, FAILS or OPEN."""
     found = {condition.verdict for condition in conditions}
+    # One missed condition decides, whatever else is open.
     return FAILS if FAILS in found else OPEN if OPEN in found else HOLDS
 
 
@@ -138,7 +140,7 @@ def describe(number: str) -> Claim:
 def interval(
     values: Any, statistic: Callable[..., Any] | None = None, draws: int = 4000
 ) -> tuple[float, float, float]:
-    """(estimate, low, high): a statistic over seeds with its 95 % bootstrap interval (percentile).
+    """Computes a statistic over seeds with its 95 % percentile bootstrap: (estimate, low, high).
 
     Args:
       values: [K], one for each seed. Infinite ones are kept: a run that diverged is a bad run.
@@ -149,14 +151,17 @@ def interval(
     """
     statistic = statistic or (lambda x: np.median(x, axis=-1))
     values = np.asarray(values, float)
+    # The seed is fixed: the same values give the same interval, and the same verdict, every time.
     index = np.random.default_rng(0).integers(len(values), size=(draws, len(values)))
-    found = np.sort(statistic(values[index]))
+    found = np.sort(statistic(values[index]))  # [draws]
+    # The ends are order statistics: `np.quantile` would interpolate, and infinity minus infinity is
+    # NaN.
     low, high = found[int(0.025 * draws)], found[int(0.975 * draws) - 1]
     return float(statistic(values)), float(low), float(high)
 
 
 def share(hits: int, trials: int) -> tuple[float, float, float]:
-    """The share of hits, (share, low, high), with Wilson's 95 % interval.
+    """Computes the share of hits, (share, low, high), with Wilson's 95 % interval.
 
     Unlike the normal approximation, the interval has a width where none or all are hits.
 
@@ -183,5 +188,5 @@ def at_most(
 
 
 def exact(value: float) -> tuple[float, float, float]:
-    """The interval (value, low, high) of something that is not random: a point."""
+    """Makes the interval (value, low, high) of something that is not random: a point."""
     return (float(value),) * 3

@@ -12,6 +12,7 @@ def cells(condition: Mapping[str, Any]) -> list[str]:
     """Writes a condition as a row of its claim's table."""
     number = lambda value: f"{value:.3g}"
     spread = f"{number(condition['low'])} to {number(condition['high'])}"
+    # The value is not random, or all resamples gave the same: the page says which.
     if condition["low"] == condition["high"]:
         spread = "exact" if condition["certain"] else "no spread"
     side = "above" if condition["above"] else "at most"
@@ -31,6 +32,7 @@ def blocks_of(number: str, result: Mapping[str, Any]) -> list[Any]:
     seeds = f"{count} seed{'s' * (count > 1)}, " if count else ""
     settings = f"{result['data']}; {seeds}{result['cpu_minutes']} CPU minutes"
     quick = " A quick run, too short to judge by." if result["quick"] else ""
+    # `tables` is the one optional part of a claim's module, see `ledger`.
     tables: Any = getattr(ledger.module(number), "tables", lambda data: [])
     head = ["statistic", "verdict", "wanted", "found", "95 % interval"]
     return [

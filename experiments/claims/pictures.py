@@ -37,6 +37,8 @@ def bands(
     figure, ax = axes()
     for (name, values), colour in zip(series.items(), plots.COLOURS, strict=False):
         values = np.asarray(values, float)
+        # The band has quartiles, and not the interval that decides: the picture shows the runs
+        # themselves.
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=1)
         ax.plot(steps, middle, color=colour, label=name, linewidth=1.8)
         ax.fill_between(steps, low, high, color=colour, alpha=0.18, linewidth=0)
@@ -61,6 +63,7 @@ def below(figure: Any, rows: int, columns: int, height: float) -> list[Any]:
     width, top = figure.get_size_inches()
     figure.set_size_inches(width, top + height * rows)
     grid = figure.add_gridspec(1 + rows, columns, height_ratios=[top, *[height] * rows])
+    # The first axes move into the new grid's first row, and keep their size.
     figure.axes[0].set_subplotspec(grid[0, :])
     places = [grid[1 + row, column] for row in range(rows) for column in range(columns)]
     return [figure.add_subplot(place, xticks=[], yticks=[]) for place in places]
@@ -88,13 +91,16 @@ def boxes(groups: Mapping[str, Any], *, y: str, lines: Mapping[str, float] | Non
       lines: name -> height of a dashed line.
     """
     figure, ax = axes()
+    # Dots are spread at random, in the same way each time the picture is drawn.
     rng = np.random.default_rng(0)
     for i, (values, colour) in enumerate(zip(groups.values(), plots.COLOURS * 3, strict=False)):
         values = np.asarray(values, float)
         ax.boxplot(
+            # matplotlib draws no box around values that are not finite.
             [values[np.isfinite(values)]],
             positions=[i],
             widths=0.55,
+            # Outliers are among the dots already.
             showfliers=False,
             medianprops={"color": "black"},
         )

@@ -9,16 +9,19 @@ from experiments.results.markdown import table
 
 
 def recorded(number: str) -> dict[str, Any]:
-    """A claim's recorded result; {} if there is none."""
+    """Reads a claim's recorded result; {} if there is none."""
+    # A recorded result is of a whole command, which may have measured several claims.
     found: dict[str, Any] = figures(f"claim-{number}").get("claims", {}).get(number, {})
     return found
 
 
 def verdicts() -> str:
-    """One row for each claim: what is said, what was found, the verdict."""
+    """Makes a row for each claim: what is said, what was found, the verdict."""
     rows = []
     for number in ledger.MODULES:
+        # "|" would end the cell, in Markdown.
         run, title = recorded(number), ledger.describe(number).title.replace("|", "\\|")
+        # The criterion stands in the claim's file, so its number leads there.
         link = f"[{number}]({ledger.module(number).__name__.rpartition('.')[2]}.py)"
         if not run:
             rows.append([link, title, "not measured yet", "", ""])
@@ -32,12 +35,12 @@ def verdicts() -> str:
 
 
 def at_random() -> str:
-    """C11's architectures at random, by who succeeds on them."""
+    """Counts C11's architectures at random, by who succeeds on them."""
     return table(*c11_robustness.random_counts(recorded("C11").get("drawn", {}).get("table", [])))
 
 
 def grid() -> str:
-    """C11's runs that succeed, architectures down and members across."""
+    """Counts C11's runs that succeed, architectures down and members across."""
     quality = recorded("C11").get("drawn", {}).get("quality", {})
     members = list(next(iter(quality.values()), {}))
     won = lambda found: f"{c11_robustness.succeeds(found).sum()} of {len(found)}"

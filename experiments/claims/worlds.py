@@ -15,7 +15,7 @@ from jwgan.models import mlp
 from jwgan.run import tasks
 
 W1_POINTS = 500  # samples in an exact W1 on the way
-WIDTH, LATENT, BATCH = 64, 2, 64
+WIDTH, LATENT, BATCH = 64, 2, 64  # units a hidden layer, dimensions of the noise, samples
 UNSEEN = 16  # the first key that the recorded runs of experiments.modes have not seen
 
 # The paper's box and rate (0.01, 5e-5) hardly move networks this small.
@@ -27,7 +27,7 @@ QUICK_EVALUATIONS, QUICK_WINDOW = 2, 20
 
 
 def length(quick: bool, steps: int, evaluations: int = 16, skip: bool = False) -> dict[str, Any]:
-    """Keyword arguments for `play`: the given ones, or a quick run's (0 steps if `skip`)."""
+    """Makes keyword arguments for `play`: the given ones, or a quick run's (0 steps if `skip`)."""
     if quick:
         steps = 0 if skip else QUICK_EVALUATIONS * QUICK_WINDOW
         return {"steps": steps, "evaluations": QUICK_EVALUATIONS}
@@ -65,12 +65,13 @@ class Trace(NamedTuple):
 
 def member(name: str, *, width: int = WIDTH, latent: int = LATENT, **kwargs: Any) -> Any:
     """Builds a member on 2-D points with toy2d's settings; `kwargs` come before those."""
+    # `toy2d.build` reads only these four; numbers that are not given stay the member's own.
     config = types.SimpleNamespace(member=name, width=width, latent=latent, precision="float32")
     return toy2d.build(config, (2,), **kwargs)
 
 
 def players(critic: Any = None, width: int = WIDTH) -> tuple[Any, Any]:
-    """(critic, generator): MLPs of three hidden layers, or another Linen critic."""
+    """Makes (critic, generator): MLPs of three hidden layers, or another Linen critic."""
     critic = mlp.MLPCritic((width,) * 3) if critic is None else critic
     return jwgan.from_linen(critic), jwgan.from_linen(mlp.MLPGenerator((2,), (width,) * 3))
 
@@ -81,6 +82,7 @@ def trials(
     """Sets up the seeds from the first on in one program, each on its own samples."""
     return many.trials(
         lambda: algorithm,
+        # Every batch is drawn fresh: a world has no end of samples.
         lambda n: sources.from_sampler(sample, n_critic=n, batch_size=BATCH),
         seeds=range(first_seed, first_seed + seeds),
         n_critic=n_critic,
@@ -117,8 +119,10 @@ def train(
         states,
         runs.source,
         steps=window * windows,
+        # A chunk is a window: it ends where the states are evaluated.
         chunk_steps=window,
         record=lambda first, info: infos.append(info),
+        # `loop.train` asks before the first step, too; that one is `w1_before`'s.
         due=lambda step: step > 0,
         observe=lambda step, states: rows.append(evaluate(states)),
     )
@@ -157,6 +161,7 @@ def play(
     runs = trials(algorithm, task.problem.sample, seeds, n_critic, first_seed)
     evaluate, of_real = _make_evaluate(task, algorithm, seeds, also)
     states = runs.init()
+    # W1 before training comes first, for `train` donates these states.
     before = evaluate(states)["w1"]
     states, rows, infos = train(runs, states, evaluate, window, evaluations)
     found, largest = stacked(rows), stacked([window_largest(info) for info in infos])
@@ -176,8 +181,9 @@ def play(
 
 
 def _untrained(algorithm: Any, seeds: int, evaluations: int) -> Trace:
-    """A trace of NaN, for what a quick run leaves out."""
+    """Makes a trace of NaN, for what a quick run leaves out."""
     blank = np.full((evaluations, seeds), np.nan)
+    # The steps are those of the members that a quick run trains, so that one picture has both.
     times = [QUICK_WINDOW * (i + 1) for i in range(evaluations)]
     return Trace(times, {}, {}, blank[0], blank, blank, blank, np.nan, None, None, algorithm)
 
@@ -189,6 +195,7 @@ def _make_evaluate(
 
     The keys are there as far as the world has modes, and there is something `also` to find.
     """
+    # The two sets of real points are disjoint: W1 of a set to itself is 0, which none reaches.
     real, other = task.held_out[:W1_POINTS], task.held_out[W1_POINTS : 2 * W1_POINTS]
     # Every seed has its own latents, and the same ones at every evaluation.
     keys = jax.random.split(jax.random.key(13), seeds)
@@ -196,6 +203,7 @@ def _make_evaluate(
 
     @jax.jit
     def sample(states: Any) -> Any:
+        # Modes are counted in 2,000 samples, exact W1 takes the first 500 of them.
         x = jax.vmap(lambda key, state: algorithm.sample(key, state, 2000))(keys, states)
         if problem.modes is None:
             return x, None
@@ -212,6 +220,7 @@ def _make_evaluate(
         return row
 
     def _exact_w1(a: Any, b: Any) -> float:
+        # A run that diverged is infinitely far away, and not missing: NaN is what was not trained.
         return transport.exact_w1(a, b) if np.isfinite(b).all() else np.inf
 
     return evaluate, transport.exact_w1(real, other)

@@ -17,6 +17,7 @@ from jwgan.models import lipschitz, mlp
 from jwgan.run.options import option
 from jwgan.types import score_gap
 
+# Claims C1 and C2 take the penalty's known bias, 1 + W / (2 WEIGHT), from here.
 WEIGHT = 10.0  # of the gradient penalty, the papers'
 ESTIMATORS = ("wgan_gp", "lipschitz", "discriminator")
 NAMES = {
@@ -60,13 +61,16 @@ def make_estimator(name: str) -> Estimator:
     wasserstein = objectives.wasserstein()
     small = networks.from_linen(mlp.MLPCritic((32, 32)))
     if name == "wgan_gp":
+        # A critic has one loss for the generator, a discriminator two.
         losses = {"wasserstein": wasserstein}
         return Estimator(small, wasserstein, penalties.gradient_penalty(WEIGHT), score_gap, losses)
     if name == "lipschitz":
+        # This critic's layers cannot have a slope above 1, so it needs no penalty.
         hard = networks.from_linen(lipschitz.LipschitzCritic((16, 16), iterations=6))
         return Estimator(
             hard, wasserstein, penalties.none(), score_gap, {"wasserstein": wasserstein}
         )
+    # One discriminator, trained as in the original game, serves both generator losses.
     minimax, other = objectives.minimax(), objectives.non_saturating()
     losses = {"saturating": minimax, "non_saturating": other}
     return Estimator(small, minimax, penalties.none(), divergences.js_lower_bound, losses)
@@ -77,7 +81,8 @@ def fit(
 ) -> Any:
     """Trains a critic on fresh samples, with Adam from 0.003 to 0 along a cosine.
 
-    It is no `critics.build`, whose keys are others: the recorded results rest on these.
+    The loop is written out, for `critics.build` has other keys, and the recorded results rest on
+    these.
 
     Args:
       key: of everything random in it.
@@ -91,6 +96,7 @@ def fit(
     """
     key_init, key_steps = jax.random.split(key)
     tx = optax.adam(optax.cosine_decay_schedule(3e-3, steps), b1=0.5, b2=0.9)
+    # The batch only tells the shape of the input.
     params, model_state = estimator.critic.init(key_init, sample_real(key_init, batch))
     player = adversarial.PlayerState(params, model_state, tx.init(params))
 
@@ -130,6 +136,7 @@ def evaluate(
     key_real, key_fake = jax.random.split(key)
     score = lambda x: estimator.critic.evaluate(player.params, player.model_state, x)
     of_real = score(family.real(key_real, num))
+    # theta moves the samples and the critic stays: what a generator's gradient goes through.
     of_fake = lambda theta: score(family.fake(key_fake, num, theta))
     slope = lambda loss: jax.grad(lambda t: loss.generator_loss((), of_real, of_fake(t)))(theta)
     found = {"estimate": estimator.report(of_real, of_fake(theta))}
@@ -158,6 +165,7 @@ def train_grid(
         player = fit(key_fit, estimator, family.real, fake, steps=steps, batch=batch)
         return evaluate(key_evaluate, estimator, player, family, theta, num)
 
+    # The inner map is over seeds, the outer one over thetas: all T S critics train in one program.
     grid = jax.vmap(jax.vmap(one, in_axes=(0, None)), in_axes=(None, 0))
     return jax.device_get(jax.jit(grid)(jnp.asarray(seeds), jnp.asarray(thetas, jnp.float32)))
 
@@ -172,5 +180,6 @@ def spread(values: Any) -> dict[str, list[float]]:
     }
 
 
+# Two commands have these options, experiments.parallel_lines and experiments.divergences.
 SEEDS = option(16, "critics for each distance, with keys 0, 1, 2, ...", at_least=1)
 FIRST_SEED = option(0, "the first key; settings were chosen on 1000 and later")

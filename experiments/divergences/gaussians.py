@@ -13,7 +13,7 @@ from jwgan.run import study
 
 MEANS = (0.0, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0)
 SHIFTS = (0.0, 1.0, 4.0)  # of the fakes, where samples are few
-DIM, FEW = 16, 64
+DIM, FEW = 16, 64  # dimensions, and points of each law
 # Earth in ten places, and where it should be; tenths
 EARTH = (0.0, 0.1, 0.1, 0.2, 0.2, 0.2, 0.1, 0.1, 0.0, 0.0)
 TARGET = (0.3, 0.0, 0.1, 0.0, 0.0, 0.1, 0.0, 0.0, 0.2, 0.3)
@@ -23,7 +23,7 @@ TARGET = (0.3, 0.0, 0.1, 0.0, 0.0, 0.1, 0.0, 0.0, 0.2, 0.3)
 
 
 def family(dim: int = 1) -> fitting.Family:
-    """A standard normal in `dim` dimensions, and fakes moved by mu along the first axis."""
+    """Makes a standard normal in `dim` dimensions, and fakes moved by mu along the first axis."""
 
     def moved(key: Any, num: int, mu: Any) -> Any:
         return jax.random.normal(key, (num, dim)).at[:, 0].add(mu)
@@ -32,7 +32,7 @@ def family(dim: int = 1) -> fitting.Family:
 
 
 def exact(mu: Any) -> dict[str, Any]:
-    """KL, JS and W1 of N(0, 1) and N(mu, 1), and their derivatives in mu.  -> {name: []}"""
+    """Computes KL, JS and W1 of N(0, 1) and N(mu, 1), and their derivatives in mu: {name: []}."""
     mu = jnp.asarray(mu, jnp.float32)
     normal = lambda mean: lambda x: -((x - mean) ** 2) / 2 - math.log(2 * math.pi) / 2
     low, high = -10.0, 18.0  # ten deviations about 0 and 8
@@ -52,7 +52,7 @@ def exact(mu: Any) -> dict[str, Any]:
 
 
 def exact_curves(means: Any) -> dict[str, Any]:
-    """`exact` at each of the means [T]: {name: [T]}."""
+    """Computes `exact` at each of the means [T]: {name: [T]}."""
     return jax.device_get(jax.jit(jax.vmap(exact))(np.asarray(means, np.float32)))
 
 
@@ -69,8 +69,11 @@ def few_samples(seeds: list[int], steps: int) -> dict[str, Any]:
     estimator, law = fitting.make_estimator("discriminator"), family(DIM)
 
     def one(seed: Any, shift: Any) -> dict[str, Any]:
+        # The key is folded, so that no number is shared with the critics of `train_grid` on the
+        # same seed.
         keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 1), 5)
         real, fake = law.real(keys[0], FEW), law.fake(keys[1], FEW, shift)
+        # `fit` asks for fresh samples and always gets the same ones: all there are.
         whole = lambda points: lambda key, num: points
         player = fitting.fit(keys[2], estimator, whole(real), whole(fake), steps=steps, batch=FEW)
         score = lambda x: estimator.critic.evaluate(player.params, player.model_state, x)
@@ -98,7 +101,7 @@ def few_samples(seeds: list[int], steps: int) -> dict[str, Any]:
 def plans() -> dict[str, Any]:
     """Computes two plans for the piles of earth, their costs, and the potential that proves one."""
     places = np.arange(len(EARTH), dtype=float)[:, None]
-    distance = np.abs(places - places.T)
+    distance = np.abs(places - places.T)  # [10, 10]
     poor = np.outer(EARTH, TARGET)  # every place sends its earth everywhere
     best = transport.plan(places, places, EARTH, TARGET)
     dual = transport.dual(places, places, EARTH, TARGET)
@@ -110,6 +113,7 @@ def plans() -> dict[str, Any]:
         "best_plan": best.matrix.round(12).tolist(),
         "best_cost": round(best.w1, 12),
         "dual_value": round(dual.w1, 12),
+        # The area between the distribution functions is W1 once more, on the line.
         "area": round(float(np.abs(np.cumsum(difference)).sum()), 12),
         "potential": dual.at_x.round(12).tolist(),
         # functions with steps of at most 1 between neighbours are 1-Lipschitz on the places
@@ -134,6 +138,7 @@ def rows(result: dict[str, Any]) -> list[list[str]]:
             *(median(name, "estimate") for name in ("wgan_gp", "lipschitz")),
             *(truth["saturating"][i], median("discriminator", "saturating_gradient")),
             *(truth["non_saturating"][i], median("discriminator", "non_saturating_gradient")),
+            # |mu| has a kink at 0, so W1 has no slope there.
             truth["w1_slope"][i] if mu else math.nan,
             *(median(name, "wasserstein_gradient") for name in ("wgan_gp", "lipschitz")),
         ]

@@ -87,6 +87,7 @@ def _plans(plan: dict[str, Any], matrices: bytes) -> list[Any]:
 def draw_curves(result: dict[str, Any]) -> bytes:
     """Draws JS, W1 with KL, and their derivatives, as PNG."""
     means = result["means"]
+    # The line does not begin at 0, where the slope of JS is 0 and has no logarithm.
     line = np.linspace(0.02, means[-1], 200)
     truth = gaussians.exact_curves(line)
     figure, (first, second, third) = plots.panels(3, width=4.1)
@@ -103,6 +104,7 @@ def draw_curves(result: dict[str, Any]) -> bytes:
     third.plot(line, truth["w1_slope"], color=BLUE, label="W1′ = 1")
     third.plot(line, truth["saturating"], color=ORANGE, label="2 JS′")
     gradients = result["discriminator"]
+    # mu = 0 is left out, and what is negative or tiny is drawn at the picture's lower edge.
     far = lambda spread: {k: np.maximum(v[1:], 1e-7) for k, v in spread.items()}
     for mark, spread, label in (
         (3, gradients["non_saturating_gradient"], "−log D"),
@@ -127,6 +129,7 @@ def draw_plans(plan: dict[str, Any]) -> bytes:
         matrix = np.array(plan[f"{name}_plan"])
         each.imshow(matrix, cmap="Blues", vmin=0, vmax=top)
         for i, j in zip(*np.nonzero(matrix > 1e-9), strict=True):
+            # Figures are white on dark cells, so that they can be read.
             dark = matrix[i, j] > top / 2
             text = f"{matrix[i, j]:.2f}".removeprefix("0")
             each.text(
@@ -139,6 +142,7 @@ def draw_plans(plan: dict[str, Any]) -> bytes:
     axes[2].bar(places + 0.2, gaussians.TARGET, 0.4, color=ORANGE, label="target")
     axes[2].set(xlabel="place", title=f"Dual: {plan['dual_value']:.2f}", xticks=places)
     axes[2].set(ylim=(0, 0.6), ylabel="share of earth")
+    # The potential has another unit than the piles.
     other = axes[2].twinx()
     other.plot(places, plan["potential"], color=GREEN, marker=".")
     other.set_ylabel("potential", color=GREEN)

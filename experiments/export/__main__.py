@@ -55,6 +55,7 @@ def export_program(function: Callable, shapes: Sequence[Any], platform: str) -> 
     # Any exception: a missing rule is NotImplementedError, a foreign backend ValueError, and more.
     try:
         exported = jax.export.export(jitted, platforms=(platform,))(*shapes)
+        # The text is kept from the export, so that a program is lowered once for each platform.
         text = exported.mlir_module()
         result["bytes"] = len(exported.serialize())
     except Exception as error:
@@ -67,6 +68,7 @@ def export_program(function: Callable, shapes: Sequence[Any], platform: str) -> 
 
 def member_programs(algorithm: Any, state: Any, batch: Any) -> dict[str, tuple[Callable, list]]:
     """Makes a member's step and sampler (of a batch) flat: {name: (function, its shapes)}."""
+    # The key is a shape alone; nothing is allocated.
     key = jax.eval_shape(lambda: jax.random.key(0))
     sample = lambda key, state: algorithm.sample(key, state, batch.shape[1])
     return {
@@ -105,6 +107,7 @@ def export_all(members: Sequence[str], platforms: Sequence[str]) -> dict[str, An
     Raises:
       ValueError: for an unknown member or platform.
     """
+    # Platforms are checked before the first export, which takes long.
     for platform in platforms:
         options.one_of("platform", platform, run_export.PLATFORMS)
     rows: dict[str, Any] = {}
@@ -120,6 +123,7 @@ def export_all(members: Sequence[str], platforms: Sequence[str]) -> dict[str, An
             "seconds": round(time.perf_counter() - began, 1),
         }
         print(f"{member}: {rows[member]['seconds']} s", file=sys.stderr)
+    # Failures go to the end, where the exit code comes from.
     failed = [f"{member}/{reason}" for member in rows for reason in rows[member].pop("failed")]
     return {
         "jax": jax.__version__,
@@ -149,6 +153,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    # A bad option ends with the one line that all commands have, not with argparse's usage.
     setattr(parser, "error", lambda message: options.fail(f"{message}; see --help"))  # noqa: B010
     parser.add_argument("members", nargs="*", metavar="MEMBER", help="members (default: all)")
     parser.add_argument(

@@ -46,7 +46,7 @@ class Setting(NamedTuple):
 
 
 def _network(module: Any) -> Network:
-    """Of a module that takes `train`."""
+    """Makes the network of a module that takes `train`."""
     return networks.from_linen(module, **networks.TRAIN_ARGUMENT)
 
 
@@ -71,6 +71,7 @@ def _sn_cnn(shape: Shape) -> tuple[Network, Network]:
 
 
 def _ebgan(shape: Shape) -> tuple[Network, Network]:
+    # EBGAN's generator is DCGAN's; the critic has no batch norm, and so no argument `train`.
     return networks.from_linen(autoencoder.EBGANConvCritic(shape)), _dcgan(shape)[1]
 
 
@@ -79,7 +80,9 @@ def _began(shape: Shape) -> tuple[Network, Network]:
     return networks.from_linen(critic), networks.from_linen(autoencoder.BEGANDecoder(shape, n=128))
 
 
+# 128 channels first make DCGAN's 1024 at the smallest scale.
 _WIDE_DCGAN = functools.partial(_dcgan, width=128)
+# Batch norm would mix the samples whose gradients are penalised.
 _PENALISED_DCGAN = functools.partial(_dcgan, critic_norm=None)
 _CIFAR_RESNET = Setting(
     "ResNet of WGAN-GP for CIFAR-10; the authors' generator batch is twice as large",
@@ -105,6 +108,7 @@ _SETTINGS = {
     "wgan_gp": _CIFAR_RESNET,
     "wgan_lp": _CIFAR_RESNET,
     "wgan_hinge": _CIFAR_RESNET,
+    # n_critic and rate are this paper's own; the rate is the member's default.
     "wgan_div": _CIFAR_RESNET._replace(n_critic=4, options={}),
     "sngan": Setting("standard CNN for CIFAR-10", _sn_cnn, CIFAR, 64, 1, 128),
     "ebgan": Setting(
@@ -124,7 +128,7 @@ MEMBERS = tuple(_SETTINGS)
 
 
 def setting(member: str) -> Setting:
-    """A member's row.
+    """Looks up a member's row.
 
     Raises:
       ValueError: for a name that is no member's.
@@ -135,7 +139,7 @@ def setting(member: str) -> Setting:
 def build(
     member: str, *, network: Callable[[Network], Network] = lambda network: network
 ) -> Algorithm:
-    """The member on its paper's networks.
+    """Builds the member on its paper's networks.
 
     Args:
       member: its name.
@@ -148,12 +152,13 @@ def build(
 
 
 def batch(member: str) -> jax.ShapeDtypeStruct:
-    """The shape of a step's real data, [n_critic, B, H, W, C]."""
+    """Makes the shape of a step's real data, [n_critic, B, H, W, C]."""
     row = setting(member)
     return jax.ShapeDtypeStruct((row.n_critic, row.batch_size, *row.shape), jnp.float32)
 
 
 def state(member: str) -> Any:
-    """The shapes of the state before the first step; nothing is allocated."""
+    """Finds the shapes of the state before the first step; nothing is allocated."""
     algorithm = build(member)
+    # `eval_shape` traces `init` without running it: some of these states are large.
     return jax.eval_shape(lambda: algorithm.init(jax.random.key(0), batch(member)))

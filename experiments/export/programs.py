@@ -29,6 +29,7 @@ def plain_leaves(tree: Any) -> list[Any]:
     def plain(leaf: Any) -> Any:
         if not numerics.is_key(leaf):
             return leaf
+        # `key_data` needs an array; of a shape it is traced.
         shape = isinstance(leaf, jax.ShapeDtypeStruct)
         return jax.eval_shape(jax.random.key_data, leaf) if shape else jax.random.key_data(leaf)
 
@@ -87,6 +88,7 @@ class Work(NamedTuple):
 def work(traced: Any, platform: str) -> Work:
     """Counts the work of `jax.jit(f).trace(...)` when it is lowered for `platform`."""
     jaxpr = traced.jaxpr.jaxpr
+    # XLA would remove dead code, so it costs nothing; all results stay.
     jaxpr, _ = partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars), instantiate=True)
     return _work(jaxpr, platform)
 
@@ -105,14 +107,18 @@ def _add_flops(works: Iterable[Work], times: int = 1) -> dict[str, float]:
 
 
 def _work(jaxpr: core.Jaxpr, platform: str) -> Work:
+    # `last` is the equation after which a variable is dead; results outlive all.
     last = {v: i for i, eqn in enumerate(jaxpr.eqns) for v in eqn.invars if type(v) is core.Var}
     last |= {v: len(jaxpr.eqns) for v in jaxpr.outvars if type(v) is core.Var}
+    # Inputs are the caller's memory, and not counted as alive here.
     inputs = {*jaxpr.invars, *jaxpr.constvars}
     works, live, peak = [], 0.0, 0.0
     for i, eqn in enumerate(jaxpr.eqns):
         works.append(_equation_work(eqn, platform))
         made = sum(map(_size, eqn.outvars))
+        # While an inner program runs, its own peak is alive beside ours.
         peak = max(peak, live + max(made, works[-1].peak))
+        # A result that nobody reads is freed at once.
         live += made - sum(_size(v) for v in eqn.outvars if v not in last)
         dead = {v for v in eqn.invars if type(v) is core.Var and last[v] == i and v not in inputs}
         live -= sum(map(_size, dead))
@@ -130,6 +136,7 @@ def _equation_work(eqn: Any, platform: str) -> Work:
         return Work({}, 0.0, 0.0)
     if name == "cond":  # Which branch runs is not known: the most expensive one is counted.
         return max(inner, key=lambda work: work.gflop)
+    # A while loop's length is not in the program: its body counts once.
     times = eqn.params["length"] if name == "scan" else 1
     traffic = times * sum(work.traffic for work in inner)
     return Work(_add_flops(inner, times), traffic, max(work.peak for work in inner))
@@ -138,10 +145,13 @@ def _equation_work(eqn: Any, platform: str) -> Work:
 def _called(eqn: Any, platform: str) -> list[core.Jaxpr]:
     """Lists the jaxprs that an equation runs; of a choice by platform, the platform's own."""
     values = eqn.params.values()
+    # `jax.lax.platform_dependent`, which `models.conv` uses, sets this: only one branch is run.
     by_platform = eqn.params.get("branches_platforms")
     if by_platform is not None:
+        # The default branch has None in place of names.
         own = [i for i, names in enumerate(by_platform) if names is None or platform in names]
         values = [eqn.params["branches"][own[0]]]
+    # Parameters hold jaxprs bare, closed, or several in a tuple.
     items = [x for v in values for x in (v if isinstance(v, (tuple, list)) else (v,))]
     jaxprs = [getattr(x, "jaxpr", x) for x in items]
     return [x for x in jaxprs if isinstance(x, core.Jaxpr)]
@@ -159,10 +169,13 @@ def _convolution_flops(eqn: Any) -> float:
     x, w, y = (
         [shape[d] for d in spec] for shape, spec in zip((x, w, y), numbers, strict=True)
     )  # (batch or out, channels, space ...)
+    # `taps` counts pairs of an output place and a tap that meet an input value, the product over
+    # the axes.
     taps = 1.0
     for i, (low, _) in enumerate(p["padding"]):
         at = p["window_strides"][i] * np.arange(y[i + 2])[:, None] - low
         at = at + p["rhs_dilation"][i] * np.arange(w[i + 2])[None]
+        # A dilated input has values at multiples of the dilation, and zeros between.
         hole, reach = p["lhs_dilation"][i], (x[i + 2] - 1) * p["lhs_dilation"][i]
         taps *= ((at >= 0) & (at <= reach) & (at % hole == 0)).sum()
     # The channels of w are those of one group already.
@@ -173,6 +186,7 @@ def _convolution_flops(eqn: Any) -> float:
 
 # Custom calls of a platform's own lowering, which its source promises to keep.
 _KNOWN_CALLS = {"cuda": {"cu_threefry2x32_ffi"}}
+# Calls of these names note how arrays are divided, and cost nothing by themselves.
 _ANNOTATIONS = {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape"}
 
 
@@ -188,11 +202,13 @@ def portability_problems(text: str, platform: str) -> list[str]:
         kind = "host callback" if "callback" in target else "custom call"
         found.append(f"{kind} {target}")
     for op in ("send", "recv", "infeed", "outfeed"):
+        # An operation is printed in its generic or in its pretty form.
         if f'"stablehlo.{op}"(' in text or f"stablehlo.{op}(" in text:
             found.append(f"host transfer {op}")
     doubles = len(re.findall(r"[<x](?:f64|complex<f64>)>", text))
     if doubles:
         found.append(f"float64 in {doubles} types")
+    # "?" is a length that is not known when compiling.
     dynamic = len(re.findall(r"tensor<(?:\d+x)*\?", text))
     if dynamic:
         found.append(f"dynamic shapes in {dynamic} types")
@@ -205,13 +221,15 @@ def operations(text: str) -> dict[str, int]:
 
 
 def fingerprint(text: str) -> str:
-    """The sha256 of a lowered program without source locations and Python's names for it.
+    """Computes the sha256 of a lowered program without source locations and Python's names for it.
 
     `text` is `lowered.as_text()`. The module is named after a function and results after fields;
     neither changes what is computed.
     """
+    # Source locations are a table, and references to it in the lines.
     text = re.sub(r"^#loc.*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r" loc\((?:[^()\"]|\"[^\"]*\"|\([^()]*\))*\)", "", text)
+    # The rest are names that Python gave to the module and to the results.
     text = re.sub(r"module @\S+", "module", text)
     text = re.sub(r" ?\{jax\.result_info = \"(?:[^\"\\]|\\.)*\"\}", "", text)
     return hashlib.sha256(text.encode()).hexdigest()

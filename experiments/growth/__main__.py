@@ -56,6 +56,7 @@ class Axis(NamedTuple):
     memory_words: str
 
 
+# Every number that is not changed has this value.
 MLP = {"batch": 64, "n_critic": 5, "width": 64, "seeds": 1}
 CONV = {"batch": 8, "n_critic": 2, "width": 8, "side": 32}
 AXES = (
@@ -102,6 +103,7 @@ AXES = (
 def build(axis: str, value: int) -> tuple[Any, Any, Any]:
     """Builds a run with one number changed: (algorithm, source, keys)."""
     if axis == "side":
+        # The images are noise: what they show has no part in the time.
         own = {**CONV, axis: value}
         shape = (own["side"], own["side"], 1)
         sample = lambda key, num: jax.random.uniform(key, (num, *shape), minval=-1.0)
@@ -116,7 +118,9 @@ def build(axis: str, value: int) -> tuple[Any, Any, Any]:
         jwgan.from_linen(critic), jwgan.from_linen(generator), prior=priors.normal(8)
     )
     draw = lambda n: sources.from_sampler(sample, n_critic=n, batch_size=own["batch"])
+    # CONV has no seeds: its only axis is the side.
     seeds = own.get("seeds", 1)
+    # One seed is measured as a plain run, which is what K of them are compared with.
     if seeds == 1:
         return algorithm, draw(own["n_critic"]), jax.random.key(0)
     runs = many.trials(lambda: algorithm, draw, seeds=range(seeds), n_critic=own["n_critic"])
@@ -126,6 +130,7 @@ def build(axis: str, value: int) -> tuple[Any, Any, Any]:
 def side_by_side() -> list[dict[str, Any]]:
     """Measures K trials in one program beside K times one of them alone."""
     rows = []
+    # Whether trials side by side pay depends on the layers: both kinds are measured.
     for name, config, count, ways in (
         ("wgan_gp on digits", wgan_gp.Config(), 16, {"vmap": jax.vmap}),
         (
@@ -136,6 +141,7 @@ def side_by_side() -> list[dict[str, Any]]:
         ),
     ):
         task = tasks.from_config(config)
+        # The defaults bind this iteration's values: the functions are called later.
         make = lambda config=config, task=task: wgan_gp.build(config, task.shape)
         draw = lambda n, config=config, task=task: task.source(n, config.batch_size)
         alone = measure(make(), draw(config.n_critic), jax.random.key(0))
@@ -144,6 +150,7 @@ def side_by_side() -> list[dict[str, Any]]:
                 make, draw, seeds=range(count), n_critic=config.n_critic, mapped=mapped
             )
             together = measure(runs.algorithm, runs.source, runs.keys)
+            # The ratio is above 1 if one program is faster than as many programs in turn.
             ratio = count * alone["cpu_ms"] / together["cpu_ms"]
             row = {"case": name, "members": count, "way": way, "alone": alone}
             rows.append({**row, "together": together, "times_faster": round(ratio, 2)})
@@ -157,10 +164,12 @@ def measure(algorithm: Any, source: Any, keys: Any) -> dict[str, Any]:
     """
     program = timing.Program(algorithm, source, STEPS, keys)
     repeats = timing.repeats_in(program, SECONDS)
+    # The count is STEPS and not program.iterations: a step of all seeds counts once.
     timings = [timing.clock(program, repeats, STEPS) for _ in range(REPEATS)]
     plan = program.run_chunk.memory_analysis()
     planned = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
     return {
+        # The least time and the highest rate count: noise only ever adds time.
         "cpu_ms": round(1000 * min(one.cpu_seconds_per_iteration for one in timings), 4),
         "wall_ms": round(1000 / max(one.iterations_per_second for one in timings), 4),
         # The state's buffers are donated: they are arguments and results, but there once.
@@ -171,11 +180,13 @@ def measure(algorithm: Any, source: Any, keys: Any) -> dict[str, Any]:
 def fit(us: Sequence[float], ys: Sequence[float]) -> dict[str, Any]:
     """Fits the line a + b u of least squared relative distance, and lists the points off it."""
     u, y = np.asarray(us, float), np.asarray(ys, float)
+    # Divided by y, a residual is a relative distance, and every point weighs the same.
     a, b = np.linalg.lstsq(np.stack([1 / y, u / y], axis=1), np.ones(len(y)), rcond=None)[0]
     distance = y / (a + b * u) - 1
     return {
         "a": float(f"{a:.4g}"),
         "b": float(f"{b:.4g}"),
+        # `not <=` puts NaN off the line.
         "off": [i for i, d in enumerate(distance) if not abs(d) <= OFF],
         "distance": [round(float(d), 3) for d in distance],
     }
@@ -212,7 +223,7 @@ def run(config: Config) -> dict[str, Any]:
 
 
 def text(config: Config, result: dict[str, Any]) -> str:
-    """What is printed."""
+    """Writes what is printed."""
     return json.dumps(result) if config.json else f"page: {config.out}, {result['seconds']} s"
 
 

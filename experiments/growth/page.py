@@ -11,6 +11,8 @@ KINDS = {
     "time": ("Time a step", "ms", {"cpu_ms": "CPU", "wall_ms": "wall"}),
     "memory": ("Memory", "MB", {"memory_mb": "planned by the compiler"}),
 }
+# Two charts stand side by side in place of the report's first wide one; on a phone one below the
+# other.
 STYLE = """<style>
 .growth .charts{grid-template-columns:repeat(2,minmax(0,1fr))}
 .growth .chart:first-child{grid-column:auto}.growth .chart:first-child .plot{height:190px}
@@ -91,6 +93,7 @@ def verdict(
     """Describes the line: its formula, where the fixed part is half of it, and what is off it."""
     a, b = fit["a"], fit["b"]
     parts = [f"{show(a)} + {show(b)} · {u} {unit}"]
+    # Otherwise noise has turned a part of the line negative, and there is no such place.
     if a > 0 and b > 0:
         half = (a / b) ** (1 / axis.power)
         parts.append(f"the fixed part is half of it at {axis.name} {show(float(f'{half:.2g}'))}")
@@ -102,6 +105,7 @@ def verdict(
 def _chart(axis: Any, kind: str, rows: Sequence[dict[str, Any]], fits: dict[str, Any]) -> str:
     title, unit, names = KINDS[kind]
     xs = [row[axis.name] for row in rows]
+    # CPU and wall time share one axis.
     ys = [row[name] for name in names for row in rows]
     x_ends, y_ends = _ends(xs), _ends(ys)
     paths, key = [], []
@@ -110,11 +114,14 @@ def _chart(axis: Any, kind: str, rows: Sequence[dict[str, Any]], fits: dict[str,
         values = [row[name] for row in rows]
         # A dash of no length with a round end is a dot, however wide the picture is drawn.
         dots = "".join(
+            # SVG counts y from the top.
             f"M{_place(x, x_ends)} {1000 - _place(y, y_ends)}h0"
             for x, y in zip(xs, values, strict=True)
         )
         paths.append(f'<path d="{dots}" stroke="{color}" stroke-width="8" stroke-linecap="round"/>')
         key.append(f"<span><i style='background:{color}'></i>{html.text(legend)}</span>")
+        # Only the first quantity (CPU time, memory) has its line drawn; its fit is the one in
+        # words.
         if i == 0:
             paths.append(_fitted(axis, fits[name], x_ends, y_ends, color))
     grid = "".join(
@@ -140,6 +147,7 @@ def _fitted(axis: Any, fit: dict[str, Any], x_ends: Any, y_ends: Any, color: str
     """Draws a + b u as a dashed curve, where it is positive."""
     low, high = x_ends
     xs = [low * (high / low) ** (i / 60) for i in range(61)]
+    # A line on these axes is a curve, so it is drawn through 61 points.
     points = [(x, fit["a"] + fit["b"] * x**axis.power) for x in xs]
     body = " ".join(f"{_place(x, x_ends)} {1000 - _place(y, y_ends)}" for x, y in points if y > 0)
     return f'<path d="M{body}" stroke="{color}" stroke-dasharray="5 4" stroke-opacity=".8"/>'
@@ -148,6 +156,7 @@ def _fitted(axis: Any, fit: dict[str, Any], x_ends: Any, y_ends: Any, color: str
 def _ends(values: Sequence[float]) -> tuple[float, float]:
     """Finds the ends of a logarithmic axis, with some air."""
     low, high = min(values), max(values)
+    # There is at least 5 % on either side, for values that are all equal.
     air = max((high / low) ** 0.06, 1.05)
     return low / air, high * air
 
@@ -158,7 +167,7 @@ def _place(value: float, ends: tuple[float, float]) -> float:
 
 
 def _ticks(ends: tuple[float, float]) -> list[float]:
-    """1, 2 and 5 times powers of ten; the powers alone where there are many, others if none."""
+    """Marks 1, 2, 5 times powers of ten; the powers alone where there are many, others if none."""
     powers = range(math.floor(math.log10(ends[0])), math.ceil(math.log10(ends[1])) + 1)
     inside = lambda marks: [
         m * 10.0**p for p in powers for m in marks if ends[0] <= m * 10.0**p <= ends[1]

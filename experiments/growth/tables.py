@@ -2,11 +2,12 @@
 
 from typing import Any
 
+# Number -> the power to which the work of a step grows with it, as it is written.
 UNITS = {"batch": "", "n_critic": "", "width": "²", "seeds": "", "side": "²"}
 
 
 def growth(result: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
-    """Each number's fitted lines, and the values at which they are missed: (head, rows)."""
+    """Lists each number's fitted lines, and the values at which they are missed: (head, rows)."""
     rows = []
     for name, found in result["axes"].items():
         values = [row[name] for row in found["rows"]]
@@ -20,7 +21,7 @@ def growth(result: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
 
 
 def side_by_side(result: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
-    """Trials in one program beside as many runs alone: (head, rows)."""
+    """Compares trials in one program with as many runs alone: (head, rows)."""
     rows = [
         [
             row["case"],

@@ -91,23 +91,29 @@ def count(member: str, precision: str) -> Counted:
     """Counts the work of a member's step."""
     algorithm = algorithm_of(member, precision)
     state, batch = papers.state(member), papers.batch(member)
+    # `one` is a batch for one critic update: the two counts tell how often the loop's body runs.
     one = jax.ShapeDtypeStruct((1, *batch.shape[1:]), batch.dtype)
+    # The work is counted for "cuda": there the native convolutions are one operation each, which
+    # can be counted.
     work, single = (
         programs.work(jax.jit(algorithm.step).trace(state, real), "cuda") for real in (batch, one)
     )
     critic, generator = (programs.num_bytes(p.params) for p in (state.critic, state.generator))
+    # The critic's gradients are combined at every update, the generator's once.
     gradients = batch.shape[0] * critic + generator
     return Counted(work, single.gflop * 1e9, programs.num_bytes(state), gradients)
 
 
 def compile_one(program: str) -> dict[str, Any]:
     """Compiles one chip's program, named KIND/MEMBER/PRECISION, and reads what it does."""
+    # The list is padded, so that a name that is too short ends in `one_of`'s error.
     kind, member, precision = [*program.split("/"), "", ""][:3]
     options.one_of("kind", kind, topology.KINDS)
     options.one_of("member", member, MEMBERS)
     options.one_of("precision", precision, PRECISIONS)
     if not topology.available():
         raise ValueError(f"compile is {program!r}: {NO_LIBTPU}")
+    # Nothing of JAX has run before: libtpu reads its environment when it is loaded.
     devices = topology.devices(kind)
     compiled = topology.compile_step(
         algorithm_of(member, precision),
@@ -130,6 +136,7 @@ def compile_apart(program: str, missing: list[str]) -> dict[str, Any] | None:
     print(f"{program}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
     if done.returncode == 0:
         return json.loads(done.stdout.strip().splitlines()[-1])
+    # Only the end is shown: a compiler's message can be very long.
     print(done.stderr[-2000:], file=sys.stderr)
     missing.append(f"compiled figures of {program}: exit code {done.returncode}")
     return None
@@ -142,15 +149,18 @@ def gpu_rows(member: str, precision: str, counted: Counted) -> list[dict[str, An
     """Estimates a step on every GPU that can compute in its types."""
     work, rows = counted.work, []
     for name, chip in chips.GPUS.items():
+        # The H100 without TF32 is a row of float32 alone.
         if set(work.flops) <= set(chip.flops):
             what = {"member": member, "networks": precision, "chips": f"1 x {name}"}
+            # Traffic counts twice, for the element-wise work around each product, see the document.
             load = chips.Load(work.flops, 2 * work.traffic)
             rows.append(chips.row(what, load, chip, 1, counted.state + work.peak))
     return rows
 
 
 def tpu_load(counted: Counted, compiled: dict[str, Any] | None) -> tuple[chips.Load, float | None]:
-    """(work of one of 8 chips, bytes resident on it): the compiler's, where there are any."""
+    """Finds (work of one of 8 chips, bytes resident on it): the compiler's, where there are any."""
+    # Chips share the batch, so each has its part of the products.
     flops = {dtype: n / chips.CHIPS for dtype, n in counted.work.flops.items()}
     if compiled is None:
         return chips.Load(flops, None, counted.gradients), None
@@ -190,6 +200,8 @@ def plan() -> dict[str, Any]:
                 if topology.available():
                     compiled = compile_apart(f"{kind}/{member}/{precision}", missing)
                 what = {"member": member, "networks": precision, "chips": f"{chips.CHIPS} x {kind}"}
+                # `source` tells a reader which rows rest on a compiler, and which on our counts
+                # alone.
                 what["source"] = "counted" if compiled is None else "compiled"
                 load, resident = tpu_load(counted, compiled)
                 rows.append(chips.row(what, load, chip, chips.CHIPS, resident))
@@ -219,10 +231,12 @@ def measure_one(algorithm: Any, batch: Any) -> dict[str, Any]:
     n_critic, batch_size = batch.shape[:2]
     images = draw(jax.random.key(0))
     source = sources.from_array(images, n_critic=n_critic, batch_size=batch_size)
+    # This is the loop's own program, so dispatch and the reading of data are part of the time.
     program = timing.Program(algorithm, source, MEASURED_STEPS, jax.random.key(0))
     repeats = timing.repeats_in(program, MEASURED_SECONDS)
     rates = timing.medians([timing.clock(program, repeats, program.iterations) for _ in range(3)])
     memory = program.run_chunk.memory_analysis()
+    # The images are no part of the estimate, so not of what it is compared with.
     held = (memory.argument_size_in_bytes - images.nbytes, memory.temp_size_in_bytes)
     return {
         "steps_per_second": rates["iterations_per_second"],
@@ -256,6 +270,7 @@ def table(result: dict[str, Any]) -> str:
         keys = ["gflop_per_chip", "memory_traffic_gb_per_chip", "resident_gb_per_chip"]
         keys += ["network_mb", "limit", "steps_per_second"]
         lines.append([one[key] for key in ("member", "networks", "chips", *keys)])
+    # A figure that needs libtpu is "?" without it.
     text = ["  ".join(f"{'?' if x is None else x!s:>17}" for x in line) for line in lines]
     return "\n".join([*text, *(f"missing: {what}" for what in result["missing"])])
 
@@ -268,7 +283,7 @@ def run(config: Config) -> dict[str, Any]:
 
 
 def text(config: Config, result: dict[str, Any]) -> str:
-    """What is printed."""
+    """Writes what is printed."""
     as_json = config.json or config.compile or config.measure
     return json.dumps(result) if as_json else table(result)
 

@@ -5,7 +5,8 @@ from experiments.results import markdown
 
 
 def plan() -> str:
-    """Estimated rates of paper-scale runs, beside those that were measured."""
+    """Lists estimated rates of paper-scale runs, beside those that were measured."""
+    # Chip -> JAX's setting for float32 products under which it was measured.
     products = {"1 x H100": "default", "1 x H100 without TF32": "highest"}
     measured = {
         (one["member"], one["networks"], one["products"]): one["steps_per_second"]
@@ -14,6 +15,7 @@ def plan() -> str:
     rows = []
     for row in results.figures("plan")["rows"]:
         resident = row["resident_gb_per_chip"]
+        # A TPU has no setting here, and so no measured rate.
         setting = (row["member"], row["networks"], products.get(row["chips"]))
         rows.append(
             [

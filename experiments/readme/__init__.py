@@ -25,6 +25,7 @@ from experiments.speed import tables as speed_tables
 from experiments.w1_benchmark import tables as w1_tables
 
 Makers = Mapping[str, Callable[[], str]]
+# The pattern is not greedy: a place ends at its own mark, also where several share a line.
 PLACE = re.compile(r"<!-- (table|value) ([\w-]+) -->.*?<!-- end -->", re.DOTALL)
 
 
@@ -41,6 +42,7 @@ def render(text: str, tables: Makers, numbers: Makers) -> str:
         if name not in makers:
             raise ValueError(f"{kind} is {name!r}: give one of {', '.join(makers)}")
         content = makers[name]()
+        # A Markdown table needs lines of its own, a value stands in its sentence.
         content = f"\n{content}\n" if kind == "table" else content
         return f"<!-- {kind} {name} -->{content}<!-- end -->"
 
@@ -48,13 +50,15 @@ def render(text: str, tables: Makers, numbers: Makers) -> str:
 
 
 def pages() -> list[pathlib.Path]:
-    """README.md, experiments/README.md and that of every command's folder."""
+    """Lists README.md, experiments/README.md and that of every command's folder."""
     folder = results.ROOT / "experiments"
     return [results.ROOT / "README.md", folder / "README.md", *sorted(folder.glob("*/README.md"))]
 
 
 def render_pages() -> None:
     """Rewrites all pages from the recorded results."""
+    # All pages are rendered before the first is written: an unknown name leaves every page as it
+    # was.
     texts = {path: render(path.read_text(encoding="utf-8"), TABLES, VALUES) for path in pages()}
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")

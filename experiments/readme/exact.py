@@ -14,7 +14,7 @@ from jwgan.run import study
 
 
 def _medians(run: dict[str, Any], i: int, *names: tuple[str, str]) -> list[str]:
-    """Medians over the seeds at place i, of (critic, figure)."""
+    """Writes medians over the seeds at place i, of (critic, figure)."""
     return [study.shown(run[critic][figure]["median"][i]) for critic, figure in names]
 
 
@@ -27,7 +27,7 @@ GRADIENTS = (
 
 
 def parallel_distances() -> str:
-    """Rows with theta >= 0; negative theta give the same values."""
+    """Lists rows with theta >= 0; negative theta give the same values."""
     run, rows = results.figures("parallel_lines"), []
     for i, theta in enumerate(run.get("thetas", [])):
         if theta >= 0:
@@ -40,7 +40,7 @@ def parallel_distances() -> str:
 
 
 def parallel_derivatives() -> str:
-    """Rows with theta >= 0; negative theta give the same values with the other sign."""
+    """Lists rows with theta >= 0; negative theta give the same values with the other sign."""
     run, rows = results.figures("parallel_lines"), []
     for i, theta in enumerate(run.get("thetas", [])):
         if theta >= 0:
@@ -52,7 +52,7 @@ def parallel_derivatives() -> str:
 
 
 def gaussian_distances() -> str:
-    """One row for each distance mu."""
+    """Makes a row for each distance mu."""
     run, rows = results.figures("divergences"), []
     for i, mu in enumerate(run.get("means", [])):
         exact = {name: study.shown(values[i]) for name, values in run["exact"].items()}
@@ -64,13 +64,15 @@ def gaussian_distances() -> str:
 
 
 def gaussian_derivatives() -> str:
-    """One row for each distance mu; W1 has no slope at 0."""
+    """Makes a row for each distance mu; W1 has no slope at 0."""
     run, rows = results.figures("divergences"), []
     for i, mu in enumerate(run.get("means", [])):
         exact = {name: values[i] for name, values in run["exact"].items()}
+        # |mu| has a kink at 0: there is no slope to show.
         slope = exact["w1_slope"] if mu else math.nan
         wgan_gp, lipschitz, saturating, other = _medians(run, i, *SLOPES, *GRADIENTS)
         exact_losses = (study.shown(exact[name]) for name in ("saturating", "non_saturating"))
+        # Each trained column stands beside its exact one.
         losses = zip(exact_losses, (saturating, other), strict=True)
         row = [f"{mu:g}", study.shown(slope), wgan_gp, lipschitz]
         rows.append([*row, *(cell for pair in losses for cell in pair)])
@@ -80,8 +82,9 @@ def gaussian_derivatives() -> str:
 
 
 def few_samples() -> str:
-    """One row for each shift of the generated law."""
+    """Makes a row for each shift of the generated law."""
     run = results.figures("divergences")
     head = ["shift", "accuracy, share of the training points", "JS on them (nats)"]
     head += ["accuracy, share of fresh points", "JS on fresh points (nats)", "JS, exact (nats)"]
+    # Without a recorded run the table has its head alone.
     return markdown.table(head, gaussians.few_rows(run) if run else [])

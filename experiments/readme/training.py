@@ -35,10 +35,11 @@ OUTPUTS = {
 
 
 def members() -> str:
-    """One row for each member: its run on the digits, and 16 seeds on 8 Gaussians."""
+    """Makes a row for each member: its run on the digits, and 16 seeds on 8 Gaussians."""
     rows = []
     for name, (paper, command) in MEMBERS.items():
         run, worlds = results.figures(f"digits-{name}"), results.figures(f"modes-{name}")
+        # A member without a recorded run keeps its row, with empty cells.
         quality = run.get("quality", {})
         rows.append(
             [
@@ -55,6 +56,7 @@ def members() -> str:
             ]
         )
     real, worlds = results.figures("digits-wgan_gp")["quality"], results.figures("modes-wgan_gp")
+    # The last row is what a perfect generator would have; it has no run of its own.
     rows.append(
         [
             *("real data", "", "", ""),
@@ -70,7 +72,7 @@ def members() -> str:
 
 
 def main_job() -> str:
-    """The metrics of the main job's end."""
+    """Lists the metrics of the main job's end."""
     run = results.figures("digits-wgan_gp")
     quality = run["quality"]
     rows: list[tuple[str, Any, str]] = [
@@ -93,13 +95,13 @@ def main_job() -> str:
 
 
 def command_of(name: str) -> str:
-    """A recorded command line after `python -m experiments.`, without --json."""
+    """Reads a recorded command line after `python -m experiments.`, without --json."""
     command: str = results.load(name)["command"]
     return command.removeprefix("python -m experiments.").removesuffix(" --json")
 
 
 def fashion() -> str:
-    """The ten-minute runs on Fashion-MNIST."""
+    """Lists the ten-minute runs on Fashion-MNIST."""
     rows = []
     for name in ("wgan_gp", "began", "ebgan"):
         run = results.figures(f"fashion-{name}")
@@ -123,7 +125,7 @@ def fashion() -> str:
 
 
 def alarm() -> str:
-    """How often the alarm was right, on runs that its thresholds never saw."""
+    """Counts how often the alarm was right, on runs that its thresholds never saw."""
     run = results.figures("alarm")
     settings = {r["setting"] for r in run["per_run"]}
     head = ["runs", "settings", "bad runs", "runs with a warning", "precision", "recall"]
@@ -132,7 +134,7 @@ def alarm() -> str:
 
 
 def pipeline() -> str:
-    """What the data pipeline delivers beside what the training step takes."""
+    """Compares what the data pipeline delivers with what the training step takes."""
     rows = []
     for name, what in (
         ("pipeline-array", "Fashion-MNIST, an array"),
@@ -149,12 +151,13 @@ def pipeline() -> str:
 
 
 def during_training() -> str:
-    """The last measurement of runs with --w1-every."""
+    """Lists the last measurement of runs with --w1-every."""
     rows = []
     for name in ("w1-every-wgan_gp", "w1-every-gan", "w1-every-digits"):
         run = results.figures(name)
         if run:
             found = run["transport"]
+            # Points have a world's W1, images that of their finite samples, by pixels.
             kind = "exact_w1" if "exact_w1" in found else "sample_w1"
             rows.append(
                 [

@@ -17,25 +17,27 @@ def main_job(name: str, digits: int) -> Callable[[], str]:
 
     def value() -> str:
         run = results.figures("digits-wgan_gp")
+        # Some metrics are the run's, others its samples'.
         return f"{(run | run['quality'])[name]:.{digits}f}"
 
     return value
 
 
 def span(values: Iterable[float], form: str) -> str:
-    """ "least to largest"."""
+    """Writes the range of the values as "least to largest"."""
     values = list(values)
     return f"{min(values):{form}} to {max(values):{form}}"
 
 
 def w1_runs() -> list[tuple[tuple[int, int], dict[str, Any]]]:
-    """Our recorded runs of the W1 benchmark, by (D, N)."""
+    """Reads our recorded runs of the W1 benchmark, by (D, N)."""
+    # A pair that was not run is left out, and counts in no sentence.
     found = [(pair, w1_tables.recorded("ours", pair)) for pair in w1_tables.PAIRS]
     return [(pair, run) for pair, run in found if run]
 
 
 def w1_wins() -> str:
-    """Pairs on which our cosine is above the best published one."""
+    """Counts the pairs on which our cosine is above the best published one."""
     known = w1_tables.published()
     return str(sum(run["cos"] > w1_tables.best(known[pair])[1] for pair, run in w1_runs()))
 
@@ -79,6 +81,7 @@ def condition(number: str, what: str, form: str) -> Callable[[], str]:
     """
 
     def value() -> str:
+        # The recorded results call a claim's conditions "bars".
         bars = {bar["what"]: bar for bar in claims_tables.recorded(number)["bars"]}
         return f"{bars[what]['value']:{form}}"
 
@@ -96,7 +99,7 @@ def speed(machine: str = "") -> Callable[[], str]:
 
 
 def penalty_ratio() -> str:
-    """Median cost of a penalised critic update over a clipped one."""
+    """Finds the median cost of a penalised critic update over a clipped one."""
     return f"{statistics.median(c['ratio'] for c in results.figures('speed-penalty').values()):.1f}"
 
 
@@ -116,6 +119,7 @@ def plan(member: str, measured: bool) -> Callable[[], str]:
 
     def value() -> str:
         rows = results.figures("plan-h100" if measured else "plan")["rows"]
+        # There must be exactly one row: a second one would make the value ambiguous.
         (row,) = (
             row
             for row in rows
@@ -133,6 +137,7 @@ def modes(member: str) -> Callable[[], str]:
     return lambda: f"{results.figures(f'modes-{member}')['modes_covered']['median']:g}"
 
 
+# Values are functions: importing this module must not need every recorded result.
 VALUES: dict[str, Callable[[], str]] = {
     "main-seconds": main_job("seconds", 0),
     "main-classes": main_job("classes_present", 0),

@@ -15,21 +15,24 @@ RESULTS = ROOT / "experiments" / "results"
 
 
 def revision() -> str:
-    """The git revision, with + if tracked files other than results have changes."""
+    """Reads the git revision, with + if tracked files other than results have changes."""
+    # `check=False`: outside a repository the revision is empty, and the result is kept.
     git = lambda *args: subprocess.run(
         ["git", *args], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.strip()
+    # Results are left out, or recording one would mark the next as changed.
     return git("rev-parse", "--short", "HEAD") + (
         "+" if git("status", "--porcelain", "-uno", "--", ".", ":!experiments/results") else ""
     )
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on, without a name or a path."""
+    """Describes what the figures depend on, without a name or a path."""
     return {
         "cores": os.cpu_count(),
         "architecture": platform.machine(),
         "python": platform.python_version(),
+        # `load_before` says what else the machine was doing, since most figures are times.
         "load_before": round(os.getloadavg()[0], 2),
     }
 
@@ -40,17 +43,21 @@ def record(name: str, command: list[str]) -> dict[str, Any]:
     Raises:
       ValueError: if the command fails or its last line is no JSON object.
     """
+    # The load is read before the command, which is a load itself.
     where = machine()
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     lines = done.stdout.strip().splitlines()
     try:
+        # Only the last line is the result: what comes before may be anything.
         figures = json.loads(lines[-1]) if done.returncode == 0 else None
     except (IndexError, ValueError):
         figures = None
     if not isinstance(figures, dict):
         raise ValueError(f"{shlex.join(command)}: exit code {done.returncode}, no JSON at the end")
-    figures.pop("run_dir", None)  # where it lay says nothing
+    # A run directory's path is this machine's, and may be gone tomorrow.
+    figures.pop("run_dir", None)
     result = {
+        # The interpreter's path is this machine's; whoever repeats it has another.
         "command": shlex.join(["python" if c == sys.executable else c for c in command]),
         "date": datetime.date.today().isoformat(),
         "revision": revision(),
@@ -63,10 +70,10 @@ def record(name: str, command: list[str]) -> dict[str, Any]:
 
 
 def load(name: str) -> dict[str, Any]:
-    """A recorded result."""
+    """Reads a recorded result."""
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
 def figures(name: str) -> dict[str, Any]:
-    """A recorded result's figures, {} if it has not been recorded."""
+    """Reads a recorded result's figures, {} if it has not been recorded."""
     return load(name)["figures"] if (RESULTS / f"{name}.json").exists() else {}

@@ -5,13 +5,13 @@ from typing import Any
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table."""
+    """Writes a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def spread(value: dict[str, float] | None, digits: int) -> str:
-    """median (lower quartile, upper quartile)"""
+    """Writes "median (lower quartile, upper quartile)"; nothing for None."""
     if value is None:
         return ""
     low, high = value["lower_quartile"], value["upper_quartile"]

@@ -36,6 +36,7 @@ from jwgan import many
 from jwgan.run import command, options, sweep_build, xla
 from jwgan.run.options import option
 
+# PyTorch's names of an image's memory layouts. Which one is faster depends on the case.
 LAYOUTS = ("channels_last", "contiguous")
 
 
@@ -62,8 +63,10 @@ def case_program(config: Config) -> timing.Program:
     """Compiles the program of a case, with all its seeds."""
     parts = cases.players(config.case, config.convolution)
     algorithm, source = cases.member(config.case, parts), parts.source
+    # A single run has one key [], K of them side by side have [K].
     keys = jax.random.key(0)
     if config.seeds > 1:
+        # Seeds need not talk to each other, so each core can have some of them.
         mesh = sweep_build.make_mesh(config.seeds, config.devices)
         runs = many.trials(
             lambda: cases.member(config.case, parts),
@@ -85,6 +88,7 @@ def ask_peer(config: Config, layout: str, iterations: int) -> timing.Timing:
     """
     words = [*shlex.split(config.peer), config.case, "--iterations", str(iterations)]
     try:
+        # The peer is a process of its own: neither side's threads or memory are in the other's way.
         done = subprocess.run(
             [*words, "--layout", layout], stdout=subprocess.PIPE, text=True, check=True
         )
@@ -101,8 +105,10 @@ def compare(
     if not peer:
         return {}
     found = {layout: timing.medians(timings) for layout, timings in peer.items()}
+    # The peer's better layout counts, so that the ratio is never flattered.
     layout = max(found, key=lambda name: found[name]["iterations_per_second"])
     rate = timing.medians(ours)["iterations_per_second"]
+    # `goal` is None for a number of seeds that has none; the table then has an empty cell.
     goal = cases.GOALS.get((config.case, config.seeds))
     return {
         "peer": {"layout": layout, **found[layout]},
@@ -113,25 +119,32 @@ def compare(
 
 def measure(config: Config) -> dict[str, Any]:
     """Times the loop on one case, alternating with the peer if there is one."""
+    # XLA reads both settings when the first array is made, so they come before anything else.
     xla.use_eigen()
     if config.seeds > 1:
         xla.use_cores(config.seeds, config.devices)
     program = case_program(config)
     repeats = timing.repeats_in(program, config.seconds)
     ours: list[timing.Timing] = []
+    # `products` has GFLOP/s of the matrix product, two for each timing.
     products: list[float] = []
     # A multilayer perceptron has no layout.
     layouts = LAYOUTS[:1] if config.case in MLPS else LAYOUTS
     peer: dict[str, list[timing.Timing]] = {layout: [] for layout in layouts if config.peer}
+    # The two sides take turns: a machine that gets busy slows both. The matrix product, which is
+    # the roofline, is timed right before and right after.
     for _ in range(config.repeats):
         products.append(timing.matmul_gflops())
         ours.append(timing.clock(program, repeats, program.iterations))
         products.append(timing.matmul_gflops())
+        # The peer is given iterations for about as many seconds, if the ratio is what the goal
+        # says.
         expected = ours[-1].iterations_per_second / cases.GOALS.get((config.case, config.seeds), 1)
         for layout, timings in peer.items():
             timings.append(ask_peer(config, layout, max(1, round(config.seconds * expected))))
     found = timing.medians(ours)
     rate, product = found["iterations_per_second"], statistics.median(products)
+    # `nominal` counts the networks as written, `done` what is left of them to do.
     nominal, done = (cases.iteration_gflop(config.case, less) for less in (False, True))
     return {
         "case": config.case,
@@ -146,6 +159,7 @@ def measure(config: Config) -> dict[str, Any]:
         "nominal_share": round(nominal * rate / product, 3),
         "compile_seconds": round(program.compile_seconds, 2),
         "trace_seconds": round(program.trace_seconds, 2),
+        # Linux reports KiB. The peak is of the whole process, compilation included.
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         **compare(config, ours, peer),
     }
@@ -160,9 +174,11 @@ def penalty_cost(config: Config) -> dict[str, Any]:
         options.one_of("case", name, cases.PENALISED)
         ways = penalty.programs(name)
         times: dict[str, list[float]] = {way: [] for way in ways}
+        # Either way gets as many runs as fill its time.
         repeats = {way: timing.repeats_in(run, config.seconds) for way, run in ways.items()}
         for _ in range(config.repeats):
             for way, run in ways.items():
+                # A run is N_CRITIC critic updates, each counted as one.
                 timed = timing.clock(run, repeats[way], cases.N_CRITIC)
                 times[way].append(1e3 / timed.iterations_per_second)
         costs[name] = {way: float(f"{statistics.median(ms):.4g}") for way, ms in times.items()}
@@ -193,6 +209,7 @@ def check(config: Config) -> None:
     if not (config.all or config.penalty_cost):
         options.one_of("case", config.case, CASES)
     options.one_of("convolution", config.convolution, ("jwgan", "lax"))
+    # `lax_players` has no other case's networks.
     if config.convolution == "lax" and config.case != "dcgan32":
         raise ValueError(f"convolution is 'lax': the case is {config.case}, give dcgan32")
 
@@ -215,7 +232,7 @@ def setup() -> None:
 
 
 def text(config: Config, result: dict[str, Any]) -> str:
-    """What is printed."""
+    """Writes what is printed."""
     if config.all and not config.json:
         return tables.comparison(result["cases"])
     return command.as_json(config, result)

@@ -27,6 +27,7 @@ from jwgan.problems import gaussians
 N_CRITIC = 5
 MLPS = {"toy_mlp": (512, 256), "small_mlp": (128, 256), "tiny_mlp": (32, 64)}  # width, batch
 CASES = (*MLPS, "dcgan32", "resnet32", "began32")
+# BEGAN, the last one, has no penalty.
 PENALISED = CASES[:-1]
 
 
@@ -63,6 +64,7 @@ def players(name: str, convolution: str = "jwgan") -> Players:
         critic, generator, latent, shape, batch = make()
         if convolution == "lax":
             critic, generator = lax_players()
+        # BEGAN has one update of each player; it ignores the weight.
         weight, source = 10.0, _images(shape, batch, 1 if name == "began32" else N_CRITIC)
     prior = priors.uniform(latent) if name == "began32" else priors.normal(latent)
     after = {"train": False} if name == "resnet32" else {}  # its generator has batch norm
@@ -82,11 +84,13 @@ def _mlp(width: int, batch: int) -> tuple[Any, Any, int, float, Any]:
     critic, generator = mlp.MLPCritic((width,) * 3), mlp.MLPGenerator((2,), (width,) * 3)
     sample = gaussians.eight_gaussians().sample
     source = sources.from_sampler(sample, n_critic=N_CRITIC, batch_size=batch)
+    # Latents have 2 dimensions, and the weight is the authors' on 2-D worlds.
     return critic, generator, 2, 0.1, source
 
 
 def _images(shape: tuple[int, ...], batch: int, n_critic: int) -> Any:
     """Draws 2048 images of noise, held on the device."""
+    # What the images show has no part in the time of a step.
     images = jax.random.uniform(jax.random.key(0), (2048, *shape), minval=-1.0)
     return sources.from_array(images, n_critic=n_critic, batch_size=batch)
 
@@ -109,6 +113,7 @@ def _began() -> tuple[Any, Any, int, tuple[int, ...], int]:
 def lax_players() -> tuple[Any, Any]:
     """Makes dcgan32's players on flax.linen's convolutions, which JAX differentiates itself."""
 
+    # The layers are those of `dcgan.DCGANCritic`, so only the convolution's derivatives differ.
     class Critic(nn.Module):
         @nn.compact
         def __call__(self, x: Any) -> Any:
@@ -139,7 +144,10 @@ def _mlp_layers(width: int, n_out: int) -> list[Layer]:
 
 
 def _resnet_layers() -> tuple[list[Layer], list[Layer]]:
+    # A 3x3 convolution joined to a scaling by two has 4 taps for each of 9.
     c, fused = 128, 4 / 9
+    # The first two lines are blocks that pool; their 1x1 shortcuts come after the pooling, on the
+    # smaller side.
     critic = [
         *(Layer(32, 3, 3, c), Layer(32, 3, c, c, fused), Layer(16, 1, 3, c)),
         *(Layer(16, 3, c, c), Layer(16, 3, c, c, fused), Layer(8, 1, c, c)),
@@ -147,6 +155,8 @@ def _resnet_layers() -> tuple[list[Layer], list[Layer]]:
         _dense(c, 1),
     ]
     generator = [_dense(128, 16 * c), Layer(32, 3, c, 3)]
+    # Each block doubles the side. Its 1x1 shortcut can be taken before the upsampling, on a quarter
+    # of the pixels.
     for side in (8, 16, 32):
         generator += [
             *(Layer(side, 3, c, c, fused), Layer(side, 3, c, c), Layer(side, 1, c, c, 1 / 4)),
@@ -174,6 +184,7 @@ def layers(name: str) -> tuple[list[Layer], list[Layer], int]:
         width, batch = MLPS[name]
         return _mlp_layers(width, 1), _mlp_layers(width, 2), batch
     if name == "dcgan32":
+        # A transposed convolution multiplies as often as the convolution it mirrors.
         convolutions = [Layer(16, 5, 1, 64), Layer(8, 5, 64, 128), Layer(4, 5, 128, 256)]
         return [*convolutions, _dense(4096, 1)], [*convolutions, _dense(128, 4096)], 64
     return (*(_resnet_layers if name == "resnet32" else _began_layers)(), 16)
@@ -186,12 +197,14 @@ def iteration_gflop(name: str, less: bool = False) -> float:
     def forward(network: list[Layer]) -> float:
         share: Callable[[Layer], float] = lambda layer: layer.less if less else 1.0
         cost = lambda v: v.side**2 * v.kernel**2 * v.c_in * v.c_out * share(v)
+        # A product counts 2, a multiplication and an addition; the result is in billions.
         return 2e-9 * batch * sum(map(cost, network))
 
     critic, generator = map(forward, networks)
     updates = 6 * critic + generator  # a critic's update
     if name in PENALISED:
         updates = N_CRITIC * (10 * critic + generator)
+    # The rest is the generator's update, see the module's docstring.
     return updates + 2 * critic + 3 * generator
 
 
@@ -206,9 +219,10 @@ GOALS = {
     ("small_mlp", 16): 2.5,
     ("tiny_mlp", 64): 40,
 }
+# Short steps come many in one program, or their dispatch would show.
 CHUNK_STEPS = {"toy_mlp": 10, "small_mlp": 50, "tiny_mlp": 200, "dcgan32": 4, "began32": 8}
 
 
 def result_name(case: str, seeds: int) -> str:
-    """The name of a case's recorded result."""
+    """Names a case's recorded result."""
     return f"speed-{case}" + (f"-{seeds}" if seeds > 1 else "")

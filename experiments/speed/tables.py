@@ -9,9 +9,10 @@ from experiments.speed.cases import GOALS, result_name
 
 
 def comparison(cases: list[dict[str, Any]]) -> str:
-    """One row for each case; the peer's columns are empty without one."""
+    """Makes a row for each case; the peer's columns are empty without one."""
     rows = []
     for case in cases:
+        # A run without --peer has no such key.
         peer = case.get("peer", {})
         rows.append(
             [
@@ -35,13 +36,14 @@ def comparison(cases: list[dict[str, Any]]) -> str:
 
 
 def speed(machine: str = "") -> str:
-    """`comparison` of the recorded cases; of another machine, "-idle"."""
+    """Compares the recorded cases; `machine` is what ends their names, "-idle" for another one."""
+    # Cases come in the order of the goals; a case that is not recorded gives {} and no row.
     recorded = [figures(result_name(case, seeds) + machine) for case, seeds in GOALS]
     return comparison([case for case in recorded if case])
 
 
 def penalty() -> str:
-    """A critic update with the gradient penalty beside one with clipping."""
+    """Compares a critic update with the gradient penalty to one with clipping."""
     rows = [
         [f"`{name}`", case["penalty_ms"], case["clipping_ms"], case["ratio"]]
         for name, case in figures("speed-penalty").items()
@@ -50,7 +52,7 @@ def penalty() -> str:
 
 
 def convolution() -> str:
-    """dcgan32 on this package's convolutions and on flax's."""
+    """Compares dcgan32 on this package's convolutions and on flax's."""
     rows = []
     for name in ("jwgan", "lax"):
         run = results.figures(f"dcgan32-{name}")
@@ -70,9 +72,10 @@ def convolution() -> str:
 
 
 def h100() -> str:
-    """What was timed on one H100."""
+    """Lists what was timed on one H100."""
     timed, run = results.figures("speed-tiny_mlp-h100"), results.figures("digits-wgan_gp-h100")
     rows: list[list[Any]] = []
+    # Either result may be missing: a row is there if its run was recorded.
     if timed:
         peer = timed["peer"]["iterations_per_second"]
         rows.append(["`tiny_mlp`", timed["iterations_per_second"], "iterations/s"])

@@ -29,16 +29,19 @@ def matmul_gflops() -> float:
     """Times a large float32 matrix product: the best of several, of either library in XLA:CPU."""
     on_cpu = jax.default_backend() == "cpu"
     side = 2048 if on_cpu else 8192  # a large chip needs more to be busy
+    # Another jaxlib may not know the option, which would be an error: its default library is timed.
     libraries = MATMUL_LIBRARIES if on_cpu and xla.is_measured_jaxlib() else ({},)
     a = jax.random.normal(jax.random.key(0), (side, side))
     best = float("inf")
     for options_of_xla in libraries:
         product = jax.jit(jnp.dot, compiler_options=options_of_xla)
+        # The first call compiles.
         product(a, a).block_until_ready()
         for _ in range(4):
             began = time.perf_counter()
             product(a, a).block_until_ready()
             best = min(best, time.perf_counter() - began)
+    # An entry is `side` multiplications and as many additions.
     return 2 * side**3 / best / 1e9
 
 
@@ -47,6 +50,7 @@ def clock(run: Callable[[], Any], repeats: int, iterations: int) -> Timing:
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(repeats):
         result = run()
+    # Dispatch is asynchronous: the clock stops when the last run is done, and those before it are.
     jax.block_until_ready(result)
     count = iterations * repeats
     cpu = time.process_time() - cpu
@@ -70,18 +74,22 @@ class Program:
     """
 
     def __init__(self, algorithm: Any, source: Any, length: int, keys: Any) -> None:
+        # `keys.size` is K, or 1 for a single run.
         self.length, self.iterations = length, length * keys.size
         self.state = jax.jit(lambda keys: algorithm.init(keys, source.batch))(keys)
         self.step, self.fetch = 0, source.fetch
+        # The chunk is lowered and compiled by hand, not by a first call, so that both can be timed.
         chunk: Any = loop.chunk_program(algorithm, source)
         began = time.perf_counter()
         lowered = chunk.lower(self.state, self.fetch(0, self.length), self.length)
+        # Tracing is a part of compile_seconds.
         self.trace_seconds = time.perf_counter() - began
         self.run_chunk = lowered.compile()
         self.compile_seconds = time.perf_counter() - began
 
     def __call__(self) -> Any:
-        """The next chunk."""
+        """Runs the next chunk."""
+        # The chunk donates its state, so the new one takes its place.
         self.state, info = self.run_chunk(self.state, self.fetch(self.step, self.length))
         self.step += self.length
         return info
@@ -91,6 +99,7 @@ def medians(timings: list[Timing]) -> dict[str, Any]:
     """Summarises repeats by their medians, and lists the rate of each."""
     rate, cpu = (statistics.median(column) for column in zip(*timings, strict=True))
     return {
+        # Four digits are kept: more would be noise.
         "iterations_per_second": float(f"{rate:.4g}"),
         "cpu_seconds_per_iteration": float(f"{cpu:.4g}"),
         "each": [float(f"{timing.iterations_per_second:.4g}") for timing in timings],

@@ -50,6 +50,7 @@ def check(config: Config) -> None:
     options.one_of("method", config.method, methods.METHODS)
     if config.iterations < 0:
         raise ValueError(f"iterations is {config.iterations}: give at least 1, or 0 for its own")
+    # The last seeds draw the points for grading: no critic may be trained on those.
     if config.seed + config.seeds > grading.CHOICE:
         raise ValueError(f"seed is {config.seed}: give less than {grading.CHOICE - config.seeds}")
 
@@ -67,16 +68,19 @@ def run(config: Config) -> dict[str, Any]:
     check(config)
     pair = grading.load(config.dim, config.funnels, config.pair_seed)
     prepare = methods.METHODS[config.method]
+    # "ours" has two candidates, the others one.
     chosen_methods = prepare(config.dim, pair.sample_real, config.iterations)
     runs = [
         grading.choose(chosen_methods, pair, config.seed + k, config.chunk_steps)
         for k in range(config.seeds)
     ]
     chosen = dataclasses.asdict(config)
+    # Options that change nothing about the result.
     for name in ("table", "figure", "json", "chunk_steps"):
         chosen.pop(name)
     return {
         **chosen,
+        # The sum is over all candidates: all of them had to be trained.
         "iterations": sum(method.iterations for method in chosen_methods),
         **grading.summary(runs),
         "w1_true": round(pair.w1, 5),
@@ -86,7 +90,7 @@ def run(config: Config) -> dict[str, Any]:
 
 
 def text(config: Config, result: dict[str, Any]) -> str:
-    """What is printed."""
+    """Writes what is printed."""
     if config.table or config.figure:
         return w1_tables.everything() if config.table else ""
     return command.as_json(config, result)

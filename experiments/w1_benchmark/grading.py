@@ -35,6 +35,7 @@ def grade(critic_fn: Any, pair: Any, key: Any, blocks: int = BLOCKS, block: int 
       A dict of scalars: "cos", "l2" and "w1" as the benchmark defines them, "w1_se" the standard
       error of "w1", "w1_corrected" it over the mean slope, and slopes, mean and largest.
     """
+    # Scores do not depend on other samples, so the sum's gradient is each one's own: [B, D].
     slope = jax.grad(lambda x: critic_fn(x).sum())
     norm = lambda g: jnp.sqrt((g**2).sum(1))
 
@@ -42,6 +43,7 @@ def grade(critic_fn: Any, pair: Any, key: Any, blocks: int = BLOCKS, block: int 
         keys = jax.random.split(key, 3)
         real, optimal = pair.sample_with_gradient(keys[0], block)
         fake = pair.sample_fake(keys[1], block)
+        # WGAN-GP's points: the largest slope is looked for there as well.
         between = penalties.interpolate(keys[2], real, fake)
         at_real, at_fake, at_between = slope(real), slope(fake), slope(between)
         norms = jnp.stack([norm(at_real), norm(at_fake)])
@@ -56,8 +58,10 @@ def grade(critic_fn: Any, pair: Any, key: Any, blocks: int = BLOCKS, block: int 
         }
         return means, jnp.maximum(norms.max(), norm(at_between).max())
 
+    # `lax.map` takes one block after another, which bounds the memory.
     means, highest = jax.lax.map(one, jax.random.split(key, blocks))
     metrics = jax.tree.map(lambda leaf: leaf.mean(), means)
+    # Real and fake points are independent, so their variances add up.
     metrics["w1_se"] = jnp.sqrt(metrics.pop("w1_variance") / (blocks * block))
     metrics["w1_corrected"] = metrics["w1"] / metrics["mean_gradient_norm"]
     return {**metrics, "max_gradient_norm": highest.max()}
@@ -82,9 +86,11 @@ def train(method: Any, pair: Any, seed: int, chunk_steps: int = 250) -> Any:
     )
     source = sources.from_sampler(pair.sample_real, n_critic=1, batch_size=method.batch_size)
     state = jax.jit(algorithm.init, static_argnums=1)(jax.random.key(seed), source.batch)
+    # The seed is an argument: one program grades on both sets of points.
     graded = jax.jit(
         lambda state, seed: grade(lambda x: algorithm.score(state, x), pair, jax.random.key(seed))
     )
+    # Quarters are moved to the ends of chunks, where alone the loop can be observed.
     quarters, way = {iterations * k // 4 // chunk_steps * chunk_steps for k in (1, 2, 3)}, []
 
     def observe(step: int, state: Any) -> None:
@@ -99,6 +105,7 @@ def train(method: Any, pair: Any, seed: int, chunk_steps: int = 250) -> Any:
             steps=iterations,
             chunk_steps=chunk_steps,
             record=lambda first, info: show(first, float(info["wasserstein_estimate"][-1]), ""),
+            # Short runs have quarters at 0 or at the end, which is graded anyway.
             due=lambda step: step in quarters - {0, iterations},
             observe=observe,
         )
@@ -110,13 +117,14 @@ def train(method: Any, pair: Any, seed: int, chunk_steps: int = 250) -> Any:
 
 
 def choose(methods: Any, pair: Any, seed: int, chunk_steps: int = 250) -> dict[str, Any]:
-    """`train` for each candidate, and the one with the largest corrected estimate, on other points.
+    """Trains each candidate, and keeps the one whose corrected estimate on other points is largest.
 
     Along the transport E f(real) - E f(fake) is W1 times the mean of slope times cosine; over the
     mean slope it is W1 times a mean cosine, so the larger, the better, whatever the critics are.
     The truth is not looked at. Times are those of all candidates.
     """
     runs = [train(method, pair, seed, chunk_steps) for method in methods]
+    # The choice rests on other points than the grades, so that a lucky draw does not count twice.
     best = max(range(len(runs)), key=lambda i: runs[i]["chosen_by"])
     used = {name: round(sum(run[name] for run in runs), 1) for name in ("seconds", "cpu_seconds")}
     others = [run for i, run in enumerate(runs) if i != best]
@@ -124,7 +132,7 @@ def choose(methods: Any, pair: Any, seed: int, chunk_steps: int = 250) -> dict[s
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over the runs; the largest gradient norm and the longest times of any."""
+    """Averages the runs; the gradient norm and the times are the largest of any."""
     mean = ("cos", "l2", "w1", "w1_se", "w1_corrected", "mean_gradient_norm")
     most = ("max_gradient_norm", "seconds", "cpu_seconds")
     return {

@@ -36,7 +36,7 @@ class Method(NamedTuple):
 
 
 def published_width(dim: int) -> int:
-    """The published networks' h."""
+    """Computes the published networks' h."""
     return max(2 * dim, 128)
 
 
@@ -56,8 +56,9 @@ def _kernels(params: Any) -> Any:
 
 
 def wgan(dim: int) -> Method:
-    """WC: weights, not biases, kept within 0.04."""
+    """Makes WC: weights, not biases, are kept within 0.04."""
     clip = lambda leaf: jnp.clip(leaf, -0.04, 0.04) if leaf.ndim >= 2 else leaf
+    # The critic starts inside its box, as weights are clipped after each update only.
     critic = networks.map_init(_published_mlp(dim), lambda params: jax.tree.map(clip, params))
     constraint = optax.masked(constraints.clip_weights(0.04), _kernels)
     tx = optax.chain(_adam(), constraint)
@@ -65,17 +66,17 @@ def wgan(dim: int) -> Method:
 
 
 def wgan_gp(dim: int) -> Method:
-    """GP: two-sided penalty of weight 10."""
+    """Makes GP: two-sided penalty of weight 10."""
     return Method(_published_mlp(dim), _adam(), penalties.gradient_penalty(10.0), 60_000)
 
 
 def wgan_lp(dim: int) -> Method:
-    """LP: one-sided penalty of weight 10."""
+    """Makes LP: one-sided penalty of weight 10."""
     return Method(_published_mlp(dim), _adam(), penalties.squared_hinge_penalty(10.0), 60_000)
 
 
 def sngan(dim: int) -> Method:
-    """SN: weights divided by their spectral norms, 5 power iterations a forward pass."""
+    """Makes SN: weights divided by their spectral norms, 5 power iterations a forward pass."""
     critic = networks.with_spectral_norm(_published_mlp(dim), iterations=5)
     return Method(critic, _adam(), penalties.none(), 10_000)
 
@@ -89,6 +90,8 @@ def with_constant_norm(network: Network, iterations: int) -> Network:
 
     def apply(params: Any, state: Any, x: Array) -> tuple[Any, Any]:
         def scaled(w: Array, normalised: Array) -> Array:
+            # The normalised weight is w over its spectral norm, so the ratio of Frobenius norms is
+            # its inverse.
             norm = lambda leaf: jnp.linalg.norm(leaf.ravel())
             ratio = norm(normalised) / norm(jax.lax.stop_gradient(w))  # 1 / its spectral norm
             return w * ratio if w.ndim >= 2 else w
@@ -96,6 +99,8 @@ def with_constant_norm(network: Network, iterations: int) -> Network:
         def inner(normalised: Any, state: Any, x: Array) -> tuple[Any, Any]:
             return network.apply(jax.tree.map(scaled, params, normalised), state, x)
 
+        # The outer parameters are constants: the gradient reaches `params` through `w * ratio`
+        # alone.
         whole = networks.with_spectral_norm(network._replace(apply=inner), iterations)
         return whole.apply(jax.lax.stop_gradient(params), state, x)
 
@@ -103,12 +108,12 @@ def with_constant_norm(network: Network, iterations: int) -> Network:
 
 
 def sngan_constant_norm(dim: int) -> Method:
-    """SN with that error, whose numbers the published row has."""
+    """Makes SN with the error of `with_constant_norm`, which gives the published row's numbers."""
     return Method(with_constant_norm(_published_mlp(dim), 5), _adam(), penalties.none(), 10_000)
 
 
 def sorted_orthogonal(dim: int) -> Method:
-    """SO: orthonormal weights, last row included, and a sort of the whole layer.
+    """Makes SO: orthonormal weights, last row included, and a sort of the whole layer.
 
     The published code maps a skew matrix to each weight; here weights move on the same manifold.
     """
@@ -119,12 +124,14 @@ def sorted_orthogonal(dim: int) -> Method:
 
 
 def _muon(rate: float, iterations: int) -> optax.GradientTransformation:
-    """Muon for weights between layers, Adam for the rest; up in 2 %, down to 0 as a cosine.
+    """Makes Muon for weights between layers, Adam for the rest; up in 2 %, down to 0 as a cosine.
 
     Jordan et al., 2024, Muon: an optimizer for hidden layers.
     """
     numbers = optax.contrib.MuonDimensionNumbers
+    # The last layer's weight [h, 1] is a single vector: there is nothing to make orthogonal.
     hidden = lambda leaf: numbers() if leaf.ndim == 2 and leaf.shape[1] > 1 else None
+    # A short test run must still have a step of warm-up, and one after it.
     warm = max(iterations // 50, 1)
     return optax.contrib.muon(
         optax.warmup_cosine_decay_schedule(0.0, rate, warm, max(iterations, warm + 1)),
@@ -135,14 +142,14 @@ def _muon(rate: float, iterations: int) -> optax.GradientTransformation:
 
 
 def penalised(dim: int, iterations: int) -> Method:
-    """Ours, first candidate: a ReLU network, slopes above 1 penalised at real and fake points."""
+    """Makes our first candidate: ReLUs, slopes above 1 penalised at real and fake points."""
     module = mlp.MLPCritic((128, 128))
     penalty = penalties.squared_hinge_penalty(10.0, points=penalties.ends)
     return Method(networks.from_linen(module), _muon(5e-3, iterations), penalty, iterations)
 
 
 def orthonormal(dim: int, iterations: int) -> Method:
-    """Ours, second candidate: orthonormal weights and sorted layers, which need no penalty."""
+    """Makes our second candidate: orthonormal weights and sorted layers, which need no penalty."""
     module = mlp.MLPCritic((128, 128), sorting.descending, nn.initializers.orthogonal())
     tx = constraints.keep_orthonormal(_muon(1e-2, iterations), iterations=2)
     critic = networks.from_linen(module)
@@ -150,18 +157,20 @@ def orthonormal(dim: int, iterations: int) -> Method:
 
 
 def cones(dim: int, sample_real: Any, iterations: int) -> Method:
-    """Of the truth's own form: the smoothed maximum of 256 cones, started at real points.
+    """Makes a critic of the truth's own form: the soft maximum of 256 cones, begun at real points.
 
     tau logsumexp_k(-(|x - c_k| + b_k) / tau) is 1-Lipschitz, its gradient a mean of unit vectors.
     """
-    tau = 0.1
+    tau = 0.1  # width of the smoothing, in the data's units
 
     def init(key: Any, x: Array) -> Any:
         return {"centres": sample_real(key, 256), "heights": jnp.zeros(256)}
 
     def apply(params: Any, x: Array) -> Array:
         centres = params["centres"]
+        # |x|^2 + |c|^2 - 2 x.c, a matrix product [B, 256] in place of an array [B, 256, D].
         square = (x**2).sum(1)[:, None] + (centres**2).sum(1)[None] - 2 * x @ centres.T
+        # Rounding can make the square negative, and the root's slope at 0 is infinite.
         distance = jnp.sqrt(jnp.maximum(square, 1e-6))
         return tau * jax.nn.logsumexp(-(distance + params["heights"][None]) / tau, axis=1)
 
@@ -171,7 +180,7 @@ def cones(dim: int, sample_real: Any, iterations: int) -> Method:
 
 
 def _only(make: Callable[[int], Method]) -> Callable[..., tuple[Method, ...]]:
-    """A published method, whose rate is constant: its settings do not depend on its length."""
+    """Wraps a published method: its rate is constant, so no setting depends on its length."""
     return lambda dim, sample_real, iterations: (
         make(dim)._replace(**({"iterations": iterations} if iterations else {})),
     )

@@ -12,6 +12,7 @@ from experiments.results import figures
 from experiments.results.markdown import table
 from jwgan.report import plots
 
+# The graded pairs are those of D >= 8, as the document of the command says.
 DIMS, FUNNELS = (8, 16, 32, 64, 128), (4, 16, 64, 256)
 PUBLISHED = pathlib.Path(__file__).parent / "published.json"
 PAIRS = [(dim, num) for dim in DIMS for num in FUNNELS]
@@ -29,14 +30,15 @@ SAME = {
 
 
 def published() -> dict[tuple[int, int], dict[str, dict[str, float]]]:
-    """(D, N) -> {"cos", "l2", "w1"} -> short name -> figure; published.json."""
+    """Reads published.json: (D, N) -> {"cos", "l2", "w1"} -> short name -> figure."""
     rows = json.loads(PUBLISHED.read_text())["pairs"]
     return {(row["dim"], row["funnels"]): row for row in rows}
 
 
 def best(row: dict[str, dict[str, float]], figure: str = "cos") -> tuple[str, float]:
-    """The best published solver with a potential, which DOT has not: (short name, figure)."""
+    """Finds the best published solver with a potential, which DOT has not: (short name, figure)."""
     values = {name: value for name, value in row[figure].items() if name != "DOT"}
+    # A cosine is the better the larger, an error the smaller.
     name = (max if figure == "cos" else min)(values, key=lambda name: values[name])
     return name, values[name]
 
@@ -46,12 +48,12 @@ def recorded(method: str, pair: tuple[int, int], tail: str = "") -> dict[str, An
 
 
 def off(estimate: float, truth: float) -> str:
-    """Error of an estimate, in percent of the truth."""
+    """Writes the error of an estimate, in percent of the truth."""
     return f"{100 * (estimate - truth) / truth:+.1f}"
 
 
 def ours(method: str = "ours", pairs: Any = PAIRS) -> str:
-    """Our figures beside the best published cosine of each pair."""
+    """Lists our figures beside the best published cosine of each pair."""
     rows, known, wins = [], published(), 0
     for pair in pairs:
         run = recorded(method, pair)
@@ -83,7 +85,7 @@ def ours(method: str = "ours", pairs: Any = PAIRS) -> str:
 
 
 def faithful() -> str:
-    """The published methods run here: cosine, published cosine, iterations."""
+    """Lists the published methods run here: cosine, published cosine, iterations."""
     rows, known = [], published()
     for pair in FAITHFUL:
         cells = []
@@ -92,12 +94,13 @@ def faithful() -> str:
             end = f"{run['cos']:.3f} / {known[pair]['cos'][name]:.3f}" if run else ""
             cells.append(f"{end} ({run['iterations'] / 1000:g}k)" if run else "")
         rows.append([*pair, *cells])
+    # Two of our methods stand beside the same published row.
     names = ["SN, norm constant" if "constant" in method else SAME[method] for method in SAME]
     return table([*PAIR, *names], rows)
 
 
 def bias() -> str:
-    """Penalised critics' W1: slope predicted and measured, errors raw and corrected."""
+    """Lists penalised critics' W1: slope predicted and measured, errors raw and corrected."""
     rows = []
     for pair in FAITHFUL:
         for method in ("wgan_gp", "wgan_lp"):
@@ -120,12 +123,13 @@ def bias() -> str:
 
 
 def spread() -> str:
-    """Pairs that were run with several seeds: the range of the cosine."""
+    """Lists pairs that were run with several seeds: the range of the cosine."""
     rows, known = [], published()
     for method in ("ours", "sorted_orthogonal"):
         for pair in FAITHFUL:
             run = recorded(method, pair, "-seeds")
             if run:
+                # "ours" has no published namesake: the best published one stands in.
                 name = SAME.get(method, best(known[pair])[0])
                 cosines = [one["cos"] for one in run["per_seed"]]
                 span = f"{min(cosines):.3f} to {max(cosines):.3f}"
@@ -135,7 +139,7 @@ def spread() -> str:
 
 
 def summary() -> str:
-    """Ours, one line a pair, for the command's page."""
+    """Lists our figures, one line a pair, for the command's page."""
     rows, known = [], published()
     for pair in PAIRS:
         run = recorded("ours", pair)
@@ -159,7 +163,7 @@ def summary() -> str:
 
 
 def everything() -> str:
-    """What `w1_benchmark --table` prints."""
+    """Writes what `w1_benchmark --table` prints."""
     blocks = [
         "Ours (generic: the same settings for all pairs) beside the best published solver:",
         ours(),
@@ -181,6 +185,7 @@ def draw(path: str) -> None:
     figure, panels = plots.panels(len(DIMS), width=2.0, height=3.4)
     for dim, axes in zip(DIMS, panels, strict=True):
         axes.sharey(panels[0])
+        # The panels share their y axis, so only the first has its numbers.
         axes.tick_params(labelleft=axes is panels[0])
         rows = [known[dim, num] for num in FUNNELS]
         for name, marker in (("WC", "v"), ("SN", "^"), ("GP", "s"), ("LP", "D"), ("SO", "o")):
@@ -188,6 +193,7 @@ def draw(path: str) -> None:
             axes.plot(places, cosines, marker, ms=5, c="0.6", mfc="w", label=f"{name}, published")
         top = [best(row)[1] for row in rows]
         axes.plot(places, top, "-", c="0.2", lw=1.5, label="best published")
+        # NaN leaves a gap for a pair that was not run.
         runs = [recorded("ours", (dim, num)).get("cos", float("nan")) for num in FUNNELS]
         axes.plot(places, runs, "-o", c=plots.ORANGE, lw=2, ms=6, label="ours")
         axes.set_title(f"D = {dim}", fontsize=10)
