@@ -42,7 +42,7 @@ class Config(run.ImageConfig):
 
 def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     # The option's value becomes an attribute of `jwgan` below: only these names may.
-    run.one_of("member", config.member, MEMBERS)
+    run.require_choice("member", config.member, MEMBERS)
     critic, generator = run.image_players(shape, config)
     algorithm = getattr(jwgan, config.member)(
         critic,

@@ -29,7 +29,7 @@ def find(described: dict[str, Any]) -> run.Experiment:
     # text, because importing each file to look would run all of them.
     here = pathlib.Path(__file__).parent
     names = [path.stem for path in here.glob("*.py") if "\nEXPERIMENT = " in path.read_text()]
-    name = run.one_of("experiment", described["experiment"], sorted(names))
+    name = run.require_choice("experiment", described["experiment"], sorted(names))
     experiment: run.Experiment = importlib.import_module(f"experiments.{name}").EXPERIMENT.named()
     # Another program can have an experiment of the same name, with other options.
     program = described.get("program", experiment.program)

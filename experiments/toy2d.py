@@ -86,7 +86,7 @@ def numbers_of(config: Any, member: Callable) -> dict[str, Any]:
     # None is an option that was not given; a config without the field is `claims.worlds`' one.
     given = {name: x for name in NUMBERS if (x := getattr(config, name, None)) is not None}
     for name in given:
-        run.one_of(f"{config.member}'s number", name, there)
+        run.require_choice(f"{config.member}'s number", name, there)
     return given
 
 
@@ -96,7 +96,7 @@ def load(config: Config) -> Any:
 
 def build(config: Any, shape: tuple[int, ...], **kwargs: Any) -> Any:
     """Builds the member that the options name; `kwargs` come before its settings here."""
-    run.one_of("member", config.member, MEMBERS)
+    run.require_choice("member", config.member, MEMBERS)
     critic = run.player(mlp.MLPCritic((config.width,) * 3), config)
     if config.member in ("ebgan", "began"):  # an auto-encoder's error is the energy
         critic = run.player(autoencoder.EBGANMLPCritic((config.width,) * 2), config)

@@ -87,7 +87,7 @@ def _arguments(argv: list[str] | None) -> Any:
     parser.add_argument("--json", action="store_true", help="print one line of JSON at the end")
     chosen = parser.parse_args(argv)
     for number in chosen.numbers:
-        options.one_of("claim", number, ledger.MODULES)
+        options.require_choice("claim", number, ledger.MODULES)
     if chosen.seeds is None:
         chosen.seeds = QUICK_SEEDS if chosen.quick else SEEDS
     # A bootstrap over one seed has no width, and would decide everything.

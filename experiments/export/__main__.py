@@ -109,7 +109,7 @@ def export_all(members: Sequence[str], platforms: Sequence[str]) -> dict[str, An
     """
     # Platforms are checked before the first export, which takes long.
     for platform in platforms:
-        options.one_of("platform", platform, run_export.PLATFORMS)
+        options.require_choice("platform", platform, run_export.PLATFORMS)
     rows: dict[str, Any] = {}
     for member in members or papers.MEMBERS:
         setting, began = papers.setting(member), time.perf_counter()

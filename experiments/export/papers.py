@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import jwgan
 from jwgan import networks, priors
 from jwgan.models import autoencoder, dcgan, norms, resnet, sngan
-from jwgan.run.options import one_of
+from jwgan.run.options import require_choice
 from jwgan.types import Algorithm, Network
 
 Shape = tuple[int, int, int]
@@ -133,7 +133,7 @@ def setting(member: str) -> Setting:
     Raises:
       ValueError: for a name that is no member's.
     """
-    return _SETTINGS[one_of("member", member, MEMBERS)]
+    return _SETTINGS[require_choice("member", member, MEMBERS)]
 
 
 def build(

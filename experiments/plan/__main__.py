@@ -106,11 +106,11 @@ def count(member: str, precision: str) -> Counted:
 
 def compile_one(program: str) -> dict[str, Any]:
     """Compiles one chip's program, named KIND/MEMBER/PRECISION, and reads what it does."""
-    # The list is padded, so that a name that is too short ends in `one_of`'s error.
+    # The list is padded, so that a name that is too short ends in `require_choice`'s error.
     kind, member, precision = [*program.split("/"), "", ""][:3]
-    options.one_of("kind", kind, topology.KINDS)
-    options.one_of("member", member, MEMBERS)
-    options.one_of("precision", precision, PRECISIONS)
+    options.require_choice("kind", kind, topology.KINDS)
+    options.require_choice("member", member, MEMBERS)
+    options.require_choice("precision", precision, PRECISIONS)
     if not topology.available():
         raise ValueError(f"compile is {program!r}: {NO_LIBTPU}")
     # Nothing of JAX has run before: libtpu reads its environment when it is loaded.

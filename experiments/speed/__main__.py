@@ -171,7 +171,7 @@ def penalty_cost(config: Config) -> dict[str, Any]:
     chosen = [config.case] if config.case else cases.PENALISED
     costs = {}
     for name in chosen:
-        options.one_of("case", name, cases.PENALISED)
+        options.require_choice("case", name, cases.PENALISED)
         ways = penalty.programs(name)
         times: dict[str, list[float]] = {way: [] for way in ways}
         # Either way gets as many runs as fill its time.
@@ -207,8 +207,8 @@ def run_all(config: Config) -> list[dict[str, Any]]:
 def check(config: Config) -> None:
     """Raises ValueError for options that fit nothing."""
     if not (config.all or config.penalty_cost):
-        options.one_of("case", config.case, CASES)
-    options.one_of("convolution", config.convolution, ("jwgan", "lax"))
+        options.require_choice("case", config.case, CASES)
+    options.require_choice("convolution", config.convolution, ("jwgan", "lax"))
     # `lax_players` has no other case's networks.
     if config.convolution == "lax" and config.case != "dcgan32":
         raise ValueError(f"convolution is 'lax': the case is {config.case}, give dcgan32")

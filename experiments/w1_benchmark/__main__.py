@@ -47,7 +47,7 @@ class Config:
 def check(config: Config) -> None:
     """Raises ValueError for options that no run can have."""
     options.check_numbers(config)
-    options.one_of("method", config.method, methods.METHODS)
+    options.require_choice("method", config.method, methods.METHODS)
     if config.iterations < 0:
         raise ValueError(f"iterations is {config.iterations}: give at least 1, or 0 for its own")
     # The last seeds draw the points for grading: no critic may be trained on those.

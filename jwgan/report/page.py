@@ -258,7 +258,7 @@ def _facts(config: Mapping, result: Mapping) -> str:
     # that a field of a later version is not lost.
     named = (
         *("experiment", "program", "title", "command", "config", "data", "environment"),
-        *("trials", "members", "changes"),
+        *("trials", "members", "changes", "resumes"),
     )
     more = {name: value for name, value in config.items() if name not in named}
     # "per_member" is what "per_trial" was called until 0.1.0.
@@ -284,9 +284,16 @@ def _repeat(config: Mapping, result: Mapping) -> str:
     same = (
         f" It ends, on the same machine, at the state <code>{html.text(sha)}</code>." if sha else ""
     )
+    resumes = config.get("resumes")
+    rows = resumes if isinstance(resumes, list) else []
+    # A run that was gone on with is the work of all its commands, one after another.
+    commands = [
+        config["command"],
+        *(row.get("command") for row in rows if isinstance(row, Mapping)),
+    ]
+    lines = checkout + "\n".join(map(str, commands))
     return (
-        "<section><h2>To repeat this run</h2>"
-        f"<pre>{html.text(checkout + str(config['command']))}</pre>"
+        f"<section><h2>To repeat this run</h2><pre>{html.text(lines)}</pre>"
         f"<p>With the versions listed under Environment.{changed}{same}</p></section>"
     )
 

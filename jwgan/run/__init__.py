@@ -46,7 +46,7 @@ metrics.jsonl has no torn or repeated line. Ctrl-C and SIGTERM end the chunk, sa
 and exit with 128 + n. A resume knows the run's options: give only what changes. What would make it
 another run (a rate, the data) is refused unless `--allow learning_rate` says that it is meant; the
 change stands in config.json and on the page. While a process runs in a directory, others are kept
-out of it.
+out of it (where the file system has locks).
 
 **Not finite.** A run stops at the chunk in which a metric became NaN or infinite, names the metric
 and the step, and leaves the state just before it in nonfinite/. `--on-nonfinite restore` goes back
@@ -79,7 +79,7 @@ of the family need no file at all: `python -m jwgan.run wgan_gp --help`.
 
 from jwgan.run.experiment import Experiment
 from jwgan.run.launch import main
-from jwgan.run.options import Config, ImageConfig, one_of, option
+from jwgan.run.options import Config, ImageConfig, option, require_choice
 from jwgan.run.players import image_players, player
 from jwgan.run.tasks import Task, image_task, load_world
 
@@ -92,7 +92,7 @@ __all__ = [
     "image_task",
     "load_world",
     "main",
-    "one_of",
     "option",
     "player",
+    "require_choice",
 ]

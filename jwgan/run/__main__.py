@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
 def _experiment_of(word: str) -> Experiment:
     """The member's experiment; ends the program with one line if the word is no member."""
     try:
-        options.one_of("command", word, (*members.NAMES, *launch.COMMANDS, "convert"))
+        options.require_choice("command", word, (*members.NAMES, *launch.COMMANDS, "convert"))
     except ValueError as error:
         options.fail(error)
     return members.experiment_of(word)

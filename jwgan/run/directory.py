@@ -12,7 +12,7 @@ from typing import Any
 
 from jwgan import check, report
 from jwgan.run.experiment import Experiment
-from jwgan.run.options import Config, from_description, may_change, one_of
+from jwgan.run.options import Config, from_description, may_change, require_choice
 
 try:
     import fcntl
@@ -87,7 +87,7 @@ def resumed(config_type: type, given: dict[str, Any], folder: pathlib.Path) -> A
     new = config_type(**{**kept, **given})
     allowed, free = new.allow.split(), may_change(config_type)
     for name in allowed:
-        one_of("allow", name, [*(field.name for field in dataclasses.fields(new)), "data"])
+        require_choice("allow", name, [*(field.name for field in dataclasses.fields(new)), "data"])
     # Giving the old value again is no change: the command of the start may be repeated as it is.
     changed = [name for name in given if name not in free and getattr(old, name) != given[name]]
     refused = [name for name in changed if name not in allowed]
@@ -133,17 +133,29 @@ def changes(old: dict[str, Any], new: dict[str, Any], config: Config) -> dict[st
     return {**found, **data}
 
 
-def claim(folder: pathlib.Path, config: Config, name: str) -> pathlib.Path:
-    """Makes the directory; if another run took the number meanwhile, takes the next one."""
+def claim(
+    folder: pathlib.Path, config: Config, name: str, stack: contextlib.ExitStack
+) -> pathlib.Path:
+    """Makes and locks the directory; if another run took the number meanwhile, the next one.
+
+    Raises:
+      ValueError: another process runs there, or has run there since `choose_folder` looked.
+    """
     while True:
         try:
-            # mkdir of a numbered folder is the claim: of two processes one gets FileExistsError,
-            # and the next number.
             folder.mkdir(parents=True, exist_ok=config.run_dir is not None)
         except FileExistsError:
             folder = choose_folder(config, name)
         else:
-            return folder
+            break
+    stack.enter_context(lock(folder))
+    # Loading data takes time, in which another process may have started and ended here.
+    if (folder / "config.json").exists():
+        raise ValueError(
+            f"run_dir is {folder}: another process has started a run there meanwhile; go on with "
+            "it by --resume, or give another --run-dir"
+        )
+    return folder
 
 
 @contextlib.contextmanager
@@ -175,6 +187,30 @@ def lock(folder: pathlib.Path) -> Iterator[None]:
             os.close(descriptor)
 
 
+def command_line(experiment: Experiment) -> str:
+    """The command of this start, as a shell takes it."""
+    return shlex.join([*experiment.program.split(), *sys.argv[1:]])
+
+
+def gone_on(
+    old: dict[str, Any], new: dict[str, Any], step: int, changed: dict[str, list[Any]]
+) -> dict[str, Any]:
+    """The description of a run that goes on: its first command stays, this one is added.
+
+    Args:
+      old: as the run's directory has it.
+      new: of this start; its options are those that the next resume finds.
+      step: from which it goes on.
+      changed: see `changes`.
+    """
+    resumes = [*old.get("resumes", []), {"step": step, "command": new["command"]}]
+    kept = {"command": old.get("command", new["command"]), "resumes": resumes}
+    record = old.get("changes", [])
+    if changed:
+        record = [*record, {"step": step, "changed": changed}]
+    return {**new, **kept, **({"changes": record} if record else {})}
+
+
 def describe(experiment: Experiment, config: Config, task: Any) -> dict[str, Any]:
     """What config.json holds: all that is needed to repeat the run."""
     # The title of a page is the first line of the experiment's docstring.
@@ -183,7 +219,7 @@ def describe(experiment: Experiment, config: Config, task: Any) -> dict[str, Any
         "experiment": experiment.name,
         "program": experiment.program,
         "title": getattr(config, "title", said[0]),
-        "command": shlex.join([*experiment.program.split(), *sys.argv[1:]]),
+        "command": command_line(experiment),
         "config": dataclasses.asdict(config),
         "data": {"name": task.name, "shape": list(task.shape), "sha256": task.checksum},
         "environment": report.environment(),

@@ -16,7 +16,7 @@ class Experiment(NamedTuple):
       build: `(config, shape) -> jwgan.Algorithm`; `shape` is D, of one sample.
       doc: the document's docstring: --help shows it, its first line is the page's title.
       load: `(config) -> run.Task`; by default the image data set that --dataset names.
-      name: of its runs; by default that of the file in which `config` is defined.
+      name: of its runs; by default that of the file in which `config`, or else `build`, is defined.
       program: how it is started; by default as it was this time.
     """
 
@@ -34,7 +34,7 @@ class Experiment(NamedTuple):
           ValueError: it was defined in no file (in a notebook) and has no name.
         """
         # The file of the options' class, not of the caller: `main` may be called from anywhere.
-        found, program = _origin(self.config)
+        found, program = _origin(self.config, self.build)
         if not (self.name or found):
             raise ValueError(
                 "name is '': this experiment was defined outside of any file; "
@@ -43,11 +43,15 @@ class Experiment(NamedTuple):
         return self._replace(name=self.name or found, program=self.program or program)
 
 
-def _origin(config_type: type) -> tuple[str, str]:
-    """(name, how to start it) of the file that a class stands in; empty outside of any file."""
+def _origin(config_type: type, build: Callable) -> tuple[str, str]:
+    """(name, how to start it) of the experiment's file; empty outside of any file.
+
+    That file is the one with the options; an experiment without options of its own has `build`.
+    """
+    ours = config_type.__module__.startswith("jwgan.")
     # `python mine.py` runs a module without __spec__, `python -m package.mine` one with it: only
     # the latter is started by its dotted name.
-    module = sys.modules.get(config_type.__module__)
+    module = sys.modules.get(build.__module__ if ours else config_type.__module__)
     spec, file = getattr(module, "__spec__", None), getattr(module, "__file__", None)
     if spec is not None:
         # A folder with a __main__.py is started by the folder's name.

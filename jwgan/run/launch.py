@@ -47,7 +47,12 @@ def main(experiment: Experiment, argv: list[str] | None = None) -> None:
 def train(experiment: Experiment, argv: list[str]) -> None:
     """One run, or all runs of a sweep, from the command line to the page."""
     # Options come first, packages second: --help and a mistyped option need none of them.
-    given = options.given(experiment.config, argv, (experiment.doc or "") + xla.CACHE_NOTE)
+    given = options.given(
+        experiment.config,
+        argv,
+        (experiment.doc or "") + xla.CACHE_NOTE,
+        program=experiment.program,
+    )
     for package in PACKAGES:
         check.require_package(package, "run")
     xla.use_compilation_cache()

@@ -105,8 +105,7 @@ def prepare(experiment: Experiment, config: Any, stack: contextlib.ExitStack) ->
     if resumes:
         return _go_on(run, description, stack)
     if first:
-        run = run._replace(folder=directory.claim(folder, config, name))
-        stack.enter_context(directory.lock(run.folder))
+        run = run._replace(folder=directory.claim(folder, config, name, stack))
         report.write_json(run.folder / "config.json", description)
     return run
 
@@ -120,11 +119,10 @@ def _go_on(
       ValueError: it cannot go on with these options or data.
       SystemExit: nothing is left to do.
     """
-    old = directory.read_description(run.folder)
-    changed = directory.changes(old, description, run.config)
-    # All processes of the run share one lock: each of them asking for it would keep out the others.
     if hosts.is_first():
         stack.enter_context(directory.lock(run.folder))
+    old = directory.read_description(run.folder)
+    changed = directory.changes(old, description, run.config)
     run, skipped = newest(run)
     for line in skipped if hosts.is_first() else ():
         print(f"passed over: {line}", file=sys.stderr)
@@ -143,9 +141,10 @@ def _go_on(
         # over.
         raise SystemExit(0)
     # The change is recorded after the checkpoint was restored: a resume that fails changes nothing.
-    if changed and hosts.is_first():
-        record = [*old.get("changes", []), {"step": run.step, "changed": changed}]
-        report.write_json(run.folder / "config.json", {**description, "changes": record})
+    if hosts.is_first():
+        # Written at every start: the next resume finds the options as they are now.
+        new = directory.gone_on(old, description, run.step, changed)
+        report.write_json(run.folder / "config.json", new)
     return run
 
 

@@ -2,9 +2,10 @@
 
 import dataclasses
 import inspect
-import re
 from collections.abc import Callable
 from typing import Any
+
+import jax.numpy as jnp
 
 import jwgan
 from jwgan import algorithms, models, networks, priors
@@ -12,12 +13,44 @@ from jwgan.run import options, players, tasks
 from jwgan.run.experiment import Experiment
 from jwgan.run.options import option
 
-NAMES = (
-    *("gan_minimax", "gan", "dcgan", "lsgan", "wgan", "wgan_gp", "wgan_lp", "wgan_hinge"),
-    *("wgan_div", "sngan", "ebgan", "began", "dragan", "r1_gan", "r1_r2_gan", "rpgan"),
-)
+# Critic updates for each generator update in the member's paper. They are no argument of a member,
+# since they belong to the data source.
+N_CRITIC = {
+    **dict.fromkeys(("gan_minimax", "gan", "dcgan", "lsgan", "sngan", "ebgan", "began"), 1),
+    **dict.fromkeys(("dragan", "r1_gan", "r1_r2_gan", "rpgan"), 1),
+    **dict.fromkeys(("wgan", "wgan_gp", "wgan_lp", "wgan_hinge"), 5),
+    "wgan_div": 4,
+}
+NAMES = tuple(N_CRITIC)
 ENERGIES = ("ebgan", "began")  # whose critic is an auto-encoder
 PROGRAM = "python -m jwgan.run"
+
+# What a member's own numbers mean.
+MEANINGS = {
+    "learning_rate": "of both players' optimizer",
+    "critic_learning_rate": "of the critic's optimizer",
+    "generator_learning_rate": "of the generator's optimizer",
+    "b1": "Adam's first beta",
+    "b2": "Adam's second beta",
+    "decay": "of RMSProp's running average",
+    "weight": "of the penalty",
+    "power": "p of the penalty",
+    "c": "half-width of the box that the critic's weights stay in",
+    "margin": "m, in units of the energy",
+    "pulling_away_weight": "of the pulling-away term",
+    "gamma": "diversity ratio, E L(G(z)) / E L(x)",
+    "lambda_k": "gain of k_t",
+    "window": "steps over which M is averaged before the rate may be halved",
+    "patience": "windows without a smaller M before the rate is halved",
+}
+# LSGAN's letters mean other things than WGAN's.
+MEANINGS_OF = {
+    "lsgan": {
+        "a": "the critic's target on generated data",
+        "b": "the critic's target on real data",
+        "c": "the generator's target",
+    }
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +60,6 @@ class MemberConfig(options.ImageConfig):
     dataset: str = option(
         "digits", f"digits, fashion_mnist, mnist, folder, tfds/NAME, {', '.join(tasks.WORLDS)}"
     )
-    width: int = option(32, "channels of the critic's first convolution; an MLP has 8 times that")
 
 
 def numbers(member: str) -> dict[str, Any]:
@@ -43,21 +75,23 @@ def numbers(member: str) -> dict[str, Any]:
     }
 
 
-def papers_n_critic(member: str) -> int:
-    """Critic updates for each generator update, as the member's docstring has it of its paper."""
-    # n_critic belongs to the data source and is no argument of a member; its docstring states it. 5
-    # is that of WGAN and WGAN-GP.
-    found = re.search(r"n_critic (\d+)", inspect.getdoc(getattr(algorithms, member)) or "")
-    return int(found[1]) if found else 5
+def _option_of(member: str, name: str, default: Any) -> Any:
+    """The option of one of a member's own numbers."""
+    text = {**MEANINGS, **MEANINGS_OF.get(member, {})}[name]
+    if name.endswith("learning_rate"):
+        return option(default, text, above=0)
+    if name in ("b1", "b2", "decay"):
+        return option(default, text, at_least=0, below=1)
+    return option(default, text, at_least=1 if isinstance(default, int) else None)
 
 
 def config_of(member: str) -> type:
     """The dataclass of a member's options."""
     own: list[Any] = [
-        (name, type(default), option(default, f"{member}'s own, see jwgan.{member}"))
+        (name, type(default), _option_of(member, name, default))
         for name, default in numbers(member).items()
     ]
-    n_critic = option(papers_n_critic(member), "critic updates for each generator update")
+    n_critic = option(N_CRITIC[member])
     made = dataclasses.make_dataclass(
         "Config", [("n_critic", int, n_critic), *own], bases=(MemberConfig,), frozen=True
     )
@@ -73,18 +107,61 @@ def load(config: Any) -> tasks.Task:
     return tasks.from_config(config)
 
 
+def _modules(member: str, config: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    """The Linen modules (critic, generator) of a member whose networks are its own, on images."""
+    width, code = config.width, config.latent
+    if member == "dcgan":
+        norm, init = models.norms.batch_norm, models.dcgan.PAPER_INIT
+        return (
+            models.dcgan.DCGANCritic(shape, width, norm=norm, kernel_init=init),
+            models.dcgan.DCGANGenerator(shape, width, norm=norm, kernel_init=init),
+        )
+    if member == "began":
+        return (
+            models.autoencoder.BEGANCritic(shape, width, code),
+            models.autoencoder.BEGANDecoder(shape, width),
+        )
+    # EBGAN's convolutions halve the sides twice: below 16 pixels nothing is left to convolve.
+    small = min(shape[:2]) < 16
+    energy = models.autoencoder
+    critic = (
+        energy.EBGANMLPCritic((8 * width, width))
+        if small
+        else energy.EBGANConvCritic(shape, (width, 2 * width))
+    )
+    hidden = (8 * width,) * 3
+    generator = (
+        models.mlp.MLPGenerator(shape, hidden, final_activation=jnp.tanh)
+        if small
+        else models.dcgan.DCGANGenerator(shape, width)
+    )
+    return critic, generator
+
+
 def _players(member: str, config: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
-    """(critic, generator) for images [H, W, C] or vectors [D]."""
+    """(critic, generator) for images [H, W, C] or vectors [D].
+
+    Raises:
+      ValueError: --network is given to a member that has networks of its own.
+    """
     hidden = (8 * config.width,) * 3
-    energy = {"ebgan": lambda x, y: y, "began": lambda x, y: y.score}
-    if len(shape) == 3:
-        critic, generator = players.image_players(shape, config)
+    if member in ("dcgan", *ENERGIES) and config.network != "auto":
+        raise ValueError(
+            f"network is {config.network!r}: {member} has networks of its own; leave it out"
+        )
+    if len(shape) != 3:
+        auto_encoder = models.autoencoder.EBGANMLPCritic(hidden[:2])
+        critic = auto_encoder if member in ENERGIES else models.mlp.MLPCritic(hidden)
+        both = (critic, models.mlp.MLPGenerator(shape, hidden))
+    elif member in ("dcgan", *ENERGIES):
+        both = _modules(member, config, shape)
     else:
-        critic = players.player(models.mlp.MLPCritic(hidden), config)
-        generator = players.player(models.mlp.MLPGenerator(shape, hidden), config)
-    if member in ENERGIES:
-        auto_encoder = players.player(models.autoencoder.EBGANMLPCritic(hidden[:2]), config)
-        critic = networks.map_output(auto_encoder, energy[member])
+        return players.image_players(shape, config)
+    # Only DCGAN's batch norm needs to be told whether it trains.
+    train = networks.TRAIN_ARGUMENT if member == "dcgan" and len(shape) == 3 else {}
+    critic, generator = (players.player(module, config, **train) for module in both)
+    if member == "began" and len(shape) != 3:  # BEGAN's energy has no code beside it
+        critic = networks.map_output(critic, lambda x, y: y.score)
     return critic, generator
 
 
@@ -94,19 +171,23 @@ def experiment_of(member: str) -> Experiment:
     Raises:
       ValueError: there is no such member.
     """
-    options.one_of("member", member, NAMES)
+    options.require_choice("member", member, NAMES)
     make: Callable[..., jwgan.Algorithm] = getattr(algorithms, member)
     said = (inspect.getdoc(make) or "").splitlines()[0]
     doc = (
         f"{member}: {said}\n\n    {PROGRAM} {member} --dataset folder --data-dir IMAGES\n\n"
-        f"Defaults are those of jwgan.{member}, which are the paper's, and no tuned ones."
+        f"Its own numbers and n_critic are those of its paper, as in jwgan.{member}. Networks,\n"
+        "steps and the average of the generator's weights (--ema) are general ones. Nothing is\n"
+        "tuned: the project's documents in experiments/ are."
     )
 
     def build(config: Any, shape: tuple[int, ...]) -> jwgan.Algorithm:
         critic, generator = _players(member, config, shape)
         # Rates and weights may be traced numbers here: --sweep builds all trials at once.
         own = {name: getattr(config, name) for name in numbers(member)}
-        algorithm = make(critic, generator, prior=priors.normal(config.latent), **own)
+        # BEGAN's latents are uniform: its generator is a decoder of bounded codes.
+        prior = priors.uniform if member == "began" else priors.normal
+        algorithm = make(critic, generator, prior=prior(config.latent), **own)
         return jwgan.with_ema(algorithm, config.ema)
 
     program = f"{PROGRAM} {member}"

@@ -82,7 +82,7 @@ def may_change(config_type: type) -> set[str]:
     return {name for name, known in described(config_type).items() if known.may_change}
 
 
-def one_of(name: str, value: Any, choices: Iterable[str]) -> Any:
+def require_choice(name: str, value: Any, choices: Iterable[str]) -> Any:
     """`value`, if it is one of `choices`.
 
     Raises:
@@ -104,7 +104,7 @@ class Config:
     dataset: str = option(
         "digits", "digits, fashion_mnist, mnist, folder or tfds/NAME", group="data")
     data_dir: str | None = option(
-        None, "where data files are (IDX, TFDS or an image folder)", group="data")
+        None, "where data files are (IDX, TFDS or an image folder)", group="data", may_change=True)
     image_size: int | None = option(
         None, "pad or resize images to this many pixels a side", group="data", at_least=1)
     channels: int = option(1, "channels of an image folder, 1 or 3", group="data")
@@ -208,6 +208,7 @@ class Parser(argparse.ArgumentParser):
         known = [s for action in self._actions for s in action.option_strings]
         # argparse names the unknown option in its message only.
         for word in message.split():
+            word = word.rstrip(":,")
             if word.startswith("--") and word not in known:
                 near = difflib.get_close_matches(word, known, n=1)
                 message += f" (did you mean {near[0]}?)" if near else ""
@@ -223,14 +224,31 @@ def fail(message: object, code: int = 2) -> typing.NoReturn:
 
 
 def value_type(annotation: Any) -> Any:
-    """int for `int` and for `int | None`."""
-    if isinstance(annotation, types.UnionType):
+    """int for `int`, `int | None` and `Optional[int]`."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         return next(t for t in typing.get_args(annotation) if t is not type(None))
     return annotation
 
 
-def _add(parser: Any, field: Any, known: Described, positional: bool) -> None:
-    """Adds an option to a parser, or to a group of one."""
+def types_of(config_type: type) -> dict[str, Any]:
+    """{option: annotation}, also where the file has `from __future__ import annotations`.
+
+    Raises:
+      ValueError: an option's type is none that a command line can give.
+    """
+    hints = typing.get_type_hints(config_type)
+    found = {field.name: hints[field.name] for field in dataclasses.fields(config_type)}
+    for name, annotation in found.items():
+        if value_type(annotation) not in (bool, int, float, str):
+            raise ValueError(
+                f"{name} has the type {annotation}: give bool, int, float or str, or one of them "
+                "| None"
+            )
+    return found
+
+
+def _add(parser: Any, field: Any, kind: Any, known: Described, positional: bool) -> None:
+    """Adds an option of type `kind` to a parser, or to a group of one."""
     # argparse formats help texts with %: a single one in them would raise.
     flag, text = "--" + field.name.replace("_", "-"), (known.help or "").replace("%", "%%")
     shown = f"{text} (default: {str(field.default).replace('%', '%%')})"
@@ -238,21 +256,21 @@ def _add(parser: Any, field: Any, known: Described, positional: bool) -> None:
     if positional:
         number = "?" if known.optional else None
         parser.add_argument(field.name, nargs=number, default=unset, help=text)
-    elif field.type is bool:
+    elif kind is bool:
         yes_no = argparse.BooleanOptionalAction
         parser.add_argument(flag, action=yes_no, default=unset, help=text)
     elif known.choices:
         words = [word for word in known.choices if word not in ("no", "yes")]
         # --resume alone is "yes"; --resume auto is the word.
         both: Any = {"nargs": "?", "const": "yes"} if len(words) < len(known.choices) else {}
-        parser.add_argument(flag, **both, default=unset, help=text, metavar="|".join(words))
+        parser.add_argument(flag, **both, default=unset, help=shown, metavar="|".join(words))
         if both:
             no = {"action": "store_const", "const": "no", "dest": field.name, "default": unset}
             parser.add_argument("--no-" + flag[2:], **no, help=argparse.SUPPRESS)
     elif known.repeated:
         parser.add_argument(flag, action="append", default=unset, help=text)
     else:
-        parser.add_argument(flag, type=value_type(field.type), default=unset, help=shown)
+        parser.add_argument(flag, type=value_type(kind), default=unset, help=shown)
 
 
 def parse(config_type: type, argv: list[str] | None, doc: str, positional: str = "") -> Any:
@@ -261,10 +279,15 @@ def parse(config_type: type, argv: list[str] | None, doc: str, positional: str =
 
 
 def given(
-    config_type: type, argv: list[str] | None, doc: str, positional: str = ""
+    config_type: type,
+    argv: list[str] | None,
+    doc: str,
+    positional: str = "",
+    program: str | None = None,
 ) -> dict[str, Any]:
-    """{option: value} of those that a command line names."""
+    """{option: value} of those that a command line names; `program` is what --help calls it."""
     parser = Parser(
+        prog=program,
         # argparse's own usage lists all options, which hides a short error below it.
         usage=f"%(prog)s {positional.upper()} [--option VALUE ...]".replace("  ", " "),
         description=doc,
@@ -272,6 +295,10 @@ def given(
         # An abbreviation that is clear today may mean another option in the next version.
         allow_abbrev=False,
     )
+    try:
+        kinds = types_of(config_type)
+    except ValueError as error:
+        fail(error)
     known, fields = described(config_type), dataclasses.fields(config_type)
     group_of = lambda field: known[field.name].group or OWN
     # An experiment may have headings of its own.
@@ -282,7 +309,8 @@ def given(
         # A single heading says nothing: then the options stand without one.
         into: Any = parser.add_argument_group(group) if several and mine else parser
         for field in mine:
-            _add(into, field, known[field.name], field.name == positional)
+            name = field.name
+            _add(into, field, kinds[name], known[name], name == positional)
     # Defaults are suppressed, so these were given: a resume must tell the two apart.
     values: dict[str, Any] = vars(parser.parse_args(argv))
     for name in values:
@@ -299,7 +327,7 @@ def check_numbers(config: Any) -> None:
     for name, known in described(type(config)).items():
         value = getattr(config, name)
         if known.choices:
-            one_of(name, value, known.choices)
+            require_choice(name, value, known.choices)
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         if known.at_least is not None and known.below is not None:
@@ -332,7 +360,7 @@ def from_description(config_type: type, chosen: Any) -> Any:
     Raises:
       ValueError: an option is unknown, or of another type.
     """
-    fields = {field.name: field.type for field in dataclasses.fields(config_type)}
+    fields = types_of(config_type)
     if not isinstance(chosen, dict) or not chosen.keys() <= fields.keys():
         raise ValueError(f"its options are not those of {config_type.__module__}")
     if isinstance(chosen.get("resume"), bool):  # as it was until 0.1.0
@@ -340,7 +368,7 @@ def from_description(config_type: type, chosen: Any) -> Any:
     for name, value in chosen.items():
         kind = value_type(fields[name])
         # `int | None` and its like may be null in the file.
-        if value is None and isinstance(fields[name], types.UnionType):
+        if value is None and kind is not fields[name]:  # the type of one that may be None
             continue
         # 10 is a value of a float option, too; and True is an int to isinstance.
         fits = isinstance(value, int | float) if kind is float else isinstance(value, kind)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 import jwgan
 from jwgan import models, networks
-from jwgan.run.options import one_of
+from jwgan.run.options import require_choice
 
 
 def player(module: Any, config: Any, **kwargs: Any) -> Any:
@@ -30,7 +30,7 @@ def image_players(shape: tuple[int, ...], config: Any) -> tuple[Any, Any]:
       ValueError: for an unknown network or a shape it cannot be built for.
     """
     width, small = config.width, min(shape[:2]) < 16
-    kind = one_of("network", config.network, ("auto", "mlp", "dcgan"))
+    kind = require_choice("network", config.network, ("auto", "mlp", "dcgan"))
     if kind == "mlp" or (kind == "auto" and small):
         hidden = (8 * width,) * 3
         critic = models.mlp.MLPCritic(hidden, activation=lambda x: jax.nn.leaky_relu(x, 0.2))

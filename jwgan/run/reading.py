@@ -60,7 +60,7 @@ def read_run(
         # before any file is read.
         bare = tasks.without_data(described["data"])
     except ValueError as error:
-        raise ValueError(f"{folder / 'config.json'}: {error}: give another run") from error
+        raise ValueError(f"{folder / 'config.json'}: {error}") from error
     # A stranger's config.json may hold any numbers: they are checked as a command line's are.
     options.check(config)
     task = experiment.load(config) if with_data else bare

@@ -36,10 +36,11 @@ def several(config: Any) -> bool:
 def candidates(config: Any) -> list[str]:
     """Names of the options that a sweep may name: real numbers, and n_critic."""
     fixed = options.may_change(type(config))  # how long and where: the same for all trials
+    kinds = options.types_of(type(config))
     names = [
         field.name
         for field in dataclasses.fields(config)
-        if options.value_type(field.type) is float and field.name not in fixed
+        if options.value_type(kinds[field.name]) is float and field.name not in fixed
     ]
     # n_critic is an integer and no shape: steps beyond it are masked (`wrappers.with_n_critic`).
     return ["n_critic", *names]

@@ -12,7 +12,7 @@ import numpy as np
 from jwgan import data, sources
 from jwgan.data import streams
 from jwgan.problems import gaussians, rolls
-from jwgan.run.options import Config, one_of
+from jwgan.run.options import Config, require_choice
 
 
 class Task(NamedTuple):
@@ -57,7 +57,7 @@ def load_images(
     if name.startswith(TFDS):
         dataset = data.from_tfds(name.removeprefix(TFDS), data_dir)
     else:
-        dataset = loaders[one_of("dataset", name, [*loaders, f"{TFDS}NAME"])]()
+        dataset = loaders[require_choice("dataset", name, [*loaders, f"{TFDS}NAME"])]()
     # The held-out part is resized as well: metrics compare it with samples of that size.
     if image_size and dataset.images.shape[1] != image_size:
         test = dataset.test_images
@@ -185,7 +185,7 @@ def load_world(name: str) -> Task:
         "swiss_roll": rolls.swiss_roll,
     }
     # A world has an endless supply: every batch is new, and a critic cannot learn it by heart.
-    problem = worlds[one_of("world", name, worlds)]()
+    problem = worlds[require_choice("world", name, worlds)]()
     return Task(
         name=name,
         shape=(2,),

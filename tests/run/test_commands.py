@@ -1,7 +1,9 @@
 """`python -m jwgan.run`: any member on any data without a file of one's own; what reads runs."""
 
 import dataclasses
+import inspect
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -52,8 +54,39 @@ def test_options_are_the_members_own_numbers():
     config = members.config_of("wgan")()
     assert {name: getattr(config, name) for name in own} == own
     assert config.n_critic == 5
-    papers = {"gan": 1, "wgan_gp": 5, "wgan_div": 4, "sngan": 1, "ebgan": 1, "began": 1, "rpgan": 1}
-    assert {name: members.papers_n_critic(name) for name in papers} == papers
+    assert members.config_of("r1_r2_gan")().n_critic == 1
+    assert members.config_of("wgan_div")().n_critic == 4
+
+
+@pytest.mark.parametrize("name", members.NAMES)
+def test_every_number_has_a_meaning_and_a_bound_and_n_critic_is_the_docstrings(name):
+    config = members.config_of(name)
+    known = options.described(config)
+    for number in members.numbers(name):
+        assert known[number].help
+        if number.endswith("learning_rate"):
+            with pytest.raises(ValueError, match="give a number > 0"):
+                options.check(dataclasses.replace(config(), **{number: -1.0}))
+    said = inspect.getdoc(getattr(jwgan, name))
+    if "n_critic" in said:
+        assert f"n_critic {config().n_critic}" in said
+
+
+def test_members_with_networks_of_their_own():
+    dcgan = members.experiment_of("dcgan")
+    state = jax.eval_shape(
+        lambda: dcgan.build(dcgan.config(width=2, ema=0.0), (16, 16, 1)).init(
+            jax.random.key(0), jnp.zeros((1, 4, 16, 16, 1))
+        )
+    )
+    assert "batch_stats" in state.generator.model_state
+    began = members.experiment_of("began")
+    z = began.build(began.config(width=2, latent=500), (16, 16, 1)).prior(jax.random.key(0), 9)
+    assert float(jnp.abs(z).max()) <= 1
+    for name in ("dcgan", "ebgan", "began"):
+        experiment = members.experiment_of(name)
+        with pytest.raises(ValueError, match="has networks of its own; leave it out"):
+            experiment.build(experiment.config(network="dcgan"), (16, 16, 1))
 
 
 def test_an_option_reaches_the_member():
@@ -134,8 +167,18 @@ def test_an_experiment_outside_of_a_file_needs_a_name(capsys):
     assert named.name == "mine"
 
 
+def bare(config, shape):
+    return toy2d.build(toy2d.Config(width=2), shape)
+
+
+def test_the_name_of_a_document_without_options_of_its_own():
+    experiment = Experiment(options.ImageConfig, bare, "x").named()
+    assert experiment.name == pathlib.Path(__file__).stem
+
+
 MINE = '''
 """Mine: WGAN-GP on my points."""
+from __future__ import annotations
 import dataclasses
 import jax, jax.numpy as jnp
 import jwgan

@@ -82,6 +82,44 @@ def test_a_changed_rate_is_refused_and_the_advice_works(ends):
     assert len(described()["changes"]) == 1
 
 
+def test_a_resume_finds_the_options_of_the_last_start(ends):
+    """Extended, stopped in between by a failure, and gone on with by the bare command."""
+    toy(*TOY)
+    longer = ["--run-dir", "run", "--resume", "--steps", "8", "--keep", "2"]
+    code, _ = ends(toy, *longer, build=failing(6))
+    assert code == 1
+    toy("--run-dir", "run", "--resume")
+    assert result()["steps"] == 8
+    now = described()
+    assert (now["config"]["steps"], now["config"]["keep"]) == (8, 2)
+    assert [row["step"] for row in now["resumes"]] == [4, 6]
+    assert "changes" not in now
+    # the page repeats the run by all of its commands, and the first one is still the first
+    page = (pathlib.Path("run") / "report.html").read_text()
+    repeat = page[page.index("To repeat this run") :].split("</pre>")[0]
+    assert repeat.count("python -m experiments.toy2d") == 3
+
+
+def test_a_run_that_began_while_the_data_were_loaded(tmp_path, ends):
+    def load(config):
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "config.json").write_text("{}")
+        return toy2d.load(config)
+
+    code, line = ends(toy, *TOY, load=load)
+    assert code == 2
+    assert "another process has started a run there meanwhile" in line
+    assert (tmp_path / "run" / "config.json").read_text() == "{}"
+
+
+def test_a_moved_folder_of_images_is_the_same_data(tmp_path):
+    images(tmp_path / "images", 20)
+    pictures(*PICTURES)
+    (tmp_path / "images").rename(tmp_path / "moved")
+    pictures("--run-dir", "run", "--resume", "--steps", "4", "--data-dir", "moved")
+    assert result()["steps"] == 4
+
+
 def test_what_can_be_allowed_is_named(ends):
     toy(*TOY)
     code, line = ends(toy, "--run-dir", "run", "--resume", "--allow", "learning_rat")

@@ -166,9 +166,9 @@ def test_an_existing_run_is_never_overwritten(rejected, tmp_path, capsys):
 
 
 def test_one_of_names_the_choices():
-    assert options.one_of("x", "a", {"a": 1}) == "a"
+    assert options.require_choice("x", "a", {"a": 1}) == "a"
     with pytest.raises(ValueError, match=r"x is 'q': choose one of a, b"):
-        options.one_of("x", "q", ["a", "b"])
+        options.require_choice("x", "q", ["a", "b"])
 
 
 def test_pictures_come_early_and_rarer_later():
