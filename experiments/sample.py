@@ -34,7 +34,7 @@ def find(described: dict[str, Any]) -> run.Experiment:
     # Another program can have an experiment of the same name, with other options.
     program = described.get("program", experiment.program)
     if program != experiment.program:
-        raise ValueError(f"program is {program!r}: give the run to `{program} sample`")
+        raise ValueError(f"program is {program!r}: read the run by `{program} sample RUN_DIR`")
     return experiment
 
 

@@ -32,7 +32,7 @@ Saved as mine.py, in any folder, it is these commands::
     python mine.py --run-dir runs/mine --resume auto # starts, goes on or rests, whichever it is
     python mine.py --seeds 8 --sweep weight=1,10     # 16 trials in one program
     python mine.py sample runs/mine --num 100 --out grid.png
-    python mine.py measure runs/mine
+    python mine.py measure runs/mine                 # needs jwgan[transport]
     python mine.py export runs/mine --out generator.bin
 
 **What a run leaves behind**: config.json, metrics.jsonl, TensorBoard's files, samples/,

@@ -4,7 +4,7 @@
     python -m jwgan.run sngan --dataset folder --data-dir IMAGES --n-critic 5
     python -m jwgan.run wgan_gp --help                          # all options of a member
     python -m jwgan.run sample RUN_DIR --num 100 --out grid.png
-    python -m jwgan.run measure RUN_DIR
+    python -m jwgan.run measure RUN_DIR                         # needs jwgan[transport]
     python -m jwgan.run export RUN_DIR --out generator.bin
     python -m jwgan.run convert folder IMAGES --name faces --out tfds_data
 

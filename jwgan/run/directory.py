@@ -6,8 +6,7 @@ import json
 import os
 import pathlib
 import shlex
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jwgan import check, report
@@ -69,25 +68,41 @@ PER_START = (
 )
 
 
-def resumed(config_type: type, given: dict[str, Any], folder: pathlib.Path) -> Any:
+def allowed_by(config: Config) -> list[str]:
+    """What --allow names, written with dashes or without."""
+    return [name.lstrip("-").replace("-", "_") for name in config.allow.split()]
+
+
+def _require_same(described: dict[str, Any], name: str) -> None:
+    """Raises ValueError if another experiment made the run."""
+    if described.get("experiment") != name:
+        raise ValueError(
+            f"experiment was {described.get('experiment')!r}, is {name!r}: resume the run with the "
+            "command that started it"
+        )
+
+
+def resumed(experiment: Experiment, given: dict[str, Any], folder: pathlib.Path) -> Any:
     """The options of a run that goes on: its own, but for those that were given now.
 
     Raises:
       ValueError: an option was given that changes what is computed, and --allow does not name it.
     """
-    path = folder / "config.json"
+    found = read_description(folder)
+    _require_same(found, experiment.name)
+    chosen = found["config"]
     try:
-        chosen = read_description(folder)["config"]
-        old = from_description(config_type, chosen)
+        old = from_description(experiment.config, chosen)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}: give another run") from error
+        raise ValueError(f"{folder / 'config.json'}: {error}; give another run") from error
     # Only what config.json has is taken over: an option that is newer than the run keeps its
     # default.
     kept = {k: getattr(old, k) for k in chosen if k not in PER_START}
-    new = config_type(**{**kept, **given})
-    allowed, free = new.allow.split(), may_change(config_type)
+    new = experiment.config(**{**kept, **given})
+    allowed, free = allowed_by(new), may_change(experiment.config)
+    fixed = [field.name for field in dataclasses.fields(new) if field.name not in free]
     for name in allowed:
-        require_choice("allow", name, [*(field.name for field in dataclasses.fields(new)), "data"])
+        require_choice("allow", name, [*fixed, "data"])
     # Giving the old value again is no change: the command of the start may be repeated as it is.
     changed = [name for name in given if name not in free and getattr(old, name) != given[name]]
     refused = [name for name in changed if name not in allowed]
@@ -107,11 +122,7 @@ def changes(old: dict[str, Any], new: dict[str, Any], config: Config) -> dict[st
     Raises:
       ValueError: the data are others and --allow does not name them, or another experiment made it.
     """
-    if old.get("experiment") != new["experiment"]:
-        raise ValueError(
-            f"experiment was {old.get('experiment')!r}, is {new['experiment']!r}: resume the run "
-            "with the command that started it"
-        )
+    _require_same(old, new["experiment"])
     free = may_change(type(config))
     found = {
         name: [old["config"][name], value]
@@ -124,7 +135,7 @@ def changes(old: dict[str, Any], new: dict[str, Any], config: Config) -> dict[st
         for name, value in new["data"].items()
         if old["data"].get(name) != value
     }
-    if data and "data" not in config.allow.split():
+    if data and "data" not in allowed_by(config):
         what = "; ".join(f"{k} was {was!r} and is {now!r}" for k, (was, now) in data.items())
         raise ValueError(
             f"--resume with other data: {what}; put the run's data back, or add --allow data to "
@@ -187,9 +198,9 @@ def lock(folder: pathlib.Path) -> Iterator[None]:
             os.close(descriptor)
 
 
-def command_line(experiment: Experiment) -> str:
+def command_line(experiment: Experiment, argv: Sequence[str]) -> str:
     """The command of this start, as a shell takes it."""
-    return shlex.join([*experiment.program.split(), *sys.argv[1:]])
+    return shlex.join([*experiment.program.split(), *argv])
 
 
 def gone_on(
@@ -211,7 +222,9 @@ def gone_on(
     return {**new, **kept, **({"changes": record} if record else {})}
 
 
-def describe(experiment: Experiment, config: Config, task: Any) -> dict[str, Any]:
+def describe(
+    experiment: Experiment, config: Config, task: Any, argv: Sequence[str]
+) -> dict[str, Any]:
     """What config.json holds: all that is needed to repeat the run."""
     # The title of a page is the first line of the experiment's docstring.
     said = (experiment.doc or "").strip().splitlines() or [experiment.name]
@@ -219,7 +232,7 @@ def describe(experiment: Experiment, config: Config, task: Any) -> dict[str, Any
         "experiment": experiment.name,
         "program": experiment.program,
         "title": getattr(config, "title", said[0]),
-        "command": command_line(experiment),
+        "command": command_line(experiment, argv),
         "config": dataclasses.asdict(config),
         "data": {"name": task.name, "shape": list(task.shape), "sha256": task.checksum},
         "environment": report.environment(),

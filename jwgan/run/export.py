@@ -71,7 +71,7 @@ def save(run_dir: str, find: reading.Find, out: str, trial: int = 0) -> None:
 
 def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __doc__) -> None:
     """The command `export RUN_DIR`; arguments as those of `sample.main`."""
-    config = options.parse(Config, argv, doc or "", positional="run_dir")
+    config = options.parse(Config, argv, doc or "", "run_dir", options.program_name(argv, "export"))
     try:
         save(config.run_dir, find, config.out, config.trial)
     except (ValueError, OSError) as error:

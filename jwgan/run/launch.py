@@ -64,7 +64,7 @@ def train(experiment: Experiment, argv: list[str]) -> None:
             if sweep.several(config):
                 # `prepare` makes the first array: from then on the CPU's devices are what they are.
                 xla.use_cores(sweep.count(config), sweep.devices(config))
-            run = lifecycle.prepare(experiment, config, stack)
+            run = lifecycle.prepare(experiment, config, stack, argv)
         except (ValueError, OSError) as error:
             options.fail(error)
         except KeyboardInterrupt:

@@ -12,7 +12,7 @@ import pathlib
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -60,7 +60,7 @@ def options_of(experiment: Experiment, given: dict[str, Any]) -> Any:
         folder = directory.choose_folder(config, experiment.name)
         # `auto` ends here: with a run it becomes `yes`, without one it means the same as `no`.
         if (folder / "config.json").exists():
-            config = directory.resumed(experiment.config, {**given, "resume": "yes"}, folder)
+            config = directory.resumed(experiment, {**given, "resume": "yes"}, folder)
             # The folder is written into the options, so that `prepare` and a message's advice name
             # this one and no later one.
             config = dataclasses.replace(config, run_dir=str(folder))
@@ -72,10 +72,12 @@ def options_of(experiment: Experiment, given: dict[str, Any]) -> Any:
     return config
 
 
-def prepare(experiment: Experiment, config: Any, stack: contextlib.ExitStack) -> session.Run:
+def prepare(
+    experiment: Experiment, config: Any, stack: contextlib.ExitStack, argv: Sequence[str] = ()
+) -> session.Run:
     """Loads, builds, checks, and only then writes into the run's directory.
 
-    The directory is locked until `stack` is left.
+    The directory is locked until `stack` is left; `argv` is recorded there as the command.
     """
     name, build = experiment.name, experiment.build
     first = hosts.is_first()
@@ -99,7 +101,7 @@ def prepare(experiment: Experiment, config: Any, stack: contextlib.ExitStack) ->
     run = session.Run(config, name, folder, task, algorithm, source, None, 0, {}, mesh, together)
     # shape errors show here, before anything is written
     require_memory(jax.eval_shape(lambda: init(run)), source.batch)
-    description = directory.describe(experiment, config, task)
+    description = directory.describe(experiment, config, task, argv)
     if together:
         description["trials"] = [one.described(together.swept) for one in together.trials]
     if resumes:
@@ -188,6 +190,12 @@ def conclude(run: session.Run, state: Any, result: dict[str, Any]) -> None:
     for metric, value in result.get("quality", {}).items():
         print(f"{metric}: {value}", file=sys.stderr)
     print(f"report: {page}", file=sys.stderr)
+    if stopped:
+        print(
+            f"stopped by {stopped} at step {result['steps']}, which is saved: go on with "
+            f"--run-dir {run.folder} --resume",
+            file=sys.stderr,
+        )
     if config.json:
         print(json.dumps(result))
 

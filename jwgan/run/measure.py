@@ -23,7 +23,9 @@ class Config:
 
 def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __doc__) -> None:
     """The command `measure RUN_DIR`; arguments as those of `sample.main`."""
-    config = options.parse(Config, argv, doc or "", positional="run_dir")
+    config = options.parse(
+        Config, argv, doc or "", "run_dir", options.program_name(argv, "measure")
+    )
     xla.use_compilation_cache()
     # Runs do the same: on a CPU the same kernels give the same numbers.
     xla.use_eigen()

@@ -205,5 +205,5 @@ def find(described: dict[str, Any]) -> Experiment:
     # options and other networks.
     if program != f"{PROGRAM} {name}":
         command = program or f"python -m experiments.{name}"
-        raise ValueError(f"program is {program!r}: give the run to `{command} sample`")
+        raise ValueError(f"program is {program!r}: read the run by `{command} sample RUN_DIR`")
     return experiment_of(name)

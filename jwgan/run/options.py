@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import difflib
+import pathlib
 import sys
 import types
 import typing
@@ -247,6 +248,16 @@ def types_of(config_type: type) -> dict[str, Any]:
     return found
 
 
+def program_name(argv: list[str] | None, word: str = "") -> str:
+    """How --help calls a command: as it was started, with its word if it is one of several."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    name = pathlib.Path(sys.argv[0]).name
+    if spec is not None:
+        name = f"python -m {spec.name.removesuffix('.__main__')}"
+    # A command that was given its argv stands behind a word: `jwgan sample`.
+    return f"{name} {word}" if word and argv is not None else name
+
+
 def _add(parser: Any, field: Any, kind: Any, known: Described, positional: bool) -> None:
     """Adds an option of type `kind` to a parser, or to a group of one."""
     # argparse formats help texts with %: a single one in them would raise.
@@ -273,9 +284,15 @@ def _add(parser: Any, field: Any, kind: Any, known: Described, positional: bool)
         parser.add_argument(flag, type=value_type(kind), default=unset, help=shown)
 
 
-def parse(config_type: type, argv: list[str] | None, doc: str, positional: str = "") -> Any:
+def parse(
+    config_type: type,
+    argv: list[str] | None,
+    doc: str,
+    positional: str = "",
+    program: str | None = None,
+) -> Any:
     """The Config from a command line; every field is an option, or `positional` by position."""
-    return config_type(**given(config_type, argv, doc, positional))
+    return config_type(**given(config_type, argv, doc, positional, program))
 
 
 def given(
@@ -287,7 +304,7 @@ def given(
 ) -> dict[str, Any]:
     """{option: value} of those that a command line names; `program` is what --help calls it."""
     parser = Parser(
-        prog=program,
+        prog=program or program_name(argv),
         # argparse's own usage lists all options, which hides a short error below it.
         usage=f"%(prog)s {positional.upper()} [--option VALUE ...]".replace("  ", " "),
         description=doc,

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jwgan import report
-from jwgan.run import options, reading, xla
+from jwgan.run import directory, options, reading, xla
 from jwgan.run.options import option
 
 
@@ -73,6 +73,16 @@ def write(x: Any, out: pathlib.Path, real: Any, columns: int | None) -> None:
         report.save_png(out, report.scatter(x if real is None else real[:2000], x))
 
 
+def _trial(folder: pathlib.Path, number: int) -> str:
+    """Names the trial of a sweep that was drawn from; "" of a single run."""
+    found = directory.read_description(folder)
+    trials: Any = found.get("trials", found.get("members"))  # "members" until 0.1.0
+    try:
+        return f" of trial {number} ({trials[number]['label']}; --trial for another)"
+    except (TypeError, KeyError, IndexError):
+        return ""
+
+
 def _real_points(folder: pathlib.Path, find: reading.Find, trial: int) -> Any:
     """Real points of a 2-D run, where its data can be had."""
     try:
@@ -91,7 +101,7 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
       argv: command line, `sys.argv[1:]` by default.
       doc: what --help says.
     """
-    config = options.parse(Config, argv, doc or "", positional="run_dir")
+    config = options.parse(Config, argv, doc or "", "run_dir", options.program_name(argv, "sample"))
     xla.use_compilation_cache()
     out = pathlib.Path(config.out)
     try:
@@ -113,4 +123,5 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
         write(x, out, real, config.interpolate or None)
     except (ValueError, OSError) as error:
         options.fail(error)
-    print(f"{len(x)} samples of shape {x.shape[1:]} from step {int(state.step)} in {out}")
+    trial = _trial(folder, config.trial)
+    print(f"{len(x)} samples of shape {x.shape[1:]} from step {int(state.step)}{trial} in {out}")

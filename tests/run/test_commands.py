@@ -112,7 +112,8 @@ def test_a_run_of_a_member_is_read_by_its_own_door(tmp_path, capsys):
     door.main(argv)
     described = json.loads((tmp_path / "run" / "config.json").read_text())
     assert described["program"] == "python -m jwgan.run wgan_gp"
-    assert described["command"].startswith("python -m jwgan.run wgan_gp ")
+    words = " ".join([*TINY, "--dataset", "eight_gaussians", "--run-dir", "run"])
+    assert described["command"] == f"python -m jwgan.run wgan_gp {words}"
     door.main(["sample", "run", "--num", "3", "--out", "x.npy"])
     assert np.load(tmp_path / "x.npy").shape == (3, 2)
     capsys.readouterr()
@@ -123,7 +124,9 @@ def test_a_run_of_a_member_is_read_by_its_own_door(tmp_path, capsys):
     door.main(["export", "run", "--out", "generator.bin"])
     generator = jax.export.deserialize(bytearray((tmp_path / "generator.bin").read_bytes()))
     assert generator.call(np.zeros((5, 2), np.float32)).shape == (5, 2)
-    with pytest.raises(ValueError, match=r"give the run to `python -m jwgan\.run wgan_gp sample`"):
+    with pytest.raises(
+        ValueError, match=r"read the run by `python -m jwgan\.run wgan_gp sample RUN_DIR`"
+    ):
         reading.read_run(tmp_path / "run", sample.find)
 
 
@@ -132,7 +135,7 @@ def test_a_run_of_a_document_is_refused_with_its_own_command(tmp_path, capsys):
     code, _, err = ended(capsys, door.main, ["sample", "run"])
     assert code == 2
     assert "program is 'python -m experiments.toy2d'" in err.splitlines()[-1]
-    assert "give the run to `python -m experiments.toy2d sample`" in err
+    assert "read the run by `python -m experiments.toy2d sample RUN_DIR`" in err
     launch.main(toy2d.EXPERIMENT, ["sample", "run", "--num", "2", "--out", "x.npy"])
     assert np.load(tmp_path / "x.npy").shape == (2, 2)
     other = Experiment(toy2d.Config, toy2d.build, "another", name="another")

@@ -69,7 +69,7 @@ def test_a_changed_rate_is_refused_and_the_advice_works(ends):
     assert "learning_rate was None and is 1e-05" in line
     assert "add --allow learning_rate to change it on purpose" in line
     before = described()
-    toy(*change, "--allow", "learning_rate")
+    toy(*change, "--allow", "learning-rate")
     after = described()
     assert before["config"]["learning_rate"] is None
     assert after["config"]["learning_rate"] == 1e-5
@@ -125,6 +125,10 @@ def test_what_can_be_allowed_is_named(ends):
     code, line = ends(toy, "--run-dir", "run", "--resume", "--allow", "learning_rat")
     assert code == 2
     assert "did you mean learning_rate?" in line
+    assert "run_dir" not in line
+    code, line = ends(launch.main, wgan_gp.EXPERIMENT, ["--run-dir", "run", "--resume"])
+    assert code == 2
+    assert "experiment was 'toy2d', is 'wgan_gp': resume the run with the command that" in line
 
 
 def images(folder, count, seed=0):

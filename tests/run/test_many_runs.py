@@ -95,6 +95,7 @@ def test_samples_of_a_trial(runs, tmp_path, capsys):
             sample.find, [str(runs / "whole"), "--trial", str(i), "--num", "3", "--out", str(out)]
         )
         drawn.append(np.load(out))
+        assert f"of trial {i} ({LABELS[i]}; --trial for another)" in capsys.readouterr().out
     assert drawn[0].shape == (3, 8, 8, 1)
     assert (drawn[0] != drawn[1]).any()
     with pytest.raises(SystemExit):
