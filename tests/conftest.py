@@ -18,6 +18,21 @@ import zlib  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402  jax must not be imported before the settings
 
+SETTINGS = ("jax_enable_compilation_cache", "jax_compilation_cache_dir", "jax_platforms")
+
+
+@pytest.fixture(autouse=True)
+def settings_of_the_suite(monkeypatch):
+    """Undoes what a command that ran in this process has set of jax and XLA."""
+    import jax
+
+    before = {name: getattr(jax.config, name) for name in SETTINGS}
+    monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])
+    yield
+    for name, value in before.items():
+        if getattr(jax.config, name) != value:
+            jax.config.update(name, value)
+
 
 @pytest.fixture
 def key():

@@ -101,7 +101,7 @@ def compile_fast() -> None:
     """Has XLA optimise little: a quick run is mostly compilation."""
     flags = os.environ.get("XLA_FLAGS", "")
     # XLA ends the process at a flag that it does not know, so only known versions are given these.
-    if xla.is_measured_jaxlib() and LEVEL not in flags:
+    if xla.is_measured_jaxlib() and LEVEL not in flags and not xla.is_too_late():
         more = f"--{LEVEL}=0 --xla_llvm_disable_expensive_passes=true"
         os.environ["XLA_FLAGS"] = f"{flags} {more}".strip()
 

@@ -4,7 +4,6 @@ XLA reads its flags when the first array is made, not when jax is imported: whoe
 functions first is in time.
 """
 
-import contextlib
 import importlib.metadata
 import os
 import pathlib
@@ -54,16 +53,29 @@ def is_measured_jaxlib() -> bool:
     return importlib.metadata.version("jaxlib").startswith(("0.10.", "0.11.", "0.12."))
 
 
+def is_too_late() -> bool:
+    """Whether XLA has made its devices, and so has read its flags."""
+    # jax refuses another number of CPU devices from then on; it has no other public word for it.
+    before = jax.config.jax_num_cpu_devices
+    try:
+        jax.config.update("jax_num_cpu_devices", 2 if before == 1 else 1)
+    except RuntimeError:
+        return True
+    jax.config.update("jax_num_cpu_devices", before)
+    return False
+
+
 def use_eigen() -> None:
     """Has XLA:CPU run convolutions and matrix products in Eigen instead of YNNPACK.
 
     YNNPACK, the default from jaxlib 0.10 to 0.12, runs convolutions of up to 64 channels on one
     core, and small products slowly. XLA ends the process at flags that it does not know: this one
-    is set for known versions only, and never against the user's own choice.
+    is set for known versions only. It is never set against the user's own choice, and not when XLA
+    has read its flags already, since `models.conv` chooses its kernels by what the flag says.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     # The option is appended to the user's flags, and does not take their place.
-    if is_measured_jaxlib() and FUSION not in flags:
+    if is_measured_jaxlib() and FUSION not in flags and not is_too_late():
         ours = f"--{FUSION}=-individual_convolution,-individual_dot"
         os.environ["XLA_FLAGS"] = f"{flags} {ours}".strip()
 
@@ -79,9 +91,8 @@ def use_cores(count: int, num: int | None) -> None:
     # There are two ways in which a user can ask for CPU devices.
     own = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     own = own or "JAX_NUM_CPU_DEVICES" in os.environ
-    if num > 1 and not own:
-        with contextlib.suppress(RuntimeError):  # too late: the devices are made
-            jax.config.update("jax_num_cpu_devices", num)
+    if num > 1 and not own and not is_too_late():
+        jax.config.update("jax_num_cpu_devices", num)
 
 
 def largest_divisor(number: int, at_most: int) -> int:

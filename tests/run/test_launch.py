@@ -204,6 +204,7 @@ def test_the_compilation_cache_is_private_and_bounded(monkeypatch, tmp_path):
 def test_eigen_is_chosen_unless_the_user_chose(monkeypatch, flags, expected):
     monkeypatch.setenv("XLA_FLAGS", flags.format(xla.FUSION))
     monkeypatch.setattr(xla, "is_measured_jaxlib", lambda: True)
+    monkeypatch.setattr(xla, "is_too_late", lambda: False)
     xla.use_eigen()
     assert os.environ["XLA_FLAGS"] == expected.format(xla.FUSION)
     monkeypatch.setattr(xla, "is_measured_jaxlib", lambda: False)
@@ -227,5 +228,7 @@ def test_flags_set_after_the_import_of_jax_are_xlas():
     lines = ["xla.use_eigen()", "xla.use_cores(8, 4)", "print(len(jax.devices()))"]
     lines += ["print(xla.FUSION in __import__('os').environ['XLA_FLAGS'])"]
     assert in_a_new_process(*lines) == ["4", "True"]
-    late = ["print(len(jax.devices()))", "xla.use_cores(8, 4)", "print(len(jax.devices()))"]
-    assert in_a_new_process(*late) == ["1", "1"]
+    lines = ["print(xla.is_too_late(), len(jax.devices()), xla.is_too_late())"]
+    lines += ["xla.use_cores(8, 4)", "xla.use_eigen()"]
+    lines += ["print(len(jax.devices()), 'XLA_FLAGS' in __import__('os').environ)"]
+    assert in_a_new_process(*lines) == ["False", "1", "True", "1", "False"]
