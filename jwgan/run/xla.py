@@ -56,7 +56,7 @@ def is_measured_jaxlib() -> bool:
 def is_too_late() -> bool:
     """Whether XLA has made its devices, and so has read its flags."""
     # jax refuses another number of CPU devices from then on; it has no other public word for it.
-    before = jax.config.jax_num_cpu_devices
+    before = jax.config.jax_num_cpu_devices  # type: ignore[attr-defined]  # made at run time
     try:
         jax.config.update("jax_num_cpu_devices", 2 if before == 1 else 1)
     except RuntimeError:
