@@ -15,7 +15,7 @@ import importlib
 import pathlib
 from typing import Any
 
-from jwgan import run
+from jwgan import check, run
 from jwgan.run import sample
 
 
@@ -34,7 +34,8 @@ def find(described: dict[str, Any]) -> run.Experiment:
     # Another program can have an experiment of the same name, with other options.
     program = described.get("program", experiment.program)
     if program != experiment.program:
-        raise ValueError(f"program is {program!r}: read the run by `{program} sample RUN_DIR`")
+        command = check.printable(str(program))  # a stranger's file may hold anything
+        raise ValueError(f"program is {program!r}: read the run by `{command} sample RUN_DIR`")
     return experiment
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 import jwgan
-from jwgan import algorithms, models, networks, priors
+from jwgan import algorithms, check, models, networks, priors
 from jwgan.run import options, players, tasks
 from jwgan.run.experiment import Experiment
 from jwgan.run.options import option
@@ -205,5 +205,6 @@ def find(described: dict[str, Any]) -> Experiment:
     # options and other networks.
     if program != f"{PROGRAM} {name}":
         command = program or f"python -m experiments.{name}"
+        command = check.printable(str(command))  # a stranger's file may hold anything
         raise ValueError(f"program is {program!r}: read the run by `{command} sample RUN_DIR`")
     return experiment_of(name)

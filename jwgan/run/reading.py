@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from jwgan import checkpoint, many
+from jwgan import check, checkpoint, many
 from jwgan.run import directory, options, sweep, sweep_build, tasks
 from jwgan.run.experiment import Experiment
 
@@ -34,7 +34,9 @@ def only(experiment: Experiment) -> Find:
 
 def _made_by(described: dict[str, Any]) -> str:
     program = described.get("program")
-    return f"; it was made by {program}" if isinstance(program, str) and program else ""
+    if not (isinstance(program, str) and program):
+        return ""
+    return f"; it was made by {check.printable(program)}"
 
 
 def read_run(
