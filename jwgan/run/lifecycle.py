@@ -45,6 +45,13 @@ def require_memory(state: Any, batch: Any) -> None:
     readers.require_memory(needed, "the state and a batch", "make networks or batch smaller")
 
 
+def _check(config: Any) -> None:
+    """Raises ValueError for options that no run, or no sweep, can have."""
+    check(config)
+    if sweep.several(config):
+        sweep.check(config)
+
+
 def options_of(experiment: Experiment, given: dict[str, Any]) -> Any:
     """The options of a run: those given, and on a resume the run's own for all others.
 
@@ -52,7 +59,7 @@ def options_of(experiment: Experiment, given: dict[str, Any]) -> Any:
       ValueError: options that no run can have, or that this run cannot go on with.
     """
     config = experiment.config(**given)
-    check(config)
+    _check(config)
     # Processes join before anything asks JAX for devices: one that has joined no others sees only
     # its own.
     hosts.start(config)
@@ -64,9 +71,7 @@ def options_of(experiment: Experiment, given: dict[str, Any]) -> Any:
             # The folder is written into the options, so that `prepare` and a message's advice name
             # this one and no later one.
             config = dataclasses.replace(config, run_dir=str(folder))
-            check(config)
-    if sweep.several(config):
-        sweep.check(config)
+            _check(config)
     if config.distributed or config.coordinator:
         hosts.wait_for_all("options")  # before the first process makes what the others look for
     return config
