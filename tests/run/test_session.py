@@ -91,7 +91,7 @@ def test_a_non_finite_figure_stops_the_run(tmp_path, capsys):
 
 def test_before_the_first_checkpoint_there_is_the_start(tmp_path, capsys):
     line = fails(capsys, run, tmp_path / "bad", "--checkpoint-every", "100", build=build_failing())
-    assert "last finite checkpoint is of step 0" in line
+    assert "no checkpoint was saved before it: lower the learning rate and start anew" in line
     assert checkpoint.restore(tmp_path / "bad/nonfinite", target(tmp_path / "bad")).step == BAD
 
 
@@ -180,7 +180,7 @@ def largest_file(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("size", [1500, 6000], ids=["arrays", "metrics"])
+@pytest.mark.parametrize("size", [2500, 6000], ids=["arrays", "metrics"])
 def test_files_that_cannot_be_written(size, tmp_path, capsys, monkeypatch):
     """A disk without room for the next array, or for the next row: one line, nothing is lost."""
     monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "false")
@@ -190,7 +190,7 @@ def test_files_that_cannot_be_written(size, tmp_path, capsys, monkeypatch):
     with largest_file(size):
         line = fails(capsys, run, folder, "--steps", "400", "--resume")
     assert line.endswith(f"what was saved is in {folder}")
-    if size == 1500:
+    if size == 2500:
         assert {p: p.read_bytes() for p in before} == before  # the checkpoint is untouched
     run(folder, "--resume")
     assert result(capsys)["steps"] == 12
