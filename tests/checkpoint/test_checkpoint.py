@@ -185,7 +185,7 @@ def test_donating_the_state_does_not_change_what_is_saved(tmp_path):
 
 
 NUMBERS = [np.float32, np.float64, np.int8, np.uint32, np.bool_, jnp.bfloat16, np.complex64]
-LEAVES = st.require_choice(
+LEAVES = st.one_of(
     st.integers(-(2**62), 2**62),
     st.floats(),
     st.booleans(),
@@ -203,7 +203,7 @@ LEAVES = st.require_choice(
 )
 TREES = st.recursive(
     LEAVES,
-    lambda inner: st.require_choice(
+    lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.lists(inner, max_size=2).map(tuple),
         st.dictionaries(st.text(max_size=6), inner, max_size=3),

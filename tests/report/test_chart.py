@@ -134,7 +134,7 @@ def test_show_seconds(seconds, text):
 @hypothesis.settings(derandomize=True, deadline=None, max_examples=60)
 @hypothesis.given(
     st.lists(
-        st.lists(st.require_choice(st.floats(-1e6, 1e6), st.just(np.nan)), min_size=4, max_size=4),
+        st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(np.nan)), min_size=4, max_size=4),
         min_size=1,
         max_size=6,
     )
