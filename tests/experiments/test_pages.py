@@ -153,7 +153,7 @@ def parse_only(monkeypatch, tmp_path):
             if name == "mine.py":
                 runpy.run_path(str(tmp_path / name), run_name="__main__")
             else:
-                runpy.run_module(name, run_name="__main__")
+                runpy.run_module(name, run_name="__main__", alter_sys=True)
 
     def check(words):
         for name, options in programs(words):
