@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from scipy import stats
 
 from experiments.claims import judges, ledger, pictures
 from experiments.claims.ledger import Claim, Measured
@@ -33,8 +34,6 @@ CLAIM = Claim(
 def _w1_errors(mu: float) -> tuple[float, float]:
     """Finds the largest error of three ways to W1, and of two to its derivative, at mu."""
     # scipy.stats is imported here: `--list` reads this module's CLAIM and should not wait for it.
-    from scipy import stats
-
     closed = lambda m: transport.gaussian_w1_1d(0.0, 1.0, m, 1.0)
     # The levels are midpoints of 200 equal shares: quantiles at 0 and 1 would be infinite.
     points = stats.norm(0, 1).ppf((np.arange(200) + 0.5) / 200)

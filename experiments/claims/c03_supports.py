@@ -11,8 +11,8 @@ import optax
 import jwgan
 from experiments.claims import judges, ledger, pictures
 from experiments.claims.ledger import Claim, Measured
-from experiments.divergences import gaussians
-from jwgan import adversarial, divergences, objectives, penalties, transport
+from experiments.divergences import fitting, gaussians
+from jwgan import divergences, objectives, penalties, transport
 from jwgan.models import mlp
 
 CLAIM = Claim(
@@ -49,35 +49,29 @@ def _points(case: str, key: Any) -> tuple[Any, Any]:
 
 
 def _train(real: Any, fake: Any, key: Any, steps: int) -> tuple[Any, Any]:
-    """Trains on all points at once: (accuracy, JS estimate) on the points themselves.
-
-    The loop is written out, for `critics.build` draws its first weights from another key, and the
-    recorded results rest on these.
-    """
-    critic, tx = jwgan.from_linen(mlp.MLPCritic((128,) * 3)), optax.adam(1e-3)
-    params, model_state = critic.init(key, real)
-    player = adversarial.PlayerState(params, model_state, tx.init(params))
-
-    def update(player: Any, key: Any) -> Any:
-        player, _ = adversarial.critic_update(
-            player,
-            real,
-            fake,
-            key,
-            critic=critic,
-            critic_tx=tx,
-            objective=objectives.minimax(),
-            objective_state=(),
-            penalty=penalties.none(),
-        )
-        return player, None
-
-    player, _ = jax.lax.scan(update, player, jax.random.split(key, steps))
-    score = lambda x: critic.evaluate(player.params, player.model_state, x)
+    """Trains on all points at once: (accuracy, JS estimate) on the points themselves."""
+    discriminator = fitting.Estimator(
+        jwgan.from_linen(mlp.MLPCritic((128,) * 3)),
+        objectives.minimax(),
+        penalties.none(),
+        divergences.js_lower_bound,
+        losses={},
+    )
+    # `fit` asks for fresh samples and always gets the same ones: all there are.
+    whole = lambda points: lambda key, num: points
+    score = fitting.fit(
+        key,
+        discriminator,
+        whole(real),
+        whole(fake),
+        steps=steps,
+        batch=SIZE,
+        critic_tx=optax.adam(1e-3),
+    )
     real_score, fake_score = score(real), score(fake)
     # The minimax discriminator's score is a logit: 0 is D = 1/2.
     accuracy = ((real_score > 0).mean() + (fake_score < 0).mean()) / 2
-    return accuracy, divergences.js_lower_bound(real_score, fake_score)
+    return accuracy, discriminator.report(real_score, fake_score)
 
 
 def few_samples(seeds: int, quick: bool) -> list[ledger.Condition]:

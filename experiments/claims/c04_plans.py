@@ -3,6 +3,8 @@
 from typing import Any
 
 import numpy as np
+from scipy import optimize
+from scipy.spatial.distance import cdist
 
 from experiments.claims import ledger
 from experiments.claims.ledger import Claim, Measured
@@ -53,8 +55,6 @@ def lipschitz_functions(rng: Any, z: Any) -> Any:
 
     They are lower and upper envelopes of cones (McShane's extensions), and projections.
     """
-    from scipy.spatial.distance import cdist
-
     found = []
     for _ in range(FUNCTIONS):
         # An envelope of functions of slope 1 has slope at most 1.
@@ -69,9 +69,6 @@ def lipschitz_functions(rng: Any, z: Any) -> Any:
 
 def dual_programme(z: Any, difference: Any) -> float:
     """Maximises sum_k difference_k f_k over f [K] with f_k - f_l <= |z_k - z_l| for all k, l."""
-    from scipy import optimize
-    from scipy.spatial.distance import cdist
-
     distance, num = cdist(z, z), len(z)
     # There is one inequality for each ordered pair k != l: so both signs of the difference are
     # bounded.
@@ -87,8 +84,6 @@ def dual_programme(z: Any, difference: Any) -> float:
 
 def one_pair(rng: Any) -> dict[str, float]:
     """Computes the criterion's numbers of one random pair: at most 0, but for rounding."""
-    from scipy.spatial.distance import cdist
-
     dim = int(rng.integers(1, 4))
     # Sizes stay below 13: the dual programme has a row for each ordered pair of up to 24 points.
     (n, m), shift = rng.integers(2, 13, size=2), rng.uniform(0, 2)

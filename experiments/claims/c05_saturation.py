@@ -10,7 +10,7 @@ import optax
 
 from experiments.claims import ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
-from jwgan import adversarial, algorithms, networks, objectives, penalties, priors
+from jwgan import algorithms, critics, networks, objectives, penalties, priors
 from jwgan.run import tasks
 
 CLAIM = Claim(
@@ -30,6 +30,7 @@ CLAIM = Claim(
     "bent into [0.5, 1.5] x [0, 1].",
     data="8 Gaussians, and disjoint supports in the plane; MLPs of 3 x 64 units, batch 64",
 )
+BATCH = jax.ShapeDtypeStruct((1, worlds.BATCH, 2), np.float32)  # tells `init` the shape of a batch
 UPDATES = (0, 10, 30, 100, 300, 1000, 2000, 4000)  # after which the gradients are measured
 
 
@@ -69,33 +70,25 @@ def two_worlds() -> dict[str, tuple[Any, Any]]:
     }
 
 
-def _discriminator_update(sample: Any, critic: Any, generator: Any, prior: Any) -> Any:
-    """Makes `(state, key) -> state`: the discriminator alone goes on, as in the game.
+def _alone(state: Any, critic: Any, generator: Any, prior: Any) -> Any:
+    """Assembles the discriminator of a game to go on alone, against its frozen generator.
 
-    `critics.build` would begin anew; this goes on with Adam's moments and the keys of the game.
+    Returns:
+      (algorithm, `key -> state`): the state has the discriminator of the game, with the moments of
+      its optimizer.
     """
-    # The game's own optimizer: the discriminator goes on with the moments that it has.
-    tx = optax.adam(1e-4, b1=0.5)
-
-    def update(state: Any, key: Any) -> Any:
-        key_real, key_z = jax.random.split(key)
-        fake, _ = generator.apply(
-            state.generator.params, state.generator.model_state, prior(key_z, worlds.BATCH)
-        )
-        player, _ = adversarial.critic_update(
-            state.critic,
-            sample(key_real, worlds.BATCH),
-            fake,
-            key,
-            critic=critic,
-            critic_tx=tx,
-            objective=objectives.minimax(),
-            objective_state=(),
-            penalty=penalties.none(),
-        )
-        return state._replace(critic=player)
-
-    return update
+    frozen = lambda key, num: generator.evaluate(
+        state.generator.params, state.generator.model_state, prior(key, num)
+    )
+    algorithm = critics.build(
+        critic,
+        fake=frozen,
+        # The game's own optimizer, whose moments go on.
+        critic_tx=optax.adam(1e-4, b1=0.5),
+        objective=objectives.minimax(),
+        penalty=penalties.none(),
+    )
+    return algorithm, lambda key: algorithm.init(key, BATCH)._replace(critic=state.critic)
 
 
 def _gradients_after(sample: Any, generator: Any, updates: list[int], seeds: int) -> Any:
@@ -107,21 +100,28 @@ def _gradients_after(sample: Any, generator: Any, updates: list[int], seeds: int
     critic, _ = worlds.players()
     prior = priors.normal(worlds.LATENT)
     game = algorithms.gan_minimax(critic, generator, prior=prior, learning_rate=1e-4)
-    discriminator_update = _discriminator_update(sample, critic, generator, prior)
     # The losses are log(1 - D) and -log D of a logit, both minimised by the generator.
     saturating = lambda score: jax.nn.log_sigmoid(-score)
     alternative = lambda score: -jax.nn.log_sigmoid(score)
 
     def start(key: Any) -> Any:
         # The game's steps draw from the state's key; data and later updates fold in 1 and 2.
-        state = game.init(key, jax.ShapeDtypeStruct((1, worlds.BATCH, 2), np.float32))
+        state = game.init(key, BATCH)
         keys = jax.random.split(jax.random.fold_in(key, 1), 200)
         draw = lambda key: sample(key, worlds.BATCH)[None]
         return jax.lax.scan(lambda s, k: game.step(s, draw(k)), state, keys)[0]
 
     def go_on(state: Any, key: Any, first: Any, last: Any) -> Any:
-        update = lambda i, state: discriminator_update(state, jax.random.fold_in(key, i))
-        return jax.lax.fori_loop(first, last, update, state)
+        alone, start = _alone(state, critic, generator, prior)
+        key_steps, key_data = jax.random.split(key)
+
+        def update(i: Any, player_state: Any) -> Any:
+            real = sample(jax.random.fold_in(key_data, i), worlds.BATCH)
+            return alone.step(player_state, real[None])[0]
+
+        # Each stretch counts its steps from 0, so each has another key.
+        begun = start(jax.random.fold_in(key_steps, first))
+        return state._replace(critic=jax.lax.fori_loop(first, last, update, begun).critic)
 
     def gradients(state: Any) -> Any:
         # All evaluations have one key, so they differ by the discriminator alone.

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from experiments.claims import ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
@@ -41,8 +42,6 @@ JS = ("gan_minimax", "gan")  # Their discriminator's loss estimates log 2 - JS: 
 
 def rank_correlation(a: Any, b: Any) -> float:
     """Spearman's correlation of a and b [T]: 0 for a constant, NaN if either has a NaN."""
-    from scipy import stats
-
     # NaN is a run that diverged, or that a quick run left out: its condition stays open.
     if np.isnan(a).any() or np.isnan(b).any():
         return float("nan")

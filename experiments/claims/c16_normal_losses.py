@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from experiments.claims import digits_began, ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
@@ -30,8 +31,6 @@ GAMMA = 0.5
 
 def shape(losses: Any) -> dict[str, Any]:
     """Measures how far losses [K, N] are from normal: {statistic: [K]}, about 0 if they are."""
-    from scipy import stats
-
     # The normal is fitted to each run, so its distance is smaller than to one known beforehand.
     fitted = (losses - losses.mean(axis=1, keepdims=True)) / losses.std(
         axis=1, ddof=1, keepdims=True
@@ -75,8 +74,6 @@ def steps_between(w2: Any, means: Any, ratio: Any) -> tuple[Any, Any]:
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    from scipy import stats
-
     trace = digits_began.play([GAMMA], seeds, **worlds.length(quick, 4000, evaluations=32))
     # Squares of small differences follow, hence float64.
     real, fake = (np.asarray(x, float) for x in (trace.real_loss, trace.fake_loss))

@@ -3,6 +3,9 @@
 from typing import Any
 
 import numpy as np
+from scipy import stats
+from scipy.spatial import distance
+from sklearn.linear_model import LogisticRegression
 
 from experiments.claims import digits_began, ledger, pictures, worlds
 from experiments.claims.ledger import Claim, Measured
@@ -35,9 +38,6 @@ SHOWN = 16  # samples of each gamma in the picture
 
 def evaluate(samples: Any, images: Any, labels: Any) -> dict[str, Any]:
     """Measures diversity and quality of samples [K, N, 64] beside images [M, 64]: {name: [K]}."""
-    from scipy.spatial import distance
-    from sklearn.linear_model import LogisticRegression
-
     classes = LogisticRegression(max_iter=2000).fit(images, labels)
     rows = []
     for x in samples:
@@ -84,8 +84,6 @@ def differences(seen: dict[str, Any]) -> list[Any]:
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    from scipy import stats
-
     dataset = tasks.load_images("digits").dataset
     # Quality is measured against the clean digits, though training saw noisy ones.
     images = dataset.images.reshape(len(dataset.images), -1)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from experiments.claims import ledger, pictures
 from experiments.claims.ledger import Claim, Measured
@@ -23,8 +24,6 @@ CLAIM = Claim(
 
 
 def measure(seeds: int, quick: bool) -> Measured:
-    from scipy import stats
-
     # Nothing is trained, and the pairs are always the same.
     del seeds, quick
     rng = np.random.default_rng(0)

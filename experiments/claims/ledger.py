@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import stats
 
 # In the order of the source texts' ledger; each is a module of this package.
 MODULES = {
@@ -167,8 +168,6 @@ def share(hits: int, trials: int) -> tuple[float, float, float]:
 
     Reference: Wilson, 1927, Probable Inference, the Law of Succession, and Statistical Inference.
     """
-    from scipy import stats
-
     found = stats.binomtest(hits, trials).proportion_ci(method="wilson")
     return hits / trials, float(found.low), float(found.high)
 

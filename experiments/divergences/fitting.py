@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jwgan import adversarial, divergences, networks, objectives, penalties
+from jwgan import critics, divergences, networks, objectives, penalties
 from jwgan.models import lipschitz, mlp
 from jwgan.run.options import option
 from jwgan.types import score_gap
@@ -77,12 +77,16 @@ def make_estimator(name: str) -> Estimator:
 
 
 def fit(
-    key: Any, estimator: Estimator, sample_real: Any, sample_fake: Any, *, steps: int, batch: int
+    key: Any,
+    estimator: Estimator,
+    sample_real: Any,
+    sample_fake: Any,
+    *,
+    steps: int,
+    batch: int,
+    critic_tx: Any = None,
 ) -> Any:
-    """Trains a critic on fresh samples, with Adam from 0.003 to 0 along a cosine.
-
-    The loop is written out, for `critics.build` has other keys, and the recorded results rest on
-    these.
+    """Trains a critic alone, on samples of two laws that stay as they are.
 
     Args:
       key: of everything random in it.
@@ -90,43 +94,37 @@ def fit(
       sample_real, sample_fake: `(key, num) -> x [num, D]`.
       steps: critic updates.
       batch: samples of each law in one.
+      critic_tx: its optimizer; Adam from 0.003 to 0 along a cosine if None.
 
     Returns:
-      The critic's `adversarial.PlayerState`.
+      `x [B, D] -> scores [B]` of the trained critic.
     """
-    key_init, key_steps = jax.random.split(key)
-    tx = optax.adam(optax.cosine_decay_schedule(3e-3, steps), b1=0.5, b2=0.9)
-    # The batch only tells the shape of the input.
-    params, model_state = estimator.critic.init(key_init, sample_real(key_init, batch))
-    player = adversarial.PlayerState(params, model_state, tx.init(params))
-
-    def update(player: Any, key: Any) -> tuple[Any, None]:
-        key_real, key_fake, key_penalty = jax.random.split(key, 3)
-        player, _ = adversarial.critic_update(
-            player,
-            sample_real(key_real, batch),
-            sample_fake(key_fake, batch),
-            key_penalty,
-            critic=estimator.critic,
-            critic_tx=tx,
-            objective=estimator.objective,
-            objective_state=(),
-            penalty=estimator.penalty,
-        )
-        return player, None
-
-    return jax.lax.scan(update, player, jax.random.split(key_steps, steps))[0]
+    algorithm = critics.build(
+        estimator.critic,
+        fake=sample_fake,
+        critic_tx=critic_tx or optax.adam(optax.cosine_decay_schedule(3e-3, steps), b1=0.5, b2=0.9),
+        objective=estimator.objective,
+        penalty=estimator.penalty,
+    )
+    key_init, key_data = jax.random.split(key)
+    draw = lambda key: sample_real(key, batch)[None]  # one critic update in a step
+    state = algorithm.init(key_init, jax.eval_shape(draw, key_data))
+    keys = jax.random.split(key_data, steps)
+    state, _ = jax.lax.scan(
+        lambda state, key: (algorithm.step(state, draw(key))[0], None), state, keys
+    )
+    return lambda x: algorithm.score(state, x)
 
 
 def evaluate(
-    key: Any, estimator: Estimator, player: Any, family: Family, theta: Any, num: int
+    key: Any, estimator: Estimator, score: Any, family: Family, theta: Any, num: int
 ) -> dict[str, Any]:
     """Finds what a trained critic reports on fresh samples, and the gradients a generator gets.
 
     Args:
       key: of the samples.
       estimator: how the critic was trained.
-      player: the trained critic, from `fit`.
+      score: the trained critic, from `fit`.
       family, theta: the laws, [].
       num: samples of each law.
 
@@ -134,7 +132,6 @@ def evaluate(
       {"estimate": [], "NAME_gradient": [] in theta, for each of its losses}.
     """
     key_real, key_fake = jax.random.split(key)
-    score = lambda x: estimator.critic.evaluate(player.params, player.model_state, x)
     of_real = score(family.real(key_real, num))
     # theta moves the samples and the critic stays: what a generator's gradient goes through.
     of_fake = lambda theta: score(family.fake(key_fake, num, theta))
@@ -162,8 +159,8 @@ def train_grid(
     def one(seed: Any, theta: Any) -> dict[str, Any]:
         key_fit, key_evaluate = jax.random.split(jax.random.key(seed))
         fake = lambda key, num: family.fake(key, num, theta)
-        player = fit(key_fit, estimator, family.real, fake, steps=steps, batch=batch)
-        return evaluate(key_evaluate, estimator, player, family, theta, num)
+        score = fit(key_fit, estimator, family.real, fake, steps=steps, batch=batch)
+        return evaluate(key_evaluate, estimator, score, family, theta, num)
 
     # The inner map is over seeds, the outer one over thetas: all T S critics train in one program.
     grid = jax.vmap(jax.vmap(one, in_axes=(0, None)), in_axes=(None, 0))

@@ -75,8 +75,7 @@ def few_samples(seeds: list[int], steps: int) -> dict[str, Any]:
         real, fake = law.real(keys[0], FEW), law.fake(keys[1], FEW, shift)
         # `fit` asks for fresh samples and always gets the same ones: all there are.
         whole = lambda points: lambda key, num: points
-        player = fitting.fit(keys[2], estimator, whole(real), whole(fake), steps=steps, batch=FEW)
-        score = lambda x: estimator.critic.evaluate(player.params, player.model_state, x)
+        score = fitting.fit(keys[2], estimator, whole(real), whole(fake), steps=steps, batch=FEW)
 
         def metrics(real: Any, fake: Any) -> tuple[Any, Any]:
             right = ((score(real) > 0).mean() + (score(fake) < 0).mean()) / 2

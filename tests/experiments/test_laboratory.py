@@ -12,7 +12,7 @@ import pytest
 from experiments import parallel_lines
 from experiments.divergences import __main__ as divergences
 from experiments.divergences import fitting, gaussians
-from jwgan import adversarial, transport
+from jwgan import transport
 from jwgan.run import study
 
 
@@ -65,12 +65,10 @@ def test_evaluating_the_best_discriminator_finds_the_theorems_gradients():
     """Logit log p/q = mu^2/2 - mu x: JS, 2 JS' and KL' - 2 JS' (Arjovsky and Bottou, 2017)."""
     mu = 2.0
     best = fitting.make_estimator("discriminator")
-    network = best.critic._replace(evaluate=lambda params, state, x: mu**2 / 2 - mu * x[:, 0])
-    player = adversarial.PlayerState({}, {}, ())
     found = fitting.evaluate(
         jax.random.key(0),
-        best._replace(critic=network),
-        player,
+        best,
+        lambda x: mu**2 / 2 - mu * x[:, 0],
         gaussians.family(),
         jnp.float32(mu),
         200_000,
