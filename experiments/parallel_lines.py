@@ -80,7 +80,7 @@ HEAD = (
 
 def rows(result: dict[str, Any]) -> list[list[str]]:
     """Lists the medians, a row for each theta, under HEAD."""
-    shown = study.shown
+    shown = study.cell
     table = []
     for i, theta in enumerate(result["thetas"]):
         truth = exact(theta)

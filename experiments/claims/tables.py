@@ -3,15 +3,15 @@
 import collections
 from typing import Any
 
+from experiments import results
 from experiments.claims import c11_robustness, ledger
-from experiments.results import figures
 from experiments.results.markdown import table
 
 
 def recorded(number: str) -> dict[str, Any]:
     """Reads a claim's recorded result; {} if there is none."""
     # A recorded result is of a whole command, which may have measured several claims.
-    found: dict[str, Any] = figures(f"claim-{number}").get("claims", {}).get(number, {})
+    found: dict[str, Any] = results.metrics(f"claim-{number}").get("claims", {}).get(number, {})
     return found
 
 

@@ -141,7 +141,7 @@ def rows(result: dict[str, Any]) -> list[list[str]]:
             truth["w1_slope"][i] if mu else math.nan,
             *(median(name, "wasserstein_gradient") for name in ("wgan_gp", "lipschitz")),
         ]
-        table.append([f"{mu:g}", *(study.shown(x) for x in numbers)])
+        table.append([f"{mu:g}", *(study.cell(x) for x in numbers)])
     return table
 
 

@@ -10,10 +10,10 @@ def plan() -> str:
     products = {"1 x H100": "default", "1 x H100 without TF32": "highest"}
     measured = {
         (one["member"], one["networks"], one["products"]): one["steps_per_second"]
-        for one in results.figures("plan-h100").get("rows", [])
+        for one in results.metrics("plan-h100").get("rows", [])
     }
     rows = []
-    for row in results.figures("plan")["rows"]:
+    for row in results.metrics("plan")["rows"]:
         resident = row["resident_gb_per_chip"]
         # A TPU has no setting here, and so no measured rate.
         setting = (row["member"], row["networks"], products.get(row["chips"]))

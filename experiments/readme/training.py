@@ -38,7 +38,7 @@ def members() -> str:
     """Makes a row for each member: its run on the digits, and 16 seeds on 8 Gaussians."""
     rows = []
     for name, (paper, command) in MEMBERS.items():
-        run, worlds = results.figures(f"digits-{name}"), results.figures(f"modes-{name}")
+        run, worlds = results.metrics(f"digits-{name}"), results.metrics(f"modes-{name}")
         # A member without a recorded run keeps its row, with empty cells.
         quality = run.get("quality", {})
         rows.append(
@@ -55,7 +55,7 @@ def members() -> str:
                 markdown.spread(worlds.get("exact_w1"), 3),
             ]
         )
-    real, worlds = results.figures("digits-wgan_gp")["quality"], results.figures("modes-wgan_gp")
+    real, worlds = results.metrics("digits-wgan_gp")["quality"], results.metrics("modes-wgan_gp")
     # The last row is what a perfect generator would have; it has no run of its own.
     rows.append(
         [
@@ -73,7 +73,7 @@ def members() -> str:
 
 def main_job() -> str:
     """Lists the metrics of the main job's end."""
-    run = results.figures("digits-wgan_gp")
+    run = results.metrics("digits-wgan_gp")
     quality = run["quality"]
     rows: list[tuple[str, Any, str]] = [
         ("to the first picture, cold start", run["seconds_to_first_picture"], "s"),
@@ -104,7 +104,7 @@ def fashion() -> str:
     """Lists the ten-minute runs on Fashion-MNIST."""
     rows = []
     for name in ("wgan_gp", "began", "ebgan"):
-        run = results.figures(f"fashion-{name}")
+        run = results.metrics(f"fashion-{name}")
         if run:
             quality = run["quality"]
             rows.append(
@@ -126,7 +126,7 @@ def fashion() -> str:
 
 def alarm() -> str:
     """Counts how often the alarm was right, on runs that its thresholds never saw."""
-    run = results.figures("alarm")
+    run = results.metrics("alarm")
     settings = {r["setting"] for r in run["per_run"]}
     head = ["runs", "settings", "bad runs", "runs with a warning", "precision", "recall"]
     row = [run["runs"], len(settings), run["bad"], run["warned"], run["precision"], run["recall"]]
@@ -140,7 +140,7 @@ def pipeline() -> str:
         ("pipeline-array", "Fashion-MNIST, an array"),
         ("pipeline-tfds", "a TFDS folder"),
     ):
-        run = results.figures(name)
+        run = results.metrics(name)
         if run:
             rates = ("images_per_second", "images_per_second_needed", "images_per_second_streamed")
             rows.append([what, *(run[rate] for rate in rates), f"{run['share_waiting']:.1%}"])
@@ -154,7 +154,7 @@ def during_training() -> str:
     """Lists the last measurement of runs with --w1-every."""
     rows = []
     for name in ("w1-every-wgan_gp", "w1-every-gan", "w1-every-digits"):
-        run = results.figures(name)
+        run = results.metrics(name)
         if run:
             found = run["transport"]
             # Points have a world's W1, images that of their finite samples, by pixels.

@@ -16,7 +16,7 @@ def main_job(name: str, digits: int) -> Callable[[], str]:
     """A metric of the main job's end, rounded."""
 
     def value() -> str:
-        run = results.figures("digits-wgan_gp")
+        run = results.metrics("digits-wgan_gp")
         # Some metrics are the run's, others its samples'.
         return f"{(run | run['quality'])[name]:.{digits}f}"
 
@@ -92,7 +92,7 @@ def speed(machine: str = "") -> Callable[[], str]:
     """Range of our rate over PyTorch's."""
 
     def value() -> str:
-        recorded = [results.figures(cases.result_name(*case) + machine) for case in cases.GOALS]
+        recorded = [results.metrics(cases.result_name(*case) + machine) for case in cases.GOALS]
         return span((run["ratio"] for run in recorded if run), ".3g")
 
     return value
@@ -100,14 +100,14 @@ def speed(machine: str = "") -> Callable[[], str]:
 
 def penalty_ratio() -> str:
     """Finds the median cost of a penalised critic update over a clipped one."""
-    return f"{statistics.median(c['ratio'] for c in results.figures('speed-penalty').values()):.1f}"
+    return f"{statistics.median(c['ratio'] for c in results.metrics('speed-penalty').values()):.1f}"
 
 
 def growth_points(off: bool) -> Callable[[], str]:
     """Measured step times, or those more than 15 % off the straight line."""
 
     def value() -> str:
-        axes = results.figures("growth")["axes"].values()
+        axes = results.metrics("growth")["axes"].values()
         fits = [(axis["fits"]["cpu_ms"]["off"], axis["rows"]) for axis in axes]
         return str(sum(len(far if off else rows) for far, rows in fits))
 
@@ -118,7 +118,7 @@ def plan(member: str, measured: bool) -> Callable[[], str]:
     """Steps a second in float32 on one H100: as estimated, or as measured."""
 
     def value() -> str:
-        rows = results.figures("plan-h100" if measured else "plan")["rows"]
+        rows = results.metrics("plan-h100" if measured else "plan")["rows"]
         # There must be exactly one row: a second one would make the value ambiguous.
         (row,) = (
             row
@@ -134,7 +134,7 @@ def plan(member: str, measured: bool) -> Callable[[], str]:
 
 def modes(member: str) -> Callable[[], str]:
     """Median of the modes covered on 8 Gaussians."""
-    return lambda: f"{results.figures(f'modes-{member}')['modes_covered']['median']:g}"
+    return lambda: f"{results.metrics(f'modes-{member}')['modes_covered']['median']:g}"
 
 
 # Values are functions: importing this module must not need every recorded result.

@@ -10,20 +10,19 @@ import subprocess
 import sys
 from typing import Any
 
+from jwgan.report import provenance
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 RESULTS = ROOT / "experiments" / "results"
 
 
 def revision() -> str:
     """Reads the git revision, with + if tracked files other than results have changes."""
-    # `check=False`: outside a repository the revision is empty, and the result is kept.
-    git = lambda *args: subprocess.run(
-        ["git", *args], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
-    # Results are left out, or recording one would mark the next as changed.
-    return git("rev-parse", "--short", "HEAD") + (
-        "+" if git("status", "--porcelain", "-uno", "--", ".", ":!experiments/results") else ""
-    )
+    # Results are left out, or recording one would mark the next as changed. Outside a repository
+    # the revision is empty, and the result is kept.
+    found = provenance.revision(ROOT / "pyproject.toml", ignored=("experiments/results",)) or ""
+    commit, changes = found[:7], found.endswith("+changes")
+    return commit + ("+" if changes else "")
 
 
 def machine() -> dict[str, Any]:
@@ -74,6 +73,6 @@ def load(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
-def figures(name: str) -> dict[str, Any]:
-    """Reads a recorded result's figures, {} if it has not been recorded."""
+def metrics(name: str) -> dict[str, Any]:
+    """Reads the metrics of a recorded result, {} if it has not been recorded."""
     return load(name)["figures"] if (RESULTS / f"{name}.json").exists() else {}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from experiments import results
-from experiments.results import figures, markdown
+from experiments.results import markdown
 from experiments.results.markdown import table
 from experiments.speed.cases import GOALS, result_name
 
@@ -38,7 +38,7 @@ def comparison(cases: list[dict[str, Any]]) -> str:
 def speed(machine: str = "") -> str:
     """Compares the recorded cases; `machine` is what ends their names, "-idle" for another one."""
     # Cases come in the order of the goals; a case that is not recorded gives {} and no row.
-    recorded = [figures(result_name(case, seeds) + machine) for case, seeds in GOALS]
+    recorded = [results.metrics(result_name(case, seeds) + machine) for case, seeds in GOALS]
     return comparison([case for case in recorded if case])
 
 
@@ -46,7 +46,7 @@ def penalty() -> str:
     """Compares a critic update with the gradient penalty to one with clipping."""
     rows = [
         [f"`{name}`", case["penalty_ms"], case["clipping_ms"], case["ratio"]]
-        for name, case in figures("speed-penalty").items()
+        for name, case in results.metrics("speed-penalty").items()
     ]
     return table(["case", "with the penalty, ms", "with clipping, ms", "ratio"], rows)
 
@@ -55,7 +55,7 @@ def convolution() -> str:
     """Compares dcgan32 on this package's convolutions and on flax's."""
     rows = []
     for name in ("jwgan", "lax"):
-        run = results.figures(f"dcgan32-{name}")
+        run = results.metrics(f"dcgan32-{name}")
         if run:
             rows.append(
                 [
@@ -73,7 +73,7 @@ def convolution() -> str:
 
 def h100() -> str:
     """Lists what was timed on one H100."""
-    timed, run = results.figures("speed-tiny_mlp-h100"), results.figures("digits-wgan_gp-h100")
+    timed, run = results.metrics("speed-tiny_mlp-h100"), results.metrics("digits-wgan_gp-h100")
     rows: list[list[Any]] = []
     # Either result may be missing: a row is there if its run was recorded.
     if timed:

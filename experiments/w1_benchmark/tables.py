@@ -8,7 +8,7 @@ import json
 import pathlib
 from typing import Any
 
-from experiments.results import figures
+from experiments import results
 from experiments.results.markdown import table
 from jwgan.report import plots
 
@@ -44,7 +44,7 @@ def best(row: dict[str, dict[str, float]], figure: str = "cos") -> tuple[str, fl
 
 
 def recorded(method: str, pair: tuple[int, int], tail: str = "") -> dict[str, Any]:
-    return figures(f"w1-{method}-{pair[0]}-{pair[1]}{tail}")
+    return results.metrics(f"w1-{method}-{pair[0]}-{pair[1]}{tail}")
 
 
 def off(estimate: float, truth: float) -> str:

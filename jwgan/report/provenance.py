@@ -27,7 +27,7 @@ def environment() -> dict[str, Any]:
         "device_count": jax.device_count(),
         "x64": bool(jax.config.jax_enable_x64),  # type: ignore[attr-defined]
         "xla_flags": " ".join(flag for flag in flags if "/" not in flag),
-        "git_revision": _git_revision(),
+        "git_revision": revision(),
     }
 
 
@@ -38,22 +38,31 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git_revision() -> str | None:
-    """The commit of the checkout that holds this file, with `+changes` if files differ from it."""
-    here = Path(__file__).resolve().parent
+def revision(file: str | Path = __file__, *, ignored: tuple[str, ...] = ()) -> str | None:
+    """Reads the commit of the checkout that holds a file, with `+changes` if files differ from it.
+
+    Args:
+      file: a tracked file of the checkout.
+      ignored: paths from the checkout's root whose changes do not count.
+
+    Returns:
+      The hash; None if no checkout tracks the file.
+    """
+    here = Path(file).resolve()
 
     def git(*args: str) -> str:
-        command = ["git", "-C", str(here), *args]
+        command = ["git", "-C", str(here.parent), *args]
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
         return done.stdout.strip()
 
     try:
         # Installed in a virtual environment inside somebody's repository, this file is not tracked:
         # that repository's commit says nothing of us. git then fails, and the except below answers.
-        if git("ls-files", "--error-unmatch", Path(__file__).name) == "":
+        if git("ls-files", "--error-unmatch", here.name) == "":
             return None
         # Untracked files are left out: run directories and pictures lie about in any checkout.
-        changed = git("status", "--porcelain", "--untracked-files=no")
+        where = [":/", *(f":(top,exclude){path}" for path in ignored)]
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", *where)
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     # No git, no checkout, or a git that waits too long for its disk: a run must not fail for that.
     except (OSError, subprocess.SubprocessError):

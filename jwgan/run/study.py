@@ -74,25 +74,25 @@ def _folder(out: str | None, name: str) -> pathlib.Path:
 
 
 def _write(
-    folder: pathlib.Path, name: str, doc: str, result: dict, told: Report, as_json: bool
+    folder: pathlib.Path, name: str, doc: str, result: dict, page: Report, as_json: bool
 ) -> None:
     report.write_json(folder / "result.json", result)
-    for picture, png_file in told.pictures.items():
+    for picture, png_file in page.pictures.items():
         (folder / f"{picture}.png").write_bytes(png_file)
     blocks = [
-        *told.blocks,
+        *page.blocks,
         article.Heading("To repeat it"),
         article.Code(f"python -m experiments.{name}"),
         article.Paragraph(f"It took {result['cpu_seconds']} s of one processor core here."),
     ]
     over = f"jwgan · {doc.strip().splitlines()[0].split(':')[0]}"
-    page = folder / "report.html"
-    page.write_text(article.render(told.title, over, blocks), encoding="utf-8")
+    path = folder / "report.html"
+    path.write_text(article.render(page.title, over, blocks), encoding="utf-8")
     if as_json:
         print(json.dumps(result))
         return
-    print(text_table(*told.table))
-    print(f"report: {page}")
+    print(text_table(*page.table))
+    print(f"report: {path}")
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -105,7 +105,7 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def shown(value: float, digits: int = 3) -> str:
-    """A figure in a table; nothing where there is none."""
+def cell(value: float, digits: int = 3) -> str:
+    """Rounds a number for a table; nothing where there is none."""
     # NaN marks a cell that has no value, for example a setting that was not measured.
     return "" if math.isnan(value) else f"{value:.{digits}f}"

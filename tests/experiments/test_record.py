@@ -77,7 +77,7 @@ def test_a_revision_is_marked_by_changes_of_code_not_of_results(tmp_path, monkey
         check=True,
         capture_output=True,
     )
-    result, code = tmp_path / "experiments" / "results" / "a.json", tmp_path / "a.py"
+    result, code = tmp_path / "experiments" / "results" / "a.json", tmp_path / "pyproject.toml"
     result.parent.mkdir(parents=True)
     for path in (result, code):
         path.write_text("1")
