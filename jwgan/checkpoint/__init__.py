@@ -4,6 +4,14 @@
 """
 
 from jwgan.checkpoint.leaves import CheckpointError, state_sha256
-from jwgan.checkpoint.store import Checkpoints, Restored, restore, steps
+from jwgan.checkpoint.store import Checkpoints, Restored, extras, restore, steps
 
-__all__ = ["CheckpointError", "Checkpoints", "Restored", "restore", "state_sha256", "steps"]
+__all__ = [
+    "CheckpointError",
+    "Checkpoints",
+    "Restored",
+    "extras",
+    "restore",
+    "state_sha256",
+    "steps",
+]

@@ -63,19 +63,28 @@ class Checkpoints:
       directory: created if needed; it belongs to one run, with one writer.
       keep: how many of the latest checkpoints stay, at least 1.
       score: `extra -> number`; the checkpoint with the highest score stays, too.
+      passing: `extra -> bool`; a checkpoint of which it is true stays until the next one only, and
+        is none of the `keep`.
 
     Raises:
       CheckpointError: keep is below 1.
       MissingPackageError: orbax-checkpoint is not installed.
     """
 
-    def __init__(self, directory: files.AnyPath, keep: int = 3, score: Callable | None = None):
+    def __init__(
+        self,
+        directory: files.AnyPath,
+        keep: int = 3,
+        score: Callable | None = None,
+        passing: Callable | None = None,
+    ):
         check.require_package(_ORBAX, "run")  # now, and not after the first save has failed
         if keep < 1:
             raise CheckpointError(f"keep is {keep}: keep at least 1 checkpoint")
         self.directory = Path(directory)
         self._keep = keep
         self._score = score
+        self._passing = passing
         # One thread: saves are sealed in the order in which they were asked for.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: Future | None = None
@@ -144,7 +153,7 @@ class Checkpoints:
                 "free space or mend the directory; the last checkpoint is untouched"
             ) from error
         with contextlib.suppress(OSError):  # what cannot be removed is tried again next time
-            _retire(self.directory, self._keep, self._score)
+            _retire(self.directory, self._keep, self._score, self._passing)
 
 
 def steps(directory: files.AnyPath) -> list[int]:
@@ -160,7 +169,21 @@ def steps(directory: files.AnyPath) -> list[int]:
     return sorted(found)
 
 
-def restore(directory: files.AnyPath, target: Any, step: int | None = None) -> Restored:
+def extras(directory: files.AnyPath) -> dict[int, dict[str, Any]]:
+    """Reads {step: extra} of all checkpoints whose seal is whole, rising; no array is read."""
+    found = {}
+    for step in steps(directory):
+        with contextlib.suppress(Exception):  # a damaged seal may raise anything
+            found[step] = _read_seal(Path(directory), step)["extra"]
+    return found
+
+
+def restore(
+    directory: files.AnyPath,
+    target: Any,
+    step: int | None = None,
+    wanted: Callable[[dict[str, Any]], bool] | None = None,
+) -> Restored:
     """Restores the newest undamaged checkpoint as a state like `target`.
 
     Every byte is verified first.  Damaged checkpoints are skipped and named in `skipped`.  An
@@ -170,6 +193,7 @@ def restore(directory: files.AnyPath, target: Any, step: int | None = None) -> R
       target: a state (its values are not read) or its `jax.eval_shape`; a leaf's sharding, where it
         has one, is where the restored leaf is put.
       step: restores this step and no other.
+      wanted: `extra -> bool`; checkpoints of which it is false are left out.
 
     Raises:
       CheckpointError: no checkpoint is whole; or a leaf, which is named, is missing, is not in
@@ -185,6 +209,8 @@ def restore(directory: files.AnyPath, target: Any, step: int | None = None) -> R
             seal, arrays = _read(directory, candidate)
         except Exception as error:  # a damaged checkpoint may raise anything
             skipped.append(f"step {candidate}: {check.one_line(error)}")
+            continue
+        if wanted is not None and not wanted(seal["extra"]):
             continue
         # Outside the try: that a whole checkpoint does not fit is the caller's mistake, which must
         # not be taken for damage.
@@ -268,7 +294,7 @@ def _publish(path: Path, seal: dict[str, Any]) -> None:
     files.replace(path, json.dumps(seal, indent=1).encode())
 
 
-def _retire(directory: Path, keep: int, score: Callable | None) -> None:
+def _retire(directory: Path, keep: int, score: Callable | None, passing: Callable | None) -> None:
     """Removes all checkpoints but the last `keep` and the best, and what killed runs left."""
     seals = {}
     for step in steps(directory):
@@ -276,7 +302,9 @@ def _retire(directory: Path, keep: int, score: Callable | None) -> None:
             # A seal that cannot be read is not in `seals`: it counts neither as one of the last nor
             # as the best, and is removed below.
             seals[step] = _read_seal(directory, step)
-    kept = set(list(seals)[-keep:])
+    lasting = [step for step in seals if not (passing and passing(seals[step]["extra"]))]
+    # The newest one stays in any case: a run that is killed now goes on from there.
+    kept = {*lasting[-keep:], *list(seals)[-1:]}
     if score is not None:
         kept |= _best(seals, score)
     for step in set(steps(directory)) - kept:

@@ -6,6 +6,7 @@ stands above both and picks one.
 
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 import pathlib
@@ -231,17 +232,25 @@ def first_state(run: session.Run) -> Any:
     return hosts.placed(jax.jit(lambda: init(run))(), run.mesh)
 
 
-def newest(run: session.Run) -> tuple[session.Run, tuple[str, ...]]:
+def newest(
+    run: session.Run, wanted: Callable[[dict[str, Any]], bool] = lambda extra: True
+) -> tuple[session.Run, tuple[str, ...]]:
     """The run as its newest whole checkpoint has it, or as it began, and what was passed over.
+
+    Args:
+      run: what is restored.
+      wanted: `extra -> bool`; checkpoints of which it is false are as if they were not there.
 
     Raises:
       CheckpointError: there are checkpoints, and none of them is whole or fits.
     """
     folder = run.folder / "checkpoints"
-    if not checkpoint.steps(folder):
+    there, seals = checkpoint.steps(folder), checkpoint.extras(folder)
+    # Seals that cannot be read count: that all checkpoints are damaged must be said.
+    if not there or (len(there) == len(seals) and not any(map(wanted, seals.values()))):
         return run._replace(state=first_state(run), step=0, extra={}), ()
     # The target is shapes alone: no state is computed that the checkpoint replaces.
-    found = checkpoint.restore(folder, jax.eval_shape(lambda: init(run)))
+    found = checkpoint.restore(folder, jax.eval_shape(lambda: init(run)), wanted=wanted)
     place = sweep_build.placed if run.sweep else hosts.placed
     state = place(found.state, run.sweep.mesh if run.sweep else run.mesh)
     return run._replace(state=state, step=found.step, extra=found.extra), found.skipped
@@ -258,9 +267,16 @@ def _only_first(make: Callable[[], Any]) -> Any:
 
 
 def _make_sample_metrics(run: session.Run) -> Callable:
-    if run.sweep:
-        return sweep_session.make_sample_metrics(run.sweep)
-    return evaluate.make_sample_metrics(run.task, run.algorithm)
+    """`state -> {metric: value}`; what it needs of the data is computed at its first call."""
+
+    @functools.cache
+    def make() -> Callable:
+        if run.sweep:
+            return sweep_session.make_sample_metrics(run.sweep)
+        return evaluate.make_sample_metrics(run.task, run.algorithm)
+
+    # A restart would wait for it before its first step, and may not come to an evaluation at all.
+    return lambda state: make()(state)
 
 
 def _with_w1_probe(run: session.Run) -> session.Run:
@@ -279,6 +295,14 @@ def _last_w1(run: session.Run, callbacks: session.Session) -> dict[str, Any]:
     return {"transport": {**callbacks.last_w1, "seconds": seconds, "what": what}}
 
 
+def score_of(extra: dict[str, Any]) -> float:
+    """How good a checkpoint is, from its `extra`: the highest score is the best."""
+    # A checkpoint that was saved without an evaluation has no distance and is never the best. NaN
+    # counts as no score.
+    distance = extra.get("sliced_distance")
+    return float("nan") if distance is None else -distance
+
+
 def _train_once(
     run: session.Run, journal: session.Journal, metrics_of: Callable
 ) -> tuple[Any, session.Session]:
@@ -287,14 +311,13 @@ def _train_once(
     kind: type[session.Session] = session.Session
     if run.sweep:
         kind, labels = sweep_session.SweepSession, [one.label for one in run.sweep.trials]
-    # Checkpoints keeps the highest score, and the distance should be small. A checkpoint that was
-    # saved without an evaluation has none and is never the best.
-    best = lambda extra: -(extra.get("sliced_distance") or float("inf"))
     with (
         # Signals come outermost: one that arrives while the last checkpoint is written must not
         # interrupt it.
         console.stop_signals() as caught,
-        checkpoint.Checkpoints(run.folder / "checkpoints", config.keep, best) as checkpoints,
+        checkpoint.Checkpoints(
+            run.folder / "checkpoints", config.keep, score_of, lambda extra: extra.get("timed")
+        ) as checkpoints,
         _only_first(lambda: report.Writer(run.folder, run.step, trials=labels)) as writer,
         _only_first(lambda: console.progress_bar(run.name, config.steps, run.step)) as show,
     ):
@@ -324,9 +347,11 @@ def _retry(
     hosts.wait_for_all("saved")  # before the others read what the first one writes
     # The checkpoint is needed in any case: the run goes on from there, or is repeated from there up
     # to the bad step.
-    run, _ = newest(run)
+    stops = run.config.on_nonfinite == "stop"
+    # The clock must not decide from where a run goes on with another key.
+    run, _ = newest(run, wanted=lambda extra: stops or not extra.get("timed"))
     # After so many keys the settings are to blame, and not the noise.
-    if run.config.on_nonfinite == "stop" or len(retries) >= MAX_RETRIES:
+    if stops or len(retries) >= MAX_RETRIES:
         keep_for_inspection(run, non_finite)
         raise session.NonFiniteError(
             f"{non_finite}; the state before that step is in {run.folder / 'nonfinite'}; "

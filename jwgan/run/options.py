@@ -155,6 +155,10 @@ class Config:
     checkpoint_every: int = option(
         1000, "steps between checkpoints; the last step is always saved",
         group="run directory", at_least=1, may_change=True)
+    checkpoint_seconds: float = option(
+        60.0, "seconds after which the state is saved between those checkpoints, for a run that "
+        "may be killed; such a save makes way for the next checkpoint; 0: never",
+        group="run directory", at_least=0, may_change=True)
     keep: int = option(
         3, "latest checkpoints that stay; the best one stays too",
         group="run directory", at_least=1, may_change=True)

@@ -143,6 +143,7 @@ class Session:
         self.w1_seconds = 0.0
         self.writer, self.checkpoints = writer, checkpoints
         self.saved = self.evaluated = run.step  # what a run resumes from is saved already
+        self.saved_at = time.monotonic()
         self.began = time.perf_counter()
         self.save_seconds = 0.0
         self.first_picture: float | None = None
@@ -166,6 +167,11 @@ class Session:
         # A multiple may be passed without being met: chunks need not end at it.
         return step // every > self.saved // every
 
+    def save_is_due(self, step: int) -> bool:
+        """Whether --checkpoint-seconds have passed since the last save."""
+        seconds = self.run.config.checkpoint_seconds
+        return seconds > 0 and step > self.saved and time.monotonic() - self.saved_at >= seconds
+
     def w1_is_due(self, step: int) -> bool:
         """Whether --w1-every asks for this step."""
         every = self.run.config.w1_every
@@ -173,7 +179,7 @@ class Session:
 
     def due(self, step: int) -> bool:
         """Whether `observe` has something to do; the loop asks before it waits for the state."""
-        kinds = (self.picture_is_due, self.checkpoint_is_due, self.w1_is_due)
+        kinds = (self.picture_is_due, self.checkpoint_is_due, self.w1_is_due, self.save_is_due)
         return step > self.run.step and any(is_due(step) for is_due in kinds)
 
     def observe(self, step: int, state: Any) -> None:
@@ -190,7 +196,10 @@ class Session:
             # The evaluation comes first: its score decides whether this checkpoint stays as the
             # best one.
             self.evaluate(step, state)
-            self.save(step, state, self.journal.pending["sliced_distance"])
+            self.save(step, state, self.score())
+        elif self.save_is_due(step):
+            # No evaluation: what a run computes must not depend on the clock.
+            self.save(step, state, timed=True)
 
     def stop(self, step: int) -> bool:
         """Whether the run ends here, in all processes alike."""
@@ -239,8 +248,11 @@ class Session:
         metrics = self.metrics_of(state)
         journal.pending = {**journal.pending, **metrics}
         self.evaluated = step
-        if journal.best is None or metrics["sliced_distance"] < journal.best["sliced_distance"]:
-            journal.best = {"step": step, "sliced_distance": metrics["sliced_distance"]}
+        distance = self.score()
+        if distance is not None and (
+            journal.best is None or distance < journal.best["sliced_distance"]
+        ):
+            journal.best = {"step": step, "sliced_distance": distance}
         self.warn(step, alarms.warnings_of(journal.reference, journal.window, metrics))
         # The first window is what all later ones are compared with, once it has been looked at
         # itself.
@@ -261,12 +273,19 @@ class Session:
         self.last_w1 = {"step": step, **metrics}
         self.w1_seconds += time.perf_counter() - began
 
-    def save(self, step: int, state: Any, sliced_distance: float | None = None) -> None:
-        """Saves a checkpoint of the state and the journal."""
+    def score(self) -> float | None:
+        """The sliced distance of the evaluation just made; None where samples are not finite."""
+        return self.journal.pending.get("sliced_distance")
+
+    def save(
+        self, step: int, state: Any, sliced_distance: float | None = None, timed: bool = False
+    ) -> None:
+        """Saves a checkpoint of the state and the journal; `timed` is one that makes way."""
         began = time.perf_counter()
         self.saved = step
         extra = {**dataclasses.asdict(self.journal), "sliced_distance": sliced_distance}
-        self.checkpoints.save(step, state, extra)
+        self.checkpoints.save(step, state, {**extra, "timed": True} if timed else extra)
+        self.saved_at = time.monotonic()
         self.save_seconds += time.perf_counter() - began
 
     def more(self) -> dict[str, Any]:

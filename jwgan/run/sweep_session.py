@@ -102,7 +102,7 @@ class SweepSession(session.Session):
         metrics = self.metrics_of(state)
         journal.pending = {**journal.pending, **metrics}
         self.evaluated = step
-        distance = self.median(metrics["sliced_distance"])
+        distance = self.score()
         if distance is not None and (
             journal.best is None or distance < journal.best["sliced_distance"]
         ):
@@ -119,9 +119,9 @@ class SweepSession(session.Session):
             mine["window"] = {}
         self.warn(step, found)
 
-    def save(self, step: int, state: Any, sliced_distance: Any = None) -> None:
-        """Saves a checkpoint of all trials; the best one is that of the smallest median."""
-        super().save(step, state, sliced_distance and self.median(sliced_distance))
+    def score(self) -> float | None:
+        """The median of the trials' sliced distances."""
+        return self.median(self.journal.pending["sliced_distance"])
 
     def more(self) -> dict[str, Any]:
         """Each trial's label, numbers, last estimate and what happened to it."""

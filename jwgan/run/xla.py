@@ -19,6 +19,10 @@ CACHE_BYTES = 2**30
 
 def use_compilation_cache() -> None:
     """Keeps compiled programs as `CACHE_NOTE` says; only the user can read or write them."""
+    # JAX keeps no program that compiled in less than a second, unless told otherwise. A run has a
+    # dozen of those, and a restart would compile all of them again.
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     # JAX reads the variable itself; that folder is the user's, and is not trimmed.
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
