@@ -13,7 +13,8 @@ The examples look at the batches of the first steps:
 """
 
 import math
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -25,6 +26,10 @@ from jax.sharding import PartitionSpec as P
 from jwgan.check import require
 from jwgan.sharding import over_data
 from jwgan.types import DATA_FOLD, Array, Key
+
+
+class BatchError(ValueError):
+    """Data that end, or are of another shape or kind than was announced, after training began."""
 
 
 class Source(NamedTuple):
@@ -46,6 +51,53 @@ def _check(n_critic: int, batch_size: int) -> None:
     whole = lambda n: isinstance(n, int | np.integer) and n >= 1
     require(whole(n_critic), "n_critic", n_critic, "give at least one critic update a step")
     require(whole(batch_size), "batch_size", batch_size, "give at least one sample, a whole number")
+
+
+def require_floats(dtype: Any, name: str) -> None:
+    """Raises ValueError for data that are no real numbers: bytes of images, say, are whole ones.
+
+    >>> sources.require_floats("float32", "array's dtype")
+    >>> sources.require_floats("uint8", "array's dtype")
+    Traceback (most recent call last):
+    ValueError: array's dtype is 'uint8': give floats in the generator's range, ...
+    """
+    try:
+        # jnp.issubdtype knows bfloat16, which NumPy's own does not.
+        is_real = jnp.issubdtype(dtype, jnp.floating)
+    except TypeError:  # of a structured type, for example
+        is_real = False
+    remedy = "give floats in the generator's range, for images x / 127.5 - 1"
+    require(is_real, name, str(dtype), remedy)
+
+
+# Beyond these the data are taken for a slip: images are made by tanh, in [-1, 1], but some are
+# divided by their standard deviation; of vectors any unit may be meant.
+_FAR = {True: 8.0, False: 1000.0}  # by whether the samples are images [H, W, C]
+_LOOKED_AT = 1000  # rows
+
+
+def warn_of_range(rows: Any, name: str) -> None:
+    """Warns if values are far from what a generator makes, as of images in 0 to 255.
+
+    Args:
+      rows: samples [N, *D] on the host or a device, of which the first 1,000 are looked at.
+      name: of the argument, for the warning.
+    """
+    # Rows of other processes cannot be looked at.
+    here = getattr(rows, "is_fully_addressable", True)
+    if isinstance(rows, jax.core.Tracer) or not here or not rows.size:
+        return
+    # On the host: to compile a program would take longer than this.
+    some = np.asarray(rows[:_LOOKED_AT]).astype(np.float32)
+    are_images = some.ndim == 4
+    finite = some[np.isfinite(some)]
+    if finite.size and np.abs(finite).max() > _FAR[are_images]:
+        how = "bytes of images by x / 127.5 - 1" if are_images else "columns by (x - mean) / std"
+        warnings.warn(
+            f"{name} has values from {finite.min():g} to {finite.max():g}, far from what a "
+            f"generator makes: scale them, {how}",
+            stacklevel=3,
+        )
 
 
 def epoch_positions(key: Key, epoch: Array, offset: Array, count: int, size: int) -> Array:
@@ -88,12 +140,11 @@ def from_array(array: Any, *, n_critic: int, batch_size: int, mesh: Mesh | None 
     ((2, 2, 2, 1), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])
     """
     _check(n_critic, batch_size)
-    is_real = jnp.issubdtype(array.dtype, jnp.floating)
-    remedy = "give floats in the generator's range, for images x / 127.5 - 1"
-    require(is_real, "array's dtype", str(array.dtype), remedy)
+    require_floats(array.dtype, "array's dtype")
     size = array.shape[0]
     remedy = f"there are only {size} samples; give a smaller batch or more data"
     require(batch_size <= size, "batch_size", batch_size, remedy)
+    warn_of_range(array, "array")
     array = jax.device_put(array, None if mesh is None else NamedSharding(mesh, P()))
     per_step = n_critic * batch_size
 
@@ -123,7 +174,8 @@ def from_sampler(sample: Callable[[Key, int], Array], *, n_critic: int, batch_si
       batch_size: B.
 
     Raises:
-      ValueError: if n_critic or batch_size is no whole number above 0.
+      ValueError: if n_critic or batch_size is no whole number above 0, or the samples are whole
+        numbers.
 
     >>> def gaussian(key, num):
     ...     return jax.random.normal(key, (num, 3))
@@ -149,34 +201,38 @@ def from_sampler(sample: Callable[[Key, int], Array], *, n_critic: int, batch_si
         return operand + jnp.arange(length), take
 
     x = jax.eval_shape(lambda key: sample(key, num), jax.random.key(0))
+    require_floats(x.dtype, "samples' dtype")
     batch = jax.ShapeDtypeStruct((n_critic, batch_size, *x.shape[1:]), x.dtype)
     return Source(batch, fetch, batches)
 
 
-def from_iterator(iterator: Iterator[Any], batch: Any) -> Source:
+def from_iterator(iterator: Iterable[Any], batch: Any) -> Source:
     """Takes batches [n_critic, B, *D] from a host iterator, one `next` for each step.
 
     The iterator's own state must be saved beside the run's to resume exactly.
 
     Args:
-      iterator: yields arrays of `batch`'s shape and dtype.
-      batch: a ShapeDtypeStruct [n_critic, B, *D].
+      iterator: yields arrays of `batch`'s shape, of floats, which are cast to its dtype.
+      batch: a ShapeDtypeStruct [n_critic, B, *D] of floats.
 
     Raises:
-      ValueError: from `fetch`, when the iterator yields another shape.
+      ValueError: `batch` is of whole numbers, or `iterator` is none; from `fetch` (a `BatchError`),
+        when the iterator ends or yields another shape or whole numbers.
 
     >>> stream = iter([np.zeros((1, 2, 3)), np.ones((1, 2, 3))])
     >>> source = sources.from_iterator(stream, jax.ShapeDtypeStruct((1, 2, 3), "float32"))
     >>> first_batches(source, steps=2).mean(axis=(1, 2, 3)).tolist()
     [0.0, 1.0]
     """
+    require_floats(batch.dtype, "batch's dtype")
+    require(isinstance(iterator, Iterable), "iterator", iterator, "give an iterator of batches")
+    stream, shape = iter(iterator), tuple(batch.shape)
 
     def fetch(first_step: int, length: int) -> Array:
-        del first_step
-        rows = [next(iterator) for _ in range(length)]
-        for row in rows:
-            remedy = f"the run was built for {tuple(batch.shape)}; make every batch that shape"
-            require(row.shape == tuple(batch.shape), "streamed batch's shape", row.shape, remedy)
+        rows = [_next_batch(stream, first_step + i, shape) for i in range(length)]
+        if first_step == 0:
+            # [n_critic, B, *D] -> [n_critic B, *D]
+            warn_of_range(rows[0].reshape(-1, *shape[2:]), "the streamed batch of step 0")
         return jnp.stack([jnp.asarray(row, batch.dtype) for row in rows])
 
     def batches(operand: Array, key: Key, length: int) -> tuple[Any, Callable[[Any], Array]]:
@@ -184,3 +240,30 @@ def from_iterator(iterator: Iterator[Any], batch: Any) -> Source:
         return operand, lambda x: over_data(x, 1)
 
     return Source(batch, fetch, batches)
+
+
+def _next_batch(stream: Any, step: int, shape: tuple[int, ...]) -> Any:
+    """The next batch of a host iterator.
+
+    Raises:
+      BatchError: there is none, or it is none of that shape, in floats.
+    """
+    try:
+        row = next(stream)
+    except StopIteration:
+        raise BatchError(
+            f"streamed batches ended before step {step}: give an iterator that goes on, such as "
+            f"itertools.cycle(batches), or train {step} steps"
+        ) from None
+    if not hasattr(row, "dtype"):
+        try:
+            row = np.asarray(row)
+        except ValueError:  # of lists of unequal lengths
+            row = np.empty((), object)
+    try:
+        remedy = f"the run was built for {shape}; make every batch that shape (step {step})"
+        require(row.shape == shape, "streamed batch's shape", row.shape, remedy)
+        require_floats(row.dtype, f"dtype of the streamed batch of step {step}")
+    except ValueError as error:
+        raise BatchError(str(error)) from None
+    return row

@@ -1,7 +1,8 @@
 """Data sets that fit in memory, readers of their files, and streams of those that do not.
 
-`datasets` loads whole data sets, `readers` reads the file formats, `streams` has the sources that
-read while the device trains, and `convert` writes pictures as a TFDS folder.
+`datasets` loads whole data sets, `pictures` and `readers` read the files, `images` has them as
+rows, `streams` has the sources that read while the device trains, and `convert` writes pictures as
+a TFDS folder.
 """
 
 from jwgan.data.datasets import (
@@ -12,10 +13,11 @@ from jwgan.data.datasets import (
     folder,
     from_tfds,
     mnist,
+    names_of,
     resize,
     tfds_folder,
 )
-from jwgan.data.readers import DataError
+from jwgan.data.errors import DataError
 
 __all__ = [
     "DataError",
@@ -26,6 +28,7 @@ __all__ = [
     "folder",
     "from_tfds",
     "mnist",
+    "names_of",
     "resize",
     "tfds_folder",
 ]

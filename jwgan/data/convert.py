@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from jwgan import check
-from jwgan.data import datasets, readers, streams
+from jwgan.data import datasets, images, readers
 
 # Versions that TFDS has of its own data sets; others get 1.0.0.
 VERSION = {"mnist": "3.0.1", "fashion_mnist": "3.0.1"}
 
 
-def examples(images: Any, labels: Any) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields (number, example) of images [N, H, W, C] in [-1, 1] with labels [N] or None.
+def examples(rows: Any, labels: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields (number, example) of rows [N, H, W, C] in [-1, 1] with labels [N] or None.
 
     Raises:
       MissingPackageError: Pillow is not installed.
@@ -23,9 +23,9 @@ def examples(images: Any, labels: Any) -> Iterator[tuple[int, dict[str, Any]]]:
     check.require_package("PIL", "data")
     from PIL import Image
 
-    for i in range(len(images)):
+    for i in range(len(rows)):
         # [H, W, C]; the inverse of the readers' scaling, so an 8-bit image keeps its values.
-        pixels = np.rint((images[i] + 1) * 127.5).astype(np.uint8)
+        pixels = np.rint((rows[i] + 1) * 127.5).astype(np.uint8)
         png = io.BytesIO()
         # Pillow has grey pictures as [H, W] and refuses [H, W, 1].
         Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(png, "PNG")
@@ -87,19 +87,29 @@ def prepare(
     return pathlib.Path(builder.data_dir)
 
 
-def read(kind: str, source: str, image_size: int, channels: int) -> tuple[Any, Any]:
-    """Reads what is to be converted: ({split: (images, labels or None)}, names of the labels).
+def read(
+    kind: str,
+    source: str,
+    image_size: int | None = None,
+    channels: int | None = None,
+    follow_links: bool = False,
+) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
+    """Reads what is to be converted.
 
     Args:
       kind: "folder", "mnist" or "fashion_mnist".
       source: the folder of the images or of the IDX files.
-      image_size, channels: of a folder's images.
+      image_size, channels, follow_links: of a folder's images, see `data.folder`.
+
+    Returns:
+      ({split: (images, labels or None)}, names of the labels, lines that a user should read).
 
     Raises:
       DataError: `source` has nothing of that kind, or it is damaged.
     """
     if kind == "folder":
-        return {"train": (streams.FolderRows(source, image_size, channels), None)}, ()
+        rows = images.FolderRows(source, image_size, channels, follow_links)
+        return {"train": (rows, rows.labels)}, rows.class_names, rows.notes
     whole = {"mnist": datasets.mnist, "fashion_mnist": datasets.fashion_mnist}[kind](source)
     splits = {"train": (whole.images, whole.labels), "test": (whole.test_images, whole.test_labels)}
-    return splits, whole.class_names
+    return splits, whole.class_names, whole.notes

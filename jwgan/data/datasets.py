@@ -9,22 +9,19 @@ Letters: N images, H height, W width, C channels.
 import hashlib
 import importlib.util
 import os
-import re
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from jwgan import check
-from jwgan.data.readers import (
-    DataError,
-    Part,
-    image_paths,
-    read_idx,
-    read_image,
-    read_tfds,
-    require_memory,
-)
+from jwgan.data import images as rows_of
+from jwgan.data import memory
+from jwgan.data.errors import DataError
+from jwgan.data.pictures import read_image
+from jwgan.data.readers import newest_version, read_idx, tfds_folder, tfds_home
+
+__all__ = ["read_idx", "read_image", "tfds_folder"]  # found here as well
 
 
 class Dataset(NamedTuple):
@@ -38,6 +35,8 @@ class Dataset(NamedTuple):
       test_labels: `[N']` int32, or None.
       class_names: Name of each label; `()` without labels.
       source: Where the images were read from.
+      notes: What a user should know of the data, a line each: files passed over, the part that is
+        held out, pictures of several sizes.
     """
 
     name: str
@@ -47,6 +46,7 @@ class Dataset(NamedTuple):
     test_labels: np.ndarray | None = None
     class_names: tuple[str, ...] = ()
     source: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class _Catalogue(NamedTuple):
@@ -160,7 +160,7 @@ def fashion_mnist(data_dir: str | os.PathLike | None = None) -> Dataset:
 
 def _idx_or_tfds(catalogue: _Catalogue, data_dir: str | os.PathLike | None) -> Dataset:
     if data_dir is None:
-        folders, tfds_dir = [Path(f) for f in catalogue.installed], _tfds_home()
+        folders, tfds_dir = [Path(f) for f in catalogue.installed], tfds_home()
     else:
         tfds_dir = Path(data_dir)
         if not tfds_dir.is_dir():
@@ -170,7 +170,7 @@ def _idx_or_tfds(catalogue: _Catalogue, data_dir: str | os.PathLike | None) -> D
     for folder_path in folders:
         if (paths := _idx_paths(folder_path)) is not None:
             return _from_idx(catalogue, folder_path, paths)
-    if _tfds_folder(catalogue.name, tfds_dir) is not None:
+    if newest_version(catalogue.name, tfds_dir) is not None:
         return _checked(catalogue, from_tfds(catalogue.name, tfds_dir))
     looked = ", ".join(str(f) for f in (*folders, tfds_dir / catalogue.name))
     raise DataError(f"{catalogue.name}: not found (looked in {looked}); {catalogue.remedy}")
@@ -223,7 +223,9 @@ def _from_idx(catalogue: _Catalogue, folder_path: Path, paths: dict[str, Path]) 
     return Dataset(catalogue.name, *train, *test, names, f"{folder_path} (IDX)")
 
 
-def _idx_part(images_path: Path, labels_path: Path, num_classes: int) -> Part:
+def _idx_part(
+    images_path: Path, labels_path: Path, num_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
     images = read_idx(images_path, (28, 28))
     labels = read_idx(labels_path, ())
     # Labels of another file would train without an error, on wrong classes.
@@ -237,7 +239,7 @@ def _idx_part(images_path: Path, labels_path: Path, num_classes: int) -> Part:
 
 def _to_unit(pixels: np.ndarray) -> np.ndarray:  # uint8 -> float32 in [-1, 1]
     # The division and subtraction are in place: the float32 array is by far the largest thing here,
-    # and a second one of it would double the memory that `require_memory` counted on.
+    # and a second one of it would double the memory that `memory.require` counted on.
     images = pixels.astype(np.float32)
     images /= 127.5
     images -= 1.0
@@ -247,94 +249,95 @@ def _to_unit(pixels: np.ndarray) -> np.ndarray:  # uint8 -> float32 in [-1, 1]
 # TensorFlow Datasets folders (array_record), without TensorFlow
 
 
-def _tfds_home() -> Path:
-    return Path(os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets"))
-
-
-def _tfds_folder(name: str, data_dir: Path) -> Path | None:
-    """Finds the newest prepared version below `data_dir/name`; None if there is none."""
-    found = (data_dir / name).glob("**/[0-9]*/dataset_info.json")
-    # Versions are compared as numbers: as text, 10.0.0 would come before 3.0.1.
-    version = lambda path: [int(n) for n in path.name.split(".") if n.isdecimal()]
-    return max((info.parent for info in found), key=version, default=None)
-
-
-def tfds_folder(name: str, data_dir: str | os.PathLike | None = None) -> Path:
-    """Finds the folder where TFDS prepared a data set; arguments as for `from_tfds`.
-
-    Raises:
-      DataError: The name is none that TFDS allows, or nothing is prepared there.
-    """
-    # Anything else, ".." for example, would lead out of data_dir: a name may come from the
-    # config.json of a run that somebody else made.
-    if not re.fullmatch(r"\w+(/\w[\w.-]*)*", name):
-        raise DataError(f"name is {name!r}; give a name as TFDS has it, like 'fashion_mnist'")
-    data_dir = _tfds_home() if data_dir is None else Path(data_dir)
-    prepared = _tfds_folder(name, data_dir)
-    if prepared is None:
-        raise DataError(f"{data_dir / name}: no prepared TFDS data set; give the folder above it")
-    return prepared
-
-
-def from_tfds(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
+def from_tfds(
+    name: str,
+    data_dir: str | os.PathLike | None = None,
+    *,
+    image_size: int | None = None,
+    channels: int | None = None,
+) -> Dataset:
     """Loads an image data set prepared by TFDS as array_record; nothing is downloaded.
 
     Args:
-      name: As TFDS names it.  Its features must have `image` (equal shapes, 8 bits); `label` is
-        used if present.  Splits read: `train`, and `test` if present.
+      name: As TFDS names it.  Its features must have `image`; `label` is used if present.  Splits
+        read: `train`, and for the held-out part `test`, or else `validation`.
       data_dir: Folder that holds `name/`; default TFDS_DATA_DIR or ~/tensorflow_datasets.
+      image_size, channels: As for `folder`.
 
     Raises:
-      DataError: Not prepared there, not array_record, damaged, or images of unequal shapes.
+      DataError: Not prepared there, not array_record, damaged, or without a split train.
       MissingPackageError: tensorflow-datasets, or a package that it needs, is not installed.
     """
-    prepared = tfds_folder(name, data_dir)
-    (images, labels), held_out, names = read_tfds(prepared)
-    train = _to_unit(images), labels
-    source = f"{prepared} (TFDS)"
-    if held_out is None:
-        return Dataset(name, *train, class_names=names, source=source)
-    return Dataset(name, *train, _to_unit(held_out[0]), held_out[1], names, source)
+    rows = rows_of.TFDSRows(name, data_dir, image_size=image_size, channels=channels)
+    images, labels = _read_rows(rows)
+    found = Dataset(name, images, labels, source=f"{rows.folder} (TFDS)", notes=rows.notes)
+    split, said = rows_of.held_out_split(rows)
+    if split is not None:
+        test_images, test_labels = _read_rows(rows.part(split))
+        notes = (*rows.notes, said) if said else rows.notes
+        found = found._replace(test_images=test_images, test_labels=test_labels, notes=notes)
+    return found._replace(class_names=names_of(rows.class_names, labels))
+
+
+def names_of(names: tuple[str, ...], labels: np.ndarray | None) -> tuple[str, ...]:
+    """The classes' names: those of the data set, else the numbers of its labels."""
+    if labels is None:
+        return ()
+    return names or tuple(map(str, range(labels.max() + 1)))
+
+
+def _read_rows(rows: rows_of.TFDSRows) -> tuple[np.ndarray, np.ndarray | None]:
+    everything = list(range(len(rows)))
+    # Labels come first: they are quickly read, and damaged ones are found before a long reading.
+    labels = rows.labels_of(everything)
+    return _to_unit(rows_of.read_all(rows, everything)), labels
 
 
 # Image folders
 
 
-def folder(path: str | os.PathLike, *, image_size: int, channels: int = 3) -> Dataset:
-    """Loads every PNG and JPEG below a folder, in path order, cropped and resized to squares.
+def folder(
+    path: str | os.PathLike,
+    *,
+    image_size: int | None = None,
+    channels: int | None = None,
+    follow_links: bool = False,
+) -> Dataset:
+    """Loads every picture below a folder, in path order.
 
-    Hidden files and folders are skipped; transparency is dropped, 16 bits become 8.  All images are
-    held in memory: 4 * N * image_size^2 * channels bytes.
+    PNG, JPEG, WebP, GIF (the first picture), BMP, TIFF, PPM, JPEG 2000, AVIF and others; hidden
+    files and folders are skipped, files of other kinds are counted in the notes.  Transparency is
+    laid aside, 16 bits become 8.  All images are held in memory: 4 * N * H * W * C bytes.
+
+    The folders that hold the pictures are their labels, if there are at least two and no picture
+    lies beside them: their names, sorted, are the class names, however deep the pictures lie below
+    them.  Folders named train, test and the like alone are no classes.
 
     Args:
       path: The folder.
-      image_size: Side of the squares in pixels.
-      channels: 3 for RGB, 1 for grey.
+      image_size: Side of squares in pixels, to which each picture's centre is cropped and resized.
+        None: pictures of one size stay as they are; of several sizes they become squares of the
+        most common shorter side (of equally common ones the smallest).
+      channels: 3 for RGB, 1 for grey.  None: 3 if any picture has colour.
+      follow_links: Whether to read what links lead to outside of the folder.
 
     Raises:
       DataError: No such folder, no image in it, an unreadable image, a link that leads out, or
         more images than this machine has memory for.
       MissingPackageError: Pillow is not installed.
     """
-    if channels not in (1, 3) or image_size < 1:
-        raise DataError(f"{channels=}, {image_size=}: give channels 1 or 3, image_size >= 1")
-    root, paths = Path(path), image_paths(path)
-    _require_memory(len(paths), image_size, channels)
-    # Bytes first, floats once at the end: a list of float32 images and the array made of it would
-    # take 8 bytes for each value, in place of 5.
-    pixels = np.empty((len(paths), image_size, image_size, channels), np.uint8)
-    for i, image_path in enumerate(paths):
-        pixels[i] = read_image(image_path, image_size, channels)
-    return Dataset(name=root.resolve().name, images=_to_unit(pixels), source=str(root))
+    rows = rows_of.FolderRows(path, image_size, channels, follow_links)
+    return Dataset(
+        name=Path(path).resolve().name,
+        images=_to_unit(rows_of.read_all(rows, list(range(len(rows))))),
+        labels=rows.labels,
+        class_names=rows.class_names,
+        source=str(path),
+        notes=rows.notes,
+    )
 
 
 # Arrays
-
-
-def _require_memory(num: int, size: int, channels: int) -> None:
-    what = f"image_size={size}: {num} images of {channels} channels"
-    # 5 bytes for each value: the pixel as it was read, and the float32 that is made of it.
-    require_memory(5 * num * size * size * channels, what, "give a smaller image_size")
 
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:
@@ -355,7 +358,8 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
         # [N, S, k, S, k, C]: each block of k x k pixels has two axes of its own, to be averaged.
         blocks = images.reshape(num, size, height // size, size, height // size, channels)
         return blocks.mean(axis=(2, 4), dtype=images.dtype)
-    _require_memory(num, size, channels)
+    what = f"image_size={size}: {num} images of {channels} channels"
+    memory.require(4 * num * size * size * channels, what, "give a smaller image_size")
     before = (size - height) // 2
     pad = (before, size - height - before)  # an odd pixel goes below and right
     return np.pad(images, ((0, 0), pad, pad, (0, 0)), constant_values=-1.0)

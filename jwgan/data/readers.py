@@ -1,20 +1,17 @@
-"""Reads image files as arrays of bytes, on the assumption that a stranger made them.
+"""Reads IDX files and opens TFDS folders, on the assumption that a stranger made them.
 
 No header is believed before it is compared with the file's size, nothing but regular files is
-opened (reading a pipe may never end), no link is followed out of a folder of images (IDX and TFDS
-files are often shared by links), no module is imported because a file names it, nothing is
-unpickled.
-
-Letters: N images, S side in pixels, C channels.
+opened (reading a pipe may never end), no module is imported because a file names it, nothing is
+unpickled. Links are followed: such files are often shared by links.
 """
 
+import contextlib
 import gzip
 import io
 import json
 import math
 import os
 import re
-import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,37 +20,13 @@ from typing import IO, Any
 import numpy as np
 
 from jwgan import check
-
-Part = tuple[np.ndarray, np.ndarray | None]  # images, labels
+from jwgan.data.errors import DataError
 
 MOST_BYTES = 2**30  # in an IDX file: 1.3 million images of 28 x 28
-MOST_PIXELS = 2**26  # in an image: 8192 x 8192
 _EXPANSION = 100  # largest of a gzip file beyond 64 MiB: MNIST's images have 5, a bomb 1000
 # Classes of features that a TFDS folder may name: TFDS imports whatever module is named there.
 _FEATURE = re.compile(r"tensorflow_datasets\.core\.features(\.\w+)+")
 _AGAIN = "download it again"
-
-
-class DataError(ValueError):
-    """A missing or damaged data file; one line naming the file and the remedy."""
-
-    def __init__(self, message: str):
-        # File names are strangers' words: a line end or a control character must not reach the
-        # terminal.
-        super().__init__(check.printable(message))
-
-
-def require_memory(num_bytes: int, what: str, remedy: str) -> None:
-    """Raises DataError for an array that this machine cannot hold, before it is allocated."""
-    try:
-        # The machine's whole memory, not what is free of it: this refuses what can never fit and
-        # says nothing about what is tight today.
-        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):  # Windows has no sysconf
-        return
-    if num_bytes > there:
-        sizes = f"{num_bytes / 2**30:.1f} GiB, this machine has {there / 2**30:.1f} GiB"
-        raise DataError(f"{what} take {sizes}; {remedy}")
 
 
 # IDX files
@@ -134,108 +107,6 @@ def _read_up_to(stream: IO[bytes], limit: int) -> bytes:
     return pieces.getvalue()
 
 
-# PNG and JPEG files
-
-
-def image_paths(path: str | os.PathLike) -> list[Path]:
-    """Lists the PNG and JPEG files below a folder, in path order; hidden ones are skipped.
-
-    Raises:
-      DataError: no such folder, none in it, a link that leads out of it, a folder in it that
-        cannot be read, or something that is named like an image and is no file.
-    """
-    root = Path(path)
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give a folder of PNG or JPEG files")
-    paths = sorted(_image_paths(root))
-    if not paths:
-        raise DataError(f"{root}: no .png, .jpg or .jpeg file in it; give a folder of images")
-    return paths
-
-
-def _image_paths(root: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(root, onerror=_unreadable_folder):
-        # os.walk descends into what is left in this very list, so hidden folders are not entered.
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        # os.walk enters no linked folder. Inside the root its images are read where they lie;
-        # outside they would be missing without a word, so such a link is an error, as a linked file
-        # is.
-        for name in (*folders, *files):
-            path = Path(parent, name)
-            if path.is_symlink() and not _is_below(path, root):
-                raise DataError(f"{path}: links to a place outside {root}; copy the file instead")
-        for name in files:
-            path = Path(parent, name)
-            if name.startswith(".") or path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-                continue
-            if not path.is_file():
-                raise DataError(f"{path}: unreadable image: no regular file; replace or remove it")
-            yield path
-
-
-def _is_below(path: Path, root: Path) -> bool:
-    # realpath: Path.resolve raises RuntimeError for a link to itself
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
-
-
-def _unreadable_folder(error: OSError) -> None:
-    raise DataError(f"{error.filename}: {check.one_line(error)}; make it readable") from error
-
-
-def read_image(path: str | os.PathLike, image_size: int, channels: int) -> np.ndarray:
-    """Reads an image file, centre-cropped and resized: uint8 [S, S, C]; drops transparency.
-
-    Raises:
-      DataError: no PNG or JPEG, damaged, or of more than 2**26 pixels.
-      MissingPackageError: Pillow is not installed.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: unreadable image: no regular file; replace or remove it")
-    check.require_package("PIL", "data")  # inside the try below it would pass for a damaged image
-    try:
-        with open(path, "rb") as file:
-            return square(file, image_size, channels)
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
-        what = check.one_line(error)
-        raise DataError(f"{path}: unreadable image: {what}; replace or remove it") from error
-
-
-def square(file: IO[bytes], image_size: int, channels: int) -> np.ndarray:
-    """Does for an open file what `read_image` does; raises whatever Pillow raises."""
-    check.require_package("PIL", "data")
-    from PIL import Image, ImageOps
-
-    with _open_image(file) as image:
-        # Cameras store portraits lying on their side with a note, which other programs follow.
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I"):  # 16 bits, which convert would clip at 255
-            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-        # Palettes and CMYK become colours here; transparency is dropped, not blended.
-        upright = upright.convert("RGB" if channels == 3 else "L")
-        fitted = ImageOps.fit(upright, (image_size, image_size), Image.Resampling.LANCZOS)
-    return np.asarray(fitted).reshape(image_size, image_size, channels)
-
-
-def _open_image(file: IO[bytes]) -> Any:
-    """Opens an image with Pillow and reads its pixels; formats that run other programs are out."""
-    check.require_package("PIL", "data")
-    from PIL import Image, UnidentifiedImageError
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of sizes, which are limited below, and of palettes
-        try:
-            # Pillow reads many formats, and for one of them (EPS) runs Ghostscript on the file.
-            image = Image.open(file, formats=("PNG", "JPEG"))
-        except UnidentifiedImageError as error:
-            raise ValueError("no PNG or JPEG, or its header is damaged") from error
-        # The header alone is read so far. Decoding what it announces could fill the memory.
-        if image.width * image.height > MOST_PIXELS:
-            raise ValueError(f"{image.width} x {image.height} pixels, more than {MOST_PIXELS}")
-        image.load()
-    return image
-
-
 # TensorFlow Datasets folders (array_record), without TensorFlow
 
 
@@ -253,50 +124,119 @@ def tensorflow_datasets() -> Any:
     return tfds
 
 
-def read_tfds(prepared: Path) -> tuple[Part, Part | None, tuple[str, ...]]:
-    """Reads a folder that TFDS prepared: (train, test or None, names of the labels).
+def tfds_home() -> Path:
+    """The folder where TFDS keeps its data sets unless it is told another one."""
+    return Path(os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets"))
+
+
+def newest_version(name: str, data_dir: Path) -> Path | None:
+    """Finds the newest prepared version below `data_dir/name`; None if there is none."""
+    found = (data_dir / name).glob("**/[0-9]*/dataset_info.json")
+    # Versions are compared as numbers: as text, 10.0.0 would come before 3.0.1.
+    version = lambda path: [int(n) for n in path.name.split(".") if n.isdecimal()]
+    return max((info.parent for info in found), key=version, default=None)
+
+
+def tfds_folder(name: str, data_dir: str | os.PathLike | None = None) -> Path:
+    """Finds the folder where TFDS prepared a data set; arguments as for `data.from_tfds`.
 
     Raises:
-      DataError: not array_record, damaged, or pictures of unequal shapes.
+      DataError: The name is none that TFDS allows, or nothing is prepared there.
     """
-    tfds = tensorflow_datasets()
-    try:
-        # Before TFDS opens the folder: to read its description is to import what it names.
-        _check_tfds_folder(prepared)
-        # What tfds.data_source does, whatever version was prepared.
-        builder = tfds.builder_from_directory(str(prepared))
-        features = builder.info.features
-        label = features["label"] if "label" in features else None  # noqa: SIM401  it has no get
-        names = tuple(getattr(label, "names", None) or ())
-        train = _tfds_split(builder, prepared, "train", names)
-        held_out = "test" in builder.info.splits
-        test = _tfds_split(builder, prepared, "test", names) if held_out else None
-    except Exception as error:  # TFDS raises anything from KeyError up on a damaged folder
-        remedy = "prepare it again with file_format='array_record'"
-        raise DataError(
-            f"{prepared}: TFDS cannot read it: {check.one_line(error)}; {remedy}"
-        ) from error
-    return train, test, names if train[1] is not None else ()
+    # Anything else, ".." for example, would lead out of data_dir: a name may come from the
+    # config.json of a run that somebody else made.
+    if not re.fullmatch(r"\w+(/\w[\w.-]*)*", name):
+        raise DataError(f"name is {name!r}; give a name as TFDS has it, like 'fashion_mnist'")
+    data_dir = tfds_home() if data_dir is None else Path(data_dir)
+    prepared = newest_version(name, data_dir)
+    if prepared is None:
+        raise DataError(f"{data_dir / name}: no prepared TFDS data set; give the folder above it")
+    return prepared
 
 
-def open_tfds(prepared: Path, split: str) -> Any:
-    """Opens a random-access source of a split's examples, whose images stay encoded.
+class Prepared:
+    """A folder that TFDS prepared as array_record, opened.
+
+    Args:
+      folder: with dataset_info.json in it.
+
+    Attributes:
+      splits: number of examples of each part that has any, in the order of the file.
+      class_names: of the labels; () if they have none.
 
     Raises:
-      DataError: not array_record, damaged, or without that split.
+      DataError: not array_record, or damaged.
+      MissingPackageError: tensorflow-datasets, or a package that it needs, is not installed.
     """
-    tfds = tensorflow_datasets()
-    try:
-        _check_tfds_folder(prepared)
-        builder = tfds.builder_from_directory(str(prepared))
-        source = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
-        _check_records(builder.info.splits[split], prepared)
-    except Exception as error:  # TFDS raises anything from KeyError up on a damaged folder
-        remedy = "prepare it again with file_format='array_record'"
-        raise DataError(
-            f"{prepared}: TFDS cannot read it: {check.one_line(error)}; {remedy}"
-        ) from error
-    return source
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._tfds = tensorflow_datasets()
+        with self._reading():
+            # Before TFDS opens the folder: to read its description is to import what it names.
+            _check_tfds_folder(folder)
+            # What tfds.data_source does, whatever version was prepared.
+            self._builder = self._tfds.builder_from_directory(str(folder))
+            features = self._builder.info.features
+            label = features["label"] if "label" in features else None  # noqa: SIM401  it has no get
+            self.class_names = tuple(getattr(label, "names", None) or ())
+            found = self._builder.info.splits
+            counts = {name: found[name].num_examples for name in found}
+            self.splits = {name: count for name, count in counts.items() if count}
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except DataError:
+            raise
+        except Exception as error:  # TFDS raises anything from KeyError up on a damaged folder
+            remedy = "prepare it again with file_format='array_record'"
+            raise DataError(
+                f"{self.folder}: TFDS cannot read it: {check.one_line(error)}; {remedy}"
+            ) from error
+
+    def open(self, split: str) -> Any:
+        """Opens a random-access source of a split's examples, whose images stay encoded.
+
+        Raises:
+          DataError: damaged, or without that split.
+        """
+        if split not in self.splits:
+            there = ", ".join(self.splits) or "none with examples in it"
+            raise DataError(
+                f"{self.folder}: no split {split}: its splits are {there}; prepare the data set "
+                f"again with the part to read named {split}"
+            )
+        with self._reading():
+            skip = {"image": self._tfds.decode.SkipDecoding()}  # ours is three times faster
+            source = self._builder.as_data_source(split, decoders=skip)
+            _check_records(self._builder.info.splits[split], self.folder)
+            return source
+
+    def labels(self, examples: list[dict[str, Any]], split: str) -> np.ndarray | None:
+        """The labels [N] int32 of examples; None where there are none, or all of them are -1.
+
+        Raises:
+          DataError: some labels, and not all of them, are no number of a class.
+        """
+        if not examples or "label" not in examples[0]:
+            return None
+        with self._reading():
+            found = np.array([example["label"] for example in examples])
+            # A label may be a real number to be predicted, or several: no classes.
+            if found.dtype.kind not in "iu" or found.ndim != 1:
+                return None
+            # TFDS marks what has no label by -1, as the test parts of competitions.
+            if (found < 0).all():
+                return None
+            count = len(self.class_names)
+            wrong = found[(found < 0) | (found >= count if count else False)]
+            if len(wrong):
+                most = count - 1 if count else "the number of classes"
+                worst = wrong[np.argmax(np.abs(wrong))]
+                raise ValueError(f"label {worst} in split {split}, expected 0 to {most}")
+            return found.astype(np.int32)
 
 
 def _check_tfds_folder(prepared: Path) -> None:
@@ -321,24 +261,6 @@ def _refuse_foreign_class(entry: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def _tfds_split(builder: Any, prepared: Path, split: str, names: tuple[str, ...]) -> Part:
-    skip = {
-        "image": tensorflow_datasets().decode.SkipDecoding()
-    }  # decoding here is three times faster
-    source = builder.as_data_source(split, decoders=skip)
-    _check_records(builder.info.splits[split], prepared)
-    examples = source.__getitems__(list(range(len(source))))
-    if not examples:
-        raise ValueError(f"no example in split {split}")
-    images = _decode_all([example["image"] for example in examples])
-    if "label" not in examples[0]:
-        return images, None
-    labels = np.array([example["label"] for example in examples], np.int32)
-    if names and labels.max() >= len(names):
-        raise ValueError(f"label {labels.max()} in split {split}, expected 0 to {len(names) - 1}")
-    return images, labels
-
-
 def _check_records(split: Any, prepared: Path) -> None:
     """Compares dataset_info.json with the files: every record, no more, and all in this folder."""
     check.require_package("array_record", "data")  # tensorflow-datasets brings it
@@ -353,25 +275,3 @@ def _check_records(split: Any, prepared: Path) -> None:
         reader.close()
         if found != length:
             raise ValueError(f"{path.name} holds {found} records, dataset_info.json says {length}")
-
-
-def _decode_all(encoded: list[bytes]) -> np.ndarray:
-    """Decodes PNG or JPEG files of one shape, held in memory: uint8 [N, H, W, C]."""
-    first = _decode(encoded[0])
-    # 5 bytes for each value: the pixel as it was read, and the float32 that is made of it.
-    require_memory(5 * len(encoded) * first.size, f"{len(encoded)} images", "prepare fewer of them")
-    # One array from the start: np.stack of a list would hold the images twice.
-    images = np.empty((len(encoded), *first.shape), np.uint8)
-    for i, file in enumerate(encoded):
-        image = _decode(file)
-        if image.shape != first.shape:
-            raise ValueError(f"image {i} is {image.shape}, image 0 is {first.shape}")
-        images[i] = image
-    return images[..., None] if images.ndim == 3 else images
-
-
-def _decode(file: bytes) -> np.ndarray:
-    with _open_image(io.BytesIO(file)) as image:
-        if image.mode not in ("L", "LA", "RGB", "RGBA"):
-            raise ValueError(f"image mode {image.mode}, expected 8 bits a channel")
-        return np.asarray(image)

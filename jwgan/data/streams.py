@@ -5,8 +5,6 @@ the step counter: batch t is the same whenever it is asked for, so a resumed run
 its state. Every epoch is a new permutation, as for data held on the device.
 """
 
-import io
-from pathlib import Path
 from typing import Any, Protocol
 
 import jax
@@ -15,10 +13,12 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jwgan import check, sharding
-from jwgan.data import datasets, readers
+from jwgan import check, sharding, sources
+from jwgan.data import images
 from jwgan.sources import Source
 from jwgan.types import Array, Key
+
+FolderRows, TFDSRows = images.FolderRows, images.TFDSRows
 
 _THREADS = 8
 _READ_AHEAD = 64  # batches
@@ -32,79 +32,6 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Any: ...
-
-
-class FolderRows:
-    """The images below a folder as rows float32 [S, S, C] in [-1, 1]; reads each when asked for.
-
-    Args:
-      path: a folder of PNG and JPEG files; see `data.folder` for what is done to them.
-      image_size: S, in pixels.
-      channels: C, 1 or 3.
-
-    Raises:
-      DataError: no such folder, or no image in it; and when a row is read, an unreadable image.
-      MissingPackageError: Pillow is not installed.
-    """
-
-    def __init__(self, path: str | Path, image_size: int, channels: int = 3):
-        self.paths = readers.image_paths(path)
-        self.image_size, self.channels = image_size, channels
-        self[0]  # read one image now: wrong options must fail here, not in the middle of a run
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        pixels = readers.read_image(self.paths[index], self.image_size, self.channels)
-        return pixels.astype(np.float32) / 127.5 - 1
-
-
-class TFDSRows:
-    """The images of a data set that TFDS prepared as array_record; decodes each when asked for.
-
-    Rows are float32 [S, S, C] in [-1, 1], centre-cropped and resized.
-
-    Args:
-      name: TFDS's name of the data set, for example "celeb_a" or "imagenet_resized/64x64".
-      data_dir: the folder that holds `name/`; default TFDS_DATA_DIR or ~/tensorflow_datasets.
-      image_size: S, in pixels.
-      channels: C, 1 or 3.
-      split: the part of the data set.
-
-    Raises:
-      DataError: not prepared there, not array_record, or damaged; and when a row is read, a damaged
-        image.
-      MissingPackageError: tensorflow-datasets, or a package that it needs, is not installed.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        data_dir: str | Path | None = None,
-        *,
-        image_size: int,
-        channels: int = 3,
-        split: str = "train",
-    ):
-        self.folder = datasets.tfds_folder(name, data_dir)
-        self._source = readers.open_tfds(self.folder, split)
-        self.image_size, self.channels = image_size, channels
-        self[0]  # read one image now: see FolderRows
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        encoded = io.BytesIO(self._source[index]["image"])
-        try:
-            pixels = readers.square(encoded, self.image_size, self.channels)
-        except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ...
-            what = check.one_line(error)
-            raise readers.DataError(
-                f"{self.folder}: image {index} is unreadable: {what}; prepare the data set again"
-            ) from error
-        return pixels.astype(np.float32) / 127.5 - 1
 
 
 def from_rows(
@@ -122,8 +49,9 @@ def from_rows(
       mesh: devices to divide the batches over.
 
     Raises:
-      ValueError: there are no rows, n_critic or batch_size is below 1, or the processes do not
-        divide the batch.
+      ValueError: there are no rows, they are whole numbers, n_critic or batch_size is below 1, or
+        the processes do not divide the batch; and from `fetch` (a `sources.BatchError`), a row of
+        another shape or dtype than the first.
       MissingPackageError: grain is not installed.
     """
     check.require_package("grain", "data")
@@ -136,17 +64,21 @@ def from_rows(
     part, parts = (0, 1) if mesh is None else (jax.process_index(), jax.process_count())
     remedy = f"give a multiple of the {parts} processes"
     check.require(batch_size % parts == 0, "batch_size", batch_size, remedy)
+    # A row's shape is not declared anywhere: one is read to know it.
+    first = np.asarray(rows[0])
+    sources.require_floats(first.dtype, "rows' dtype")
+    sources.warn_of_range(first[None], "the first row")
     # The order of all processes together: each makes the same one, and reads its own part of it.
-    draws = grain.MapDataset.source(rows).seed(seed).shuffle().repeat(None)
+    draws = grain.MapDataset.source(_Checked(rows, first)).seed(seed).shuffle().repeat(None)
     # The part is taken of the order and before anything is read, so no process decodes an image
     # that another one trains on.
     mine = grain.MapDataset.source(_Part(draws, batch_size, part, parts))
     options = grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=_READ_AHEAD)
     steps = mine.batch(n_critic * batch_size // parts)
     iterator = iter(steps.to_iter_dataset(options))  # item t is the batches of step t
-    # A row's shape is not declared anywhere: one is read to know it.
-    first = np.asarray(rows[0])
-    batch = jax.ShapeDtypeStruct((n_critic, batch_size, *first.shape), first.dtype)
+    # Without x64 JAX makes float32 of float64.
+    dtype = jax.dtypes.canonicalize_dtype(first.dtype)
+    batch = jax.ShapeDtypeStruct((n_critic, batch_size, *first.shape), dtype)
 
     def fetch(first_step: int, length: int) -> Array:
         # A new state makes Grain drop what it has read ahead, so it is set after a resume or a jump
@@ -155,7 +87,9 @@ def from_rows(
             iterator.set_state({"next_index": first_step})
         chunk = np.stack([next(iterator) for _ in range(length)])
         # [length, n_critic, B / processes, *D]
-        chunk = chunk.reshape(length, n_critic, batch_size // parts, *first.shape)
+        chunk = chunk.reshape(length, n_critic, batch_size // parts, *first.shape).astype(
+            dtype, copy=False
+        )
         if mesh is None:
             return jnp.asarray(chunk)
         placement = NamedSharding(mesh, P(None, None, "data"))  # of [length, n_critic, B, *D]
@@ -170,6 +104,25 @@ def from_rows(
         return operand, lambda x: sharding.over_data(x, 1)
 
     return Source(batch, fetch, batches)
+
+
+class _Checked:
+    """Rows, each compared with the first: Grain's own error would name neither row nor shape."""
+
+    def __init__(self, rows: Rows, first: np.ndarray):
+        self._rows, self._first = rows, first
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Any:
+        row, first = np.asarray(self._rows[index]), self._first
+        if (row.shape, row.dtype) != (first.shape, first.dtype):
+            raise sources.BatchError(
+                f"row {index} is {row.dtype} {list(row.shape)}, row 0 is {first.dtype} "
+                f"{list(first.shape)}: make all rows alike"
+            )
+        return row
 
 
 class _Part:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jwgan import check, report
+from jwgan.run import tasks
 from jwgan.run.experiment import Experiment
 from jwgan.run.options import Config, from_description, may_change, require_choice
 
@@ -254,6 +255,8 @@ def read_description(folder: pathlib.Path) -> dict[str, Any]:
         parts = [found["config"], found["data"]]
         if not isinstance(found["experiment"], str) or {type(p) for p in parts} != {dict}:
             raise ValueError("experiment, config or data is of another kind")
+        # Whoever reads the run, or goes on with it, has its data in the shape that they had.
+        found["config"].update(tasks.recorded_form(found["config"], found["data"].get("shape")))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         what = f"{path} is no run's description ({check.one_line(error)})"
         raise ValueError(f"{what}: give another run") from error

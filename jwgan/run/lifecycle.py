@@ -19,9 +19,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from jwgan import checkpoint, data, loop, report
-from jwgan.check import one_line
-from jwgan.data import readers
+from jwgan import checkpoint, data, loop, report, sources
+from jwgan.check import one_line, printable
+from jwgan.data import memory
 from jwgan.run import (
     console,
     directory,
@@ -29,6 +29,7 @@ from jwgan.run import (
     exact_w1,
     hosts,
     session,
+    shapes,
     sweep,
     sweep_build,
     sweep_session,
@@ -39,11 +40,16 @@ from jwgan.run.options import check
 MAX_RETRIES = 10  # of --on-nonfinite restore
 
 
-def require_memory(state: Any, batch: Any) -> None:
-    """Raises ValueError if a state, its gradients and a batch cannot fit in this machine."""
+def require_memory(state: Any, batch: Any, devices: int = 1) -> None:
+    """Raises ValueError if a state, its gradients and a batch cannot fit in this machine.
+
+    On accelerators the same is asked of each of the `devices` that the state is divided over.
+    """
     size = lambda leaf: math.prod(leaf.shape) * 4  # bytes; smaller dtypes count as float32
     needed = 2 * sum(map(size, jax.tree.leaves(state))) + size(batch)
-    readers.require_memory(needed, "the state and a batch", "make networks or batch smaller")
+    words = "the state and a batch", "make networks or batch smaller"
+    memory.require(needed, *words)
+    memory.require_on_device(needed // devices, *words)
 
 
 def _check(config: Any) -> None:
@@ -78,6 +84,23 @@ def options_of(experiment: Experiment, given: dict[str, Any]) -> Any:
     return config
 
 
+def _assembled(config: Any, name: str, folder: pathlib.Path, task: Any, build: Any) -> session.Run:
+    """The run with its algorithm and source; shape errors show here, before anything is written."""
+    # A sweep divides trials and not batches, on a mesh of its own.
+    mesh = None if sweep.several(config) else hosts.make_mesh(config)
+    together = sweep_build.assemble(config, build, task) if sweep.several(config) else None
+    if together:
+        algorithm, source = together.algorithm, together.source
+    else:
+        algorithm = build(config, task.shape)
+        source = task.source(config.n_critic, config.batch_size, mesh)
+    run = session.Run(config, name, folder, task, algorithm, source, None, 0, {}, mesh, together)
+    # A sweep divides its trials; a single run has its whole state on every device.
+    devices = together.mesh.size if together and together.mesh else 1
+    require_memory(jax.eval_shape(lambda: init(run)), source.batch, devices)
+    return run
+
+
 def prepare(
     experiment: Experiment, config: Any, stack: contextlib.ExitStack, argv: Sequence[str] = ()
 ) -> session.Run:
@@ -96,25 +119,24 @@ def prepare(
     # The packages are needed hours later, at the end of the run: they are asked for now.
     if config.w1_every or (config.quality and task.problem is not None):
         exact_w1.require_packages()
-    # A sweep divides trials and not batches, on a mesh of its own.
-    mesh = None if sweep.several(config) else hosts.make_mesh(config)
-    together = sweep_build.assemble(config, build, task) if sweep.several(config) else None
-    if together:
-        algorithm, source = together.algorithm, together.source
-    else:
-        algorithm = build(config, task.shape)
-        source = task.source(config.n_critic, config.batch_size, mesh)
-    run = session.Run(config, name, folder, task, algorithm, source, None, 0, {}, mesh, together)
-    # shape errors show here, before anything is written
-    require_memory(jax.eval_shape(lambda: init(run)), source.batch)
+    try:
+        run = _assembled(config, name, folder, task, build)
+    except data.DataError:
+        raise
+    except ValueError as error:
+        raise shapes.with_advice(error, build, config, task) from error
+    together = run.sweep
     description = directory.describe(experiment, config, task, argv)
     if together:
         description["trials"] = [one.described(together.swept) for one in together.trials]
     if resumes:
-        return _go_on(run, description, stack)
-    if first:
+        run = _go_on(run, description, stack)
+    elif first:
         run = run._replace(folder=directory.claim(folder, config, name, stack))
         report.write_json(run.folder / "config.json", description)
+    # Said last: options that are refused are one line.
+    for line in task.notes if first else ():
+        print(printable(line), file=sys.stderr)
     return run
 
 
@@ -208,7 +230,10 @@ def conclude(run: session.Run, state: Any, result: dict[str, Any]) -> None:
 
 def is_expected(error: Exception) -> bool:
     """Whether an error is about the machine, the data or the numbers, and no defect of ours."""
-    kinds = (session.NonFiniteError, checkpoint.CheckpointError, data.DataError, OSError)
+    kinds = (
+        *(session.NonFiniteError, checkpoint.CheckpointError, data.DataError, sources.BatchError),
+        OSError,
+    )
     return isinstance(error, kinds)
 
 

@@ -107,8 +107,13 @@ class Config:
     data_dir: str | None = option(
         None, "where data files are (IDX, TFDS or an image folder)", group="data", may_change=True)
     image_size: int | None = option(
-        None, "pad or resize images to this many pixels a side", group="data", at_least=1)
-    channels: int = option(1, "channels of an image folder, 1 or 3", group="data")
+        None, "make images squares of so many pixels a side (default: as they are; pictures of "
+        "several sizes: the most common shorter side)", group="data", at_least=1)
+    channels: int | None = option(
+        None, "1 for grey, 3 for colour (default: as the images are)", group="data")
+    follow_links: bool = option(
+        False, "read what links in an image folder lead to outside of it", group="data",
+        may_change=True)
     stream: bool = option(
         False, "read images while training, for data larger than the memory", group="data")
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jwgan import data, sources
-from jwgan.data import streams
+from jwgan.data import images, memory, pictures, streams
 from jwgan.problems import gaussians, rolls
 from jwgan.run.options import Config, require_choice
 
@@ -26,6 +26,7 @@ class Task(NamedTuple):
       dataset: `jwgan.data.Dataset` of an image task, else None.
       problem: `jwgan.problems.Problem` of a synthetic world, else None.
       checksum: sha256 of the training data, "" for a synthetic world.
+      notes: what a user should know of the data, a line each; printed when the run starts.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Task(NamedTuple):
     dataset: Any = None
     problem: Any = None
     checksum: str = ""
+    notes: tuple[str, ...] = ()
 
 
 TFDS = "tfds/"  # and a name as TFDS has it
@@ -43,29 +45,51 @@ WORLDS = ("eight_gaussians", "twenty_five_gaussians", "ring", "swiss_roll")
 
 
 def load_images(
-    name: str, data_dir: str | None = None, image_size: int | None = None, channels: int = 1
+    name: str,
+    data_dir: str | None = None,
+    image_size: int | None = None,
+    channels: int | None = None,
+    follow_links: bool = False,
 ) -> Task:
-    """An image task by name; `image_size` pads or resizes, and is needed for a folder."""
+    """An image task by name; None for a size and channels as the data have them.
+
+    Pictures of a folder and of TFDS are cropped and resized; the images of the other data sets are
+    padded, or blocks of their pixels are averaged, and grey is repeated for three channels.
+    """
+    if name == "folder":
+        dataset = data.folder(
+            _path(data_dir), image_size=image_size, channels=channels, follow_links=follow_links
+        )
+        return image_task(dataset, name)
+    if name.startswith(TFDS):
+        dataset = data.from_tfds(
+            name.removeprefix(TFDS), data_dir, image_size=image_size, channels=channels
+        )
+        return image_task(dataset, name)
     # These are functions, so that only the chosen data set is read, and only its packages are
     # needed.
     loaders: dict[str, Callable[[], Any]] = {
         "digits": lambda: data.digits(),
         "mnist": lambda: data.mnist(data_dir),
         "fashion_mnist": lambda: data.fashion_mnist(data_dir),
-        "folder": lambda: _folder(data_dir, image_size, channels),
     }
-    if name.startswith(TFDS):
-        dataset = data.from_tfds(name.removeprefix(TFDS), data_dir)
-    else:
-        dataset = loaders[require_choice("dataset", name, [*loaders, f"{TFDS}NAME"])]()
-    # The held-out part is resized as well: metrics compare it with samples of that size.
-    if image_size and dataset.images.shape[1] != image_size:
-        test = dataset.test_images
-        dataset = dataset._replace(
-            images=data.resize(dataset.images, image_size),
-            test_images=None if test is None else data.resize(test, image_size),
-        )
-    return image_task(dataset, name)
+    pictures.require_form(image_size, channels)
+    dataset = loaders[require_choice("dataset", name, [*loaders, "folder", f"{TFDS}NAME"])]()
+    # The held-out part is changed as well: metrics compare it with samples.
+    train, test = (
+        _repeated(_resized(part, image_size), channels)
+        for part in (dataset.images, dataset.test_images)
+    )
+    return image_task(dataset._replace(images=train, test_images=test), name)
+
+
+def _resized(images: Any, size: int | None) -> Any:
+    return data.resize(images, size) if size and images.shape[1] != size else images
+
+
+def _repeated(images: Any, channels: int | None) -> Any:
+    # Of grey images [N, H, W, 1], which is what the data sets here have.
+    return np.repeat(images, 3, axis=-1) if channels == 3 else images
 
 
 def image_task(dataset: data.Dataset, name: str = "") -> Task:
@@ -78,40 +102,53 @@ def image_task(dataset: data.Dataset, name: str = "") -> Task:
       dataset: images [N, H, W, C] in [-1, 1], with or without labels and a test part.
       name: shown in the run's files; the data set's own unless given.
     """
-    images = dataset.images
+    held = dataset.images
+
+    def source(n_critic: int, batch_size: int, mesh: Any = None) -> sources.Source:
+        memory.require_on_device(held.nbytes, "the images", "add --stream, or give smaller ones")
+        return sources.from_array(held, n_critic=n_critic, batch_size=batch_size, mesh=mesh)
+
     return Task(
         name=name or dataset.name,
-        shape=images.shape[1:],
-        source=lambda n_critic, batch_size, mesh=None: sources.from_array(
-            images, n_critic=n_critic, batch_size=batch_size, mesh=mesh
-        ),
-        held_out=images if dataset.test_images is None else dataset.test_images,
+        shape=held.shape[1:],
+        source=source,
+        held_out=held if dataset.test_images is None else dataset.test_images,
         dataset=dataset,
         # A resume compares it: a run must not go on with other data without being told.
-        checksum=data.checksum(images),
+        checksum=data.checksum(held),
+        notes=(_shape_note(name or dataset.name, len(held), held.shape[1:]), *dataset.notes),
     )
 
 
+def _shape_note(name: str, num: int, shape: tuple[int, ...]) -> str:
+    kind = {1: "grey", 3: "in colour"}.get(shape[2], f"of {shape[2]} channels")
+    return f"data: {name}, {num} images of {shape[0]} x {shape[1]} pixels (height x width), {kind}"
+
+
 def stream_images(
-    name: str, data_dir: str | None, image_size: int | None, channels: int, seed: int
+    name: str,
+    data_dir: str | None,
+    image_size: int | None,
+    channels: int | None,
+    seed: int,
+    follow_links: bool = False,
 ) -> Task:
     """An image task whose batches are read on the host while the device trains.
 
-    A folder's images are decoded when they are needed; the first thousand of them stand for the
-    data in metrics. Other data sets are read once and kept on the host.
+    The images of a folder and of TFDS are decoded when they are needed; a thousand of them, evenly
+    spread, stand for the data in metrics. Other data sets are read once and kept on the host.
     """
-    # A folder's images have many sizes; a batch has one.
-    size = image_size or 32
     if name.startswith(TFDS):
-        tfds_rows = streams.TFDSRows(
-            name.removeprefix(TFDS), data_dir, image_size=size, channels=channels
+        rows: Any = streams.TFDSRows(
+            name.removeprefix(TFDS), data_dir, image_size=image_size, channels=channels
         )
-        files = sorted(tfds_rows.folder.iterdir())
-        rows: Any = tfds_rows
-        task = _streamed_task(name, rows, files, str(tfds_rows.folder))
+        split, said = images.held_out_split(rows)
+        held_out = rows.part(split) if split else None
+        task = _streamed_task(name, rows, held_out, sorted(rows.folder.iterdir()))
+        task = task._replace(notes=(*task.notes, *([said] if said else [])))
     elif name == "folder":
-        rows = streams.FolderRows(_path(data_dir), size, channels)
-        task = _streamed_task(name, rows, rows.paths, str(data_dir))
+        rows = streams.FolderRows(_path(data_dir), image_size, channels, follow_links)
+        task = _streamed_task(name, rows, None, rows.paths)
     else:
         # The data fit the host and are streamed from there: the device holds only batches.
         task = load_images(name, data_dir, image_size, channels)
@@ -123,21 +160,32 @@ def stream_images(
     )
 
 
-def _streamed_task(name: str, rows: Any, files: list[Any], path: str) -> Task:
+SHOWN = 1000  # of a streamed data set: images that metrics look at
+
+
+def _shown(rows: Any) -> tuple[Any, Any]:
+    """Images [M, H, W, C] and labels [M] or None that stand for all, from all classes and parts."""
+    indices = images.spread(len(rows), SHOWN)
+    return np.stack([rows[i] for i in indices]), rows.labels_of(indices)
+
+
+def _streamed_task(name: str, rows: Any, held_out: Any, files: list[Any]) -> Task:
     """A task whose source is still to be replaced; it hashes the files' names and sizes.
 
     To hash the files themselves would mean to read all of them before the first step.
     """
-    # Metrics need images in memory: the first thousand stand for all.
-    shown = np.stack([rows[i] for i in range(min(len(rows), 1000))])
+    shown, labels = _shown(rows)
+    test, test_labels = _shown(held_out) if held_out is not None else (None, None)
     listing = "".join(f"{file.name} {file.stat().st_size}\n" for file in files)
+    names = data.names_of(rows.class_names, labels)
     return Task(
         name=name,
         shape=shown.shape[1:],
         source=functools.partial(sources.from_array, shown),  # replaced by `stream_images`
-        held_out=shown,
-        dataset=data.Dataset(name=name, images=shown, source=path),
+        held_out=shown if test is None else test,
+        dataset=data.Dataset(name, shown, labels, test, test_labels, names),
         checksum=hashlib.sha256(listing.encode()).hexdigest(),
+        notes=(_shape_note(name, len(rows), shown.shape[1:]), *rows.notes),
     )
 
 
@@ -145,10 +193,6 @@ def _path(data_dir: str | None) -> str:
     if not data_dir:
         raise ValueError("data_dir is None: give --data-dir, the folder of images")
     return data_dir
-
-
-def _folder(data_dir: str | None, image_size: int | None, channels: int) -> Any:
-    return data.folder(_path(data_dir), image_size=image_size or 32, channels=channels)
 
 
 def without_data(described: dict[str, Any]) -> Task:
@@ -201,7 +245,36 @@ def load_world(name: str) -> Task:
 
 def from_config(config: Config) -> Task:
     """The image task that the options name."""
-    size = config.image_size
+    name, folder = config.dataset, config.data_dir
+    size, channels, links = config.image_size, config.channels, config.follow_links
     if config.stream:
-        return stream_images(config.dataset, config.data_dir, size, config.channels, config.seed)
-    return load_images(config.dataset, config.data_dir, size, config.channels)
+        return stream_images(name, folder, size, channels, config.seed, links)
+    return load_images(name, folder, size, channels, links)
+
+
+def recorded_form(config: dict[str, Any], shape: Any) -> dict[str, Any]:
+    """The options of config.json that say what shape the data had: --image-size and --channels.
+
+    A run goes on with the shape that it began with. Where the options were left out, the pictures
+    decided, and may be others now; and until 0.1.0 a folder's default was 32 grey pixels, while
+    --channels was passed over by all data sets in memory but folders.
+
+    Args:
+      config: of a run's config.json.
+      shape: of its data there.
+
+    Returns:
+      The options to be put in place of the recorded ones.
+    """
+    dataset = config.get("dataset")
+    # config.json is untrusted. `type`: True is an int, and no length.
+    whole = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int for n in shape)
+    if not whole or not isinstance(dataset, str) or shape[2] not in (1, 3):
+        return {}
+    pictures_decide = dataset == "folder" or dataset.startswith(TFDS)
+    found = {}
+    if "channels" in config and (pictures_decide or config["channels"] is not None):
+        found["channels"] = shape[2]
+    if "image_size" in config and pictures_decide and shape[0] == shape[1]:
+        found["image_size"] = shape[0]
+    return found
