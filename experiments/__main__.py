@@ -20,7 +20,7 @@ GROUPS = {
     "Check critics against known answers": (
         *("parallel_lines", "divergences", "w1_benchmark", "claims"),
     ),
-    "Measure speed, size and alarms": ("speed", "growth", "plan", "pipeline", "alarm"),
+    "Measure speed, size and alarms": ("speed", "growth", "survival", "plan", "pipeline", "alarm"),
     "Keep results": ("record",),
 }
 

@@ -22,6 +22,7 @@ from experiments.plan import tables as plan_tables
 from experiments.readme import exact, training, values
 from experiments.results import markdown
 from experiments.speed import tables as speed_tables
+from experiments.survival import tables as survival_tables
 from experiments.w1_benchmark import tables as w1_tables
 
 Makers = Mapping[str, Callable[[], str]]
@@ -74,6 +75,12 @@ TABLES: Makers = {
     "plan": plan_tables.plan,
     "growth": lambda: markdown.table(*growth_tables.growth(results.metrics("growth"))),
     "side-by-side": lambda: markdown.table(*growth_tables.side_by_side(results.metrics("growth"))),
+    "survival-15": lambda: markdown.table(
+        *survival_tables.survival(results.metrics("survival-15"))
+    ),
+    "survival-60": lambda: markdown.table(
+        *survival_tables.survival(results.metrics("survival-60"))
+    ),
     "parallel-distances": exact.parallel_distances,
     "parallel-derivatives": exact.parallel_derivatives,
     "gaussian-distances": exact.gaussian_distances,

@@ -1,0 +1,1 @@
+"""What kills cost a training, and that they change nothing."""

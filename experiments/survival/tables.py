@@ -1,0 +1,34 @@
+"""The table of experiments.survival, for its page."""
+
+from typing import Any
+
+from experiments import results
+from experiments.results import markdown
+
+
+def page(name: str) -> str:
+    """The table of a recorded measurement."""
+    return markdown.table(*survival(results.metrics(name)))
+
+
+def survival(result: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    """Lists what the kills cost in each cell: (head, rows). Without a result, a row says so."""
+    of = lambda spread: f"{spread['median']:g} ({spread['p95']:g})" if spread else "none"
+    rows = [
+        [
+            row["case"],
+            "streamed" if row["stream"] else "on the device",
+            row["processes"],
+            row["kills"],
+            row["killed_before_a_step"],
+            f"{100 * row['goodput']:.0f} %",
+            of(row["restart_seconds"]),
+            of(row["steps_lost"]),
+            row["steps_per_second"],
+            ", ".join(row["different"]) or "nothing",
+        ]
+        for row in result.get("cells", ())
+    ]
+    head = ["networks", "data", "processes", "kills", "before a step", "goodput"]
+    head += ["restart, s", "steps lost a kill", "steps/s", "what differs"]
+    return head, rows or [["not recorded yet", *[""] * (len(head) - 1)]]
