@@ -14,6 +14,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jwgan import check, numerics, parallel
+from jwgan.run import xla
 
 HEARTBEAT = 20  # seconds without a sign of life until a process counts as lost
 
@@ -48,6 +49,8 @@ def start(config: Any) -> None:
         )
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"the processes cannot be joined: {check.one_line(error)}") from error
+    if jax.default_backend() == "cpu":
+        xla.let_every_process_write()
     # The error of a lost neighbour reaches us as an exception in the middle of a step.
     sys.excepthook = _leave
 

@@ -4,9 +4,13 @@ XLA reads its flags when the first array is made, not when jax is imported: whoe
 functions first is in time.
 """
 
+import contextlib
+import functools
 import importlib.metadata
 import os
 import pathlib
+import zlib
+from typing import Any
 
 import jax
 
@@ -25,6 +29,8 @@ def use_compilation_cache() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     # JAX reads the variable itself; that folder is the user's, and is not trimmed.
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        with contextlib.suppress(OSError):
+            remove_torn(pathlib.Path(os.environ["JAX_COMPILATION_CACHE_DIR"]))
         return
     folder = pathlib.Path.home() / ".cache" / "jwgan" / "jax"
     try:
@@ -32,6 +38,7 @@ def use_compilation_cache() -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # JAX's cache grows without a limit unless told otherwise.
         trim(folder, CACHE_BYTES)
+        remove_torn(folder)
     except OSError:
         return  # no home to write to: the run compiles, as it would at a first start
     jax.config.update("jax_compilation_cache_dir", str(folder))
@@ -47,6 +54,63 @@ def trim(folder: pathlib.Path, limit: int) -> None:
         if total > limit:
             # Another process may have trimmed it first.
             path.unlink(missing_ok=True)
+
+
+CHECKED = "jwgan-checked"  # when `remove_torn` was last there
+
+
+def remove_torn(folder: pathlib.Path) -> None:
+    """Removes programs that a killed process wrote in part.
+
+    JAX writes a program into the file of its name at once, and never anew: a torn one would be
+    compiled at every start, with a warning.
+    """
+    mark = folder / CHECKED
+    since = mark.stat().st_mtime if mark.exists() else 0.0
+    mark.touch()  # before the look around, so that what is written meanwhile is new next time
+    for path in folder.glob("*-cache"):
+        try:
+            # Others were whole at an earlier start. One second is a file system's coarsest clock.
+            if path.stat().st_mtime >= since - 1 and not is_whole(path.read_bytes()):
+                path.unlink()
+        except FileNotFoundError:  # another process has removed it
+            continue
+
+
+def is_whole(program: bytes) -> bool:
+    """Whether JAX could unpack a program; what is packed otherwise than by zlib passes."""
+    unpack = zlib.decompressobj()
+    try:
+        unpack.decompress(program)
+    except zlib.error:
+        return program.startswith(b"\x28\xb5\x2f\xfd")  # Zstandard's first bytes
+    return unpack.eof
+
+
+def let_every_process_write() -> None:
+    """Has every process of a CPU run keep its compiled programs, not the first one alone.
+
+    On a CPU each process's programs have keys of their own, so without this all but the first
+    compile at every restart. JAX has no option for it: its own function is wrapped, in versions in
+    which that was tried.
+    """
+    parts = getattr(jax, "_src", None)
+    compiler: Any = getattr(parts, "compiler", None)
+    joined: Any = getattr(parts, "distributed", None)
+    write = getattr(compiler, "_cache_write", None)
+    if not is_measured_jaxlib() or write is None or hasattr(write, "__wrapped__"):
+        return
+
+    @functools.wraps(write)
+    def write_as_the_first(*args: Any, **kwargs: Any) -> None:
+        own = joined.global_state.process_id
+        joined.global_state.process_id = 0
+        try:
+            write(*args, **kwargs)
+        finally:
+            joined.global_state.process_id = own
+
+    compiler._cache_write = write_as_the_first
 
 
 FUSION = "xla_cpu_experimental_ynn_fusion_type"

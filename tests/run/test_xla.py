@@ -1,0 +1,85 @@
+"""The compilation cache after kills, and with several processes."""
+
+import os
+import types
+import zlib
+
+import jax
+import pytest
+
+from jwgan.run import xla
+
+WHOLE = zlib.compress(bytes(range(256)) * 50)
+ZSTANDARD = b"\x28\xb5\x2f\xfd" + b"anything"
+
+
+@pytest.mark.parametrize("size", range(0, len(WHOLE) + 1, 7))
+def test_a_program_that_ends_early_is_torn(size):
+    assert xla.is_whole(WHOLE[:size]) == (size == len(WHOLE))
+
+
+def test_whole_programs_pass():
+    assert xla.is_whole(WHOLE)
+    assert xla.is_whole(zlib.compress(b""))
+    assert xla.is_whole(ZSTANDARD)
+    assert not xla.is_whole(b"neither")
+
+
+def test_torn_programs_are_removed_and_others_read_once(tmp_path, monkeypatch):
+    (tmp_path / "a-cache").write_bytes(WHOLE)
+    (tmp_path / "b-cache").write_bytes(WHOLE[:-1])
+    (tmp_path / "notes").write_bytes(b"of the user")
+    xla.remove_torn(tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"a-cache", "notes", xla.CHECKED}
+    # what was there before the last look is not read again: the cache may have a gigabyte
+    read = []
+    monkeypatch.setattr(xla, "is_whole", lambda program: read.append(program) or True)
+    (tmp_path / "new-cache").write_bytes(b"new")
+    os.utime(tmp_path / "a-cache", (1, 1))
+    xla.remove_torn(tmp_path)
+    assert read == [b"new"]
+
+
+def test_the_users_cache_is_looked_through_too(tmp_path, monkeypatch):
+    (tmp_path / "b-cache").write_bytes(WHOLE[:-1])
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
+    xla.use_compilation_cache()
+    assert not (tmp_path / "b-cache").exists()
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "none_yet"))
+    xla.use_compilation_cache()  # a folder that is not there is no error
+
+
+def test_every_process_writes_as_the_first_and_stays_itself(monkeypatch):
+    state, seen = types.SimpleNamespace(process_id=3), []
+
+    def write(fails):
+        seen.append(state.process_id)
+        if fails:
+            raise RuntimeError
+
+    parts = types.SimpleNamespace(
+        compiler=types.SimpleNamespace(_cache_write=write),
+        distributed=types.SimpleNamespace(global_state=state),
+    )
+    monkeypatch.setattr(xla, "jax", types.SimpleNamespace(_src=parts))
+    xla.let_every_process_write()
+    once = parts.compiler._cache_write
+    xla.let_every_process_write()
+    assert parts.compiler._cache_write is once
+    once(False)
+    with pytest.raises(RuntimeError):
+        once(True)
+    assert seen == [0, 0]
+    assert state.process_id == 3
+
+
+def test_a_jax_without_that_function_is_left_alone(monkeypatch):
+    monkeypatch.setattr(xla, "jax", types.SimpleNamespace())
+    xla.let_every_process_write()
+
+
+def test_the_wrapped_function_is_there():
+    if xla.is_measured_jaxlib():
+        assert callable(jax._src.compiler._cache_write)
+        assert hasattr(jax._src.distributed.global_state, "process_id")
