@@ -149,7 +149,9 @@ class TFDSRows:
         """(index, example) of some rows, read in blocks."""
         for first in range(0, len(indices), _BLOCK):
             block = indices[first : first + _BLOCK]
-            yield from zip(block, self._source.__getitems__(block), strict=True)
+            with self._prepared.reading():
+                found = self._source.__getitems__(block)
+            yield from zip(block, found, strict=True)
 
     def _headers(self) -> Iterator[pictures.Header]:
         for i, example in self._examples(list(range(len(self)))):
@@ -170,7 +172,9 @@ class TFDSRows:
 
     def pixels(self, index: int) -> np.ndarray:
         """One image as it is stored: uint8 [H, W, C]."""
-        return self._decoded(index, self._source[index])
+        with self._prepared.reading():
+            example = self._source[index]
+        return self._decoded(index, example)
 
     def _decoded(self, index: int, example: Any) -> np.ndarray:
         try:

@@ -172,7 +172,7 @@ class Prepared:
     def __init__(self, folder: Path):
         self.folder = folder
         self._tfds = tensorflow_datasets()
-        with self._reading():
+        with self.reading():
             # Before TFDS opens the folder: to read its description is to import what it names.
             _check_tfds_folder(folder)
             # What tfds.data_source does, whatever version was prepared.
@@ -185,7 +185,8 @@ class Prepared:
             self.splits = {name: count for name, count in counts.items() if count}
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
+    def reading(self) -> Iterator[None]:
+        """What goes wrong in TFDS, here or when an example is read, is a DataError."""
         try:
             yield
         except DataError:
@@ -208,7 +209,7 @@ class Prepared:
                 f"{self.folder}: no split {split}: its splits are {there}; prepare the data set "
                 f"again with the part to read named {split}"
             )
-        with self._reading():
+        with self.reading():
             skip = {"image": self._tfds.decode.SkipDecoding()}  # ours is three times faster
             source = self._builder.as_data_source(split, decoders=skip)
             _check_records(self._builder.info.splits[split], self.folder)
@@ -222,7 +223,7 @@ class Prepared:
         """
         if not examples or "label" not in examples[0]:
             return None
-        with self._reading():
+        with self.reading():
             found = np.array([example["label"] for example in examples])
             # A label may be a real number to be predicted, or several: no classes.
             if found.dtype.kind not in "iu" or found.ndim != 1:

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import difflib
+import math
 import pathlib
 import sys
 import types
@@ -345,6 +346,19 @@ def given(
     return values
 
 
+def _wanted(name: str, value: float, known: Described) -> str:
+    """What an option takes that was given a number beyond all bounds, infinity or NaN."""
+    if isinstance(value, int):
+        return "a number below 2**31"
+    if name == "minutes":
+        return "a time in minutes, such as 90"
+    if name.endswith("learning_rate"):
+        return "a rate, such as 1e-4"
+    if math.isnan(value) and known.above is not None:
+        return f"a number > {known.above}"
+    return "a number below 2**31"
+
+
 def check_numbers(config: Any) -> None:
     """Raises ValueError for a number out of the bounds that its option states.
 
@@ -360,14 +374,14 @@ def check_numbers(config: Any) -> None:
             if not known.at_least <= value < known.below:
                 bounds = f"[{known.at_least}, {known.below})"
                 raise ValueError(f"{name} is {value}: give a number in {bounds}")
-        # `not >=` and not `<`: NaN fails every comparison, and so fails here.
-        elif known.at_least is not None and not value >= known.at_least:
+        elif math.isnan(value):
+            raise ValueError(f"{name} is {value}: give {_wanted(name, value, known)}")
+        elif known.at_least is not None and value < known.at_least:
             raise ValueError(f"{name} is {value}: give at least {known.at_least}")
-        if known.above is not None and not value > known.above:
+        if known.above is not None and value <= known.above:
             raise ValueError(f"{name} is {value}: give a number > {known.above}")
-        # Infinity and NaN end here as well.
         if known.below is None and not abs(value) < 2**31:
-            raise ValueError(f"{name} is {value}: give a number below 2**31")
+            raise ValueError(f"{name} is {value}: give {_wanted(name, value, known)}")
 
 
 def check(config: Config) -> None:
