@@ -251,9 +251,10 @@ def _next_batch(stream: Any, step: int, shape: tuple[int, ...]) -> Any:
     try:
         row = next(stream)
     except StopIteration:
+        fewer = f", or train {step} step{'s' * (step != 1)}" if step else ""
         raise BatchError(
             f"streamed batches ended before step {step}: give an iterator that goes on, such as "
-            f"itertools.cycle(batches), or train {step} steps"
+            f"itertools.cycle(batches){fewer}"
         ) from None
     if not hasattr(row, "dtype"):
         try:

@@ -1,5 +1,7 @@
 """Where batches come from: every row once an epoch, whatever the chunks."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jwgan import sources
+from jwgan.data import streams
 
 
 def batches(source, key, first, length):
@@ -99,3 +102,114 @@ def test_bad_arguments_are_named():
     )
     with pytest.raises(ValueError, match=r"streamed batch's shape is \(1, 3, 1\)"):
         source.fetch(0, 1)
+
+
+WHOLE = ["uint8", "int32", "int64", "bool"]
+SAYS = r"dtype.* is '{}': give floats in the generator's range, for images x / 127.5 - 1"
+
+
+@pytest.mark.parametrize("dtype", WHOLE)
+def test_whole_numbers_are_refused_by_every_source(dtype):
+    array = np.ones((6, 2), dtype)
+    says = SAYS.format(dtype)
+    with pytest.raises(ValueError, match=says):
+        sources.from_array(array, n_critic=1, batch_size=2)
+    with pytest.raises(ValueError, match=says):
+        streams.from_rows(array, n_critic=1, batch_size=2)
+    own = jax.dtypes.canonicalize_dtype(dtype)  # int64 is none of JAX's without x64
+    with pytest.raises(ValueError, match=SAYS.format(own)):
+        sources.from_sampler(lambda key, num: jnp.ones((num, 2), own), n_critic=1, batch_size=2)
+    with pytest.raises(ValueError, match=says):
+        sources.from_iterator(iter([]), jax.ShapeDtypeStruct((1, 2, 2), np.dtype(dtype)))
+    floats = sources.from_iterator(
+        iter([array[None, :2]]), jax.ShapeDtypeStruct((1, 2, 2), "float32")
+    )
+    with pytest.raises(sources.BatchError, match=f"of step 7 is '{dtype}'"):
+        floats.fetch(7, 1)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_floats_are_taken_by_every_source(dtype):
+    array = np.ones((6, 2), jnp.dtype(dtype))
+    batch = jax.ShapeDtypeStruct((1, 2, 2), jnp.float32)
+    for source in (
+        sources.from_array(array, n_critic=1, batch_size=2),
+        streams.from_rows(array, n_critic=1, batch_size=2),
+        sources.from_iterator(iter([array[None, :2]]), batch),
+    ):
+        assert jax.tree.leaves(source.fetch(0, 1))[0].dtype == source.batch.dtype
+
+
+ENDS = [
+    ([], r"ended before step 0: .*itertools.cycle\(batches\)$"),
+    ([np.zeros((1, 2, 3))] * 2, "ended before step 2: .*or train 2 steps"),
+    ([np.zeros((1, 2, 3)), np.zeros((1, 1, 3))], r"shape is \(1, 1, 3\).*\(1, 2, 3\).*step 1"),
+    ([np.zeros((2, 3))], r"shape is \(2, 3\): .*step 0"),
+    ([np.zeros((1, 2, 3)), np.zeros((1, 2, 3), int)], "of step 1 is 'int64': give floats"),
+    ([None], r"shape is \(\)"),
+    (["text"], r"shape is \(\)"),
+    ([[[0.0, 1.0], [2.0]]], r"shape is \(\)"),  # ragged
+    ([{"image": 1}], r"shape is \(\)"),
+]
+
+
+@pytest.mark.parametrize(("rows", "says"), ENDS)
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_an_iterator_that_ends_or_is_wrong_is_one_line(rows, says, chunk):
+    batch = jax.ShapeDtypeStruct((1, 2, 3), "float32")
+    source = sources.from_iterator(iter(rows), batch)
+
+    def all_of_it():
+        for first in range(0, 6, chunk):
+            source.fetch(first, chunk)
+
+    with pytest.raises(sources.BatchError, match=says) as error:
+        all_of_it()
+    assert "\n" not in str(error.value)
+
+
+def test_what_an_iterator_that_ended_is_told_works():
+    rows = [np.full((1, 2, 3), float(i)) for i in range(2)]
+    batch = jax.ShapeDtypeStruct((1, 2, 3), "float32")
+    source = sources.from_iterator(itertools.cycle(rows), batch)
+    assert source.fetch(0, 5)[:, 0, 0, 0].tolist() == [0, 1, 0, 1, 0]
+    assert sources.from_iterator(rows, batch).fetch(0, 2).shape == (2, 1, 2, 3)  # a list, too
+    with pytest.raises(ValueError, match="iterator is 3: give an iterator of batches"):
+        sources.from_iterator(3, batch)
+
+
+def test_rows_that_are_not_alike_are_named():
+    rows = [np.zeros(2, np.float32)] * 5 + [np.zeros(3, np.float32)]
+    with pytest.raises(sources.BatchError, match=r"row 5 is float32 \[3\], row 0 is float32 \[2\]"):
+        streams.from_rows(rows, n_critic=1, batch_size=6).fetch(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "images", "far"),
+    [
+        (-1, 1, True, False),
+        (0, 1, True, False),
+        (-3, 3, True, False),  # divided by their standard deviation
+        (0, 255, True, True),
+        (-200, 0, True, True),
+        (0, 255, False, False),  # a table may have any unit
+        (1, 1e5, False, True),
+        (np.nan, np.inf, True, False),  # found by whoever trains on it
+    ],
+)
+def test_a_range_far_from_a_generators_is_said(low, high, images, far, recwarn):
+    array = np.linspace(low, high, 64, dtype=np.float32)
+    array = array.reshape(4, 4, 4, 1) if images else array.reshape(32, 2)
+    batch = jax.ShapeDtypeStruct((1, *array.shape), "float32")
+    makers = [
+        lambda: sources.from_array(array, n_critic=1, batch_size=2),
+        lambda: sources.from_array(jnp.asarray(array), n_critic=1, batch_size=2),
+        lambda: sources.from_iterator(iter([array[None]]), batch).fetch(0, 1),
+    ]
+    for make in makers:
+        if far:
+            with pytest.warns(UserWarning, match="far from what a generator makes: scale them"):
+                make()
+        else:
+            make()
+    assert not recwarn.list

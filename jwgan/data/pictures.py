@@ -224,7 +224,8 @@ def read_header(file: IO[bytes]) -> Header:
     with _identified(file) as image:
         height, width = image.height, image.width
         # For PNG, Pillow looks for Exif behind the pixels as well, and decodes them to get there.
-        has_note = image.format == "TIFF" or "exif" in image.info
+        # For TIFF the size is that of the picture held upright already.
+        has_note = image.format != "TIFF" and "exif" in image.info
         if has_note and image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
             height, width = width, height
         return Header(height, width, _has_colour(image))

@@ -17,10 +17,10 @@ _USUAL = (8, 32, 64)
 def with_advice(error: ValueError, build: Callable, config: Any, task: Any) -> ValueError:
     """The error of a build, with the nearest --image-size that works if the size is to blame."""
     shape = task.shape
-    if len(shape) != 3 or task.name != config.dataset or not _can_be_resized(config.dataset, 1):
+    if len(shape) != 3 or task.name != config.dataset or not can_be_resized(config.dataset, 1):
         return error
     works = lambda side: (
-        _can_be_resized(config.dataset, side)
+        can_be_resized(config.dataset, side)
         and _builds(build, config, (side, side, shape[2]))
         and side != config.image_size
     )
@@ -33,7 +33,8 @@ def with_advice(error: ValueError, build: Callable, config: Any, task: Any) -> V
     return ValueError(f"{error}; --image-size {near} works") if near else error
 
 
-def _can_be_resized(dataset: str, side: int) -> bool:
+def can_be_resized(dataset: str, side: int) -> bool:
+    """Whether --image-size can make squares of that side of a data set's images."""
     if dataset == "folder" or dataset.startswith(tasks.TFDS):
         return True
     own = _SIDES.get(dataset)
@@ -44,8 +45,8 @@ def _below(side: int) -> Iterator[int]:
     """The side itself (of images that are no squares) and smaller ones, nearest first."""
     close = range(side, max(side - _CLOSE, 0), -1)
     yield from close
-    yield from (s for s in range(close[-1] // 16 * 16, 0, -16) if s < close[-1])
-    yield from (8,)
+    far = [*range(close[-1] // 16 * 16, 0, -16), 8]
+    yield from (s for s in far if s < close[-1])
 
 
 def _above(side: int) -> Iterator[int]:
