@@ -56,8 +56,14 @@ to the last checkpoint instead and on with another key.
 numbers of devices or processes add in another order: parameters differ by at most 1e-5 after 100
 steps. Other machines, jax versions or XLA flags may differ more.
 
+**Your pictures.** PNG, JPEG, WebP, TIFF and other formats, in a folder or in a data set of TFDS.
+Size and colour are the pictures' own unless --image-size or --channels say otherwise; the start
+says what was found: the shape, files passed over, classes (the folders that hold the pictures).
+`jwgan.data.pictures` has the rule. To remove a damaged picture and go on is `--resume --allow
+data`.
+
 **Larger data.** `--stream` reads images while training (Grain); every process reads its own part of
-every batch, the order is a function of `--seed` and the step.
+every batch, the order is a function of `--seed` and the step. The images are the same ones.
 
 **Many devices, many hosts.** One program, divided by the compiler over the batch; on GPU and TPU
 all devices of the machine are used (`--devices N` for fewer). Several hosts share one --run-dir::
