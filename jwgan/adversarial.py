@@ -191,17 +191,15 @@ def _descend(
     gradient: Params,
     model_state: ModelState,
     tx: optax.GradientTransformation,
-    objective_state: Any,
+    **extra: Any,
 ) -> PlayerState:
     """One optimizer update.
 
-    A transform that takes the extra argument `objective_state` is given it: BEGAN's learning rate
-    follows the objective's own measure of convergence.
+    A transform that takes the extra arguments `objective_state` and `step` is given them: BEGAN's
+    learning rate follows the objective's own measure of convergence, a schedule the step.
     """
     tx = optax.with_extra_args_support(tx)
-    updates, opt_state = tx.update(
-        gradient, player.opt_state, player.params, objective_state=objective_state
-    )
+    updates, opt_state = tx.update(gradient, player.opt_state, player.params, **extra)
     return PlayerState(optax.apply_updates(player.params, updates), model_state, opt_state)
 
 
@@ -216,6 +214,7 @@ def critic_update(
     objective: Objective,
     objective_state: Any,
     penalty: Penalty,
+    step: Array | int = 0,
 ) -> tuple[PlayerState, tuple[Output, Output, Info]]:
     """Updates the critic once on real, fake [B, *D].
 
@@ -227,6 +226,7 @@ def critic_update(
       real, fake: [B, *D]; no gradient flows into either.
       key: for the penalty.
       objective_state: what the losses read, see `Objective`.
+      step: generator updates so far, for optimizers that read it, see `schedules`.
       critic, critic_tx, objective, penalty: as of `step`.
 
     Returns:
@@ -266,7 +266,9 @@ def critic_update(
 
     gradient, (state, real_out, fake_out, metrics) = jax.grad(loss, has_aux=True)(player.params)
     metrics["critic_gradient_norm"] = optax.tree.norm(gradient)
-    player = _descend(player, gradient, state, critic_tx, objective_state)
+    player = _descend(
+        player, gradient, state, critic_tx, objective_state=objective_state, step=step
+    )
     return player, (real_out, fake_out, metrics)
 
 
@@ -282,6 +284,7 @@ def generator_update(
     objective: Objective,
     objective_state: Any,
     prior: Prior,
+    step: Array | int = 0,
 ) -> tuple[PlayerState, tuple[Output, Info]]:
     """Updates the generator once, against a critic that stays as it is.
 
@@ -293,6 +296,7 @@ def generator_update(
       real: [B, *D]; only relativistic objectives look at it.
       key: for the latents.
       objective_state: what the losses read, see `Objective`.
+      step: generator updates so far, for optimizers that read it, see `schedules`.
       critic, generator, generator_tx, objective, prior: as of `step`.
 
     Returns:
@@ -323,7 +327,9 @@ def generator_update(
 
     (value, (state, fake_out)), gradient = jax.value_and_grad(loss, has_aux=True)(player.params)
     metrics = {"generator_loss": value, "generator_gradient_norm": optax.tree.norm(gradient)}
-    player = _descend(player, gradient, state, generator_tx, objective_state)
+    player = _descend(
+        player, gradient, state, generator_tx, objective_state=objective_state, step=step
+    )
     return player, (fake_out, metrics)
 
 
@@ -376,6 +382,7 @@ def critic_updates(
             objective=objective,
             objective_state=state.objective,
             penalty=penalty,
+            step=state.step,
         )
         return (player, generator_model_state), (real_out, metrics)
 
@@ -463,6 +470,7 @@ def step(
         objective=objective,
         objective_state=state.objective,
         prior=prior,
+        step=state.step,
     )
     objective_state, objective_info = objective.update(state.objective, real_out, fake_out)
     state = AdversarialState(

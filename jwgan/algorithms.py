@@ -3,8 +3,16 @@
 Every function takes the two networks and a prior and returns an `Algorithm`. The number of critic
 updates a step is the first axis of the batch, [n_critic, B, *D]; each docstring names the paper's.
 Learning rates, weights and other numbers may be traced arrays, so `many` can sweep them; one that
-makes no sense is a `ValueError`. To change anything that is not an argument, copy an assembly:
-`wgan` and `lsgan` show all of `adversarial.build`.
+makes no sense is a `ValueError`. Every member also takes
+
+* `learning_rate`: of both players, a number or an optax schedule. A schedule counts generator
+  updates for both players, see `schedules`;
+* `critic_learning_rate`: of the critic, where it is another one;
+* `penalty`: in place of the paper's (whose `weight` then has no effect), see `penalties`;
+* `critic_tx`, `generator_tx`: an optax transform in place of the paper's optimizer, whose rate and
+  betas then have no effect for that player. WGAN's clipping and SN-GAN's normalisation stay.
+
+To change anything else, copy an assembly: `wgan` shows all of `adversarial.build`.
 
 The examples make one step on a world where everything is known: all real samples lie at (1, 0), all
 first fakes at the origin, and the critic D(x) = 3 x_1 + 4 x_2 has gradient norm 5 everywhere.
@@ -21,31 +29,85 @@ first fakes at the origin, and the critic D(x) = 3 x_1 + 4 x_2 has gradient norm
     ...     return state, {name: round(value.item(), 4) for name, value in info.items()}
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import optax
 
-from jwgan import adversarial, constraints, networks, objectives, penalties
+from jwgan import adversarial, constraints, networks, objectives, penalties, schedules
 from jwgan.check import require, require_settings
 from jwgan.types import Algorithm, Network, Objective, Penalty, Prior
 
-_NO_PENALTY = penalties.none()  # the default of members whose paper has none
+
+def _adam(b1, b2=0.999) -> Callable[..., optax.GradientTransformation]:
+    """`rate -> Adam`; the rate may be a schedule."""
+    require_settings(b1=b1, b2=b2)
+
+    def adam(rate) -> optax.GradientTransformation:
+        if not callable(rate):
+            return optax.adam(rate, b1=b1, b2=b2)
+        return optax.chain(optax.scale_by_adam(b1=b1, b2=b2), schedules.scale_by_rate(rate))
+
+    return adam
+
+
+def _rmsprop(decay) -> Callable[..., optax.GradientTransformation]:
+    """`rate -> RMSProp`, epsilon outside the root as in Torch; the rate may be a schedule."""
+    require_settings(decay=decay)
+
+    def rmsprop(rate) -> optax.GradientTransformation:
+        if not callable(rate):
+            return optax.rmsprop(rate, decay=decay, eps_in_sqrt=False)
+        rms = optax.scale_by_rms(decay=decay, eps_in_sqrt=False)
+        # optax.rmsprop ends in its momentum, here none: both forms have states of one tree.
+        return optax.chain(rms, schedules.scale_by_rate(rate), optax.identity())
+
+    return rmsprop
+
+
+def _players(
+    optimizer: Callable[..., optax.GradientTransformation],
+    rates: tuple[Any, Any],
+    txs: tuple[optax.GradientTransformation | None, optax.GradientTransformation | None],
+) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
+    """Chooses the players' transforms: the caller's, or the member's optimizer.
+
+    Args:
+      optimizer: `rate -> transform`.
+      rates: (of both players, of the critic or None).
+      txs: (critic_tx, generator_tx) as the caller gave them.
+
+    Returns:
+      (critic_tx, generator_tx).
+    """
+    learning_rate, critic_learning_rate = rates
+    if critic_learning_rate is None:
+        critic_learning_rate = learning_rate
+    require_settings(learning_rate=learning_rate, critic_learning_rate=critic_learning_rate)
+    critic_tx, generator_tx = txs
+    return (
+        optimizer(critic_learning_rate) if critic_tx is None else critic_tx,
+        optimizer(learning_rate) if generator_tx is None else generator_tx,
+    )
 
 
 def _build(
     critic: Network,
     generator: Network,
     prior: Prior,
-    tx: optax.GradientTransformation,
+    players: tuple[optax.GradientTransformation, optax.GradientTransformation],
     objective: Objective,
-    penalty: Penalty = _NO_PENALTY,
+    penalty: Penalty | None = None,
 ) -> Algorithm:
-    """An assembly whose players have the same optimizer."""
+    """An assembly of two networks, (critic_tx, generator_tx), losses and a penalty."""
+    critic_tx, generator_tx = players
     return adversarial.build(
         critic=critic,
         generator=generator,
-        critic_tx=tx,
-        generator_tx=tx,
+        critic_tx=critic_tx,
+        generator_tx=generator_tx,
         objective=objective,
-        penalty=penalty,
+        penalty=penalties.none() if penalty is None else penalty,
         prior=prior,
     )
 
@@ -57,7 +119,10 @@ def gan_minimax(
     prior: Prior,
     learning_rate=2e-4,
     b1=0.5,
-    penalty: Penalty = _NO_PENALTY,
+    critic_learning_rate=None,
+    penalty: Penalty | None = None,
+    critic_tx: optax.GradientTransformation | None = None,
+    generator_tx: optax.GradientTransformation | None = None,
 ) -> Algorithm:
     """The saturating game of Goodfellow et al., 2014, equation 1.  n_critic 1.
 
@@ -67,9 +132,9 @@ def gan_minimax(
     >>> info["critic_loss"], info["generator_loss"]  # the fakes' scores are 0: -log 2
     (0.7417, -0.6931)
     """
-    require_settings(learning_rate=learning_rate, b1=b1)
-    tx = optax.adam(learning_rate, b1=b1)
-    return _build(critic, generator, prior, tx, objectives.minimax(), penalty)
+    rates, txs = (learning_rate, critic_learning_rate), (critic_tx, generator_tx)
+    players = _players(_adam(b1), rates, txs)
+    return _build(critic, generator, prior, players, objectives.minimax(), penalty)
 
 
 def gan(
@@ -79,7 +144,10 @@ def gan(
     prior: Prior,
     learning_rate=2e-4,
     b1=0.5,
-    penalty: Penalty = _NO_PENALTY,
+    critic_learning_rate=None,
+    penalty: Penalty | None = None,
+    critic_tx: optax.GradientTransformation | None = None,
+    generator_tx: optax.GradientTransformation | None = None,
 ) -> Algorithm:
     """The non-saturating game of Goodfellow et al., 2014, section 3.  n_critic 1.
 
@@ -90,13 +158,22 @@ def gan(
     >>> info["generator_loss"]  # log 2
     0.6931
     """
-    require_settings(learning_rate=learning_rate, b1=b1)
-    tx = optax.adam(learning_rate, b1=b1)
-    return _build(critic, generator, prior, tx, objectives.non_saturating(), penalty)
+    rates, txs = (learning_rate, critic_learning_rate), (critic_tx, generator_tx)
+    players = _players(_adam(b1), rates, txs)
+    return _build(critic, generator, prior, players, objectives.non_saturating(), penalty)
 
 
 def dcgan(
-    critic: Network, generator: Network, *, prior: Prior, learning_rate=2e-4, b1=0.5
+    critic: Network,
+    generator: Network,
+    *,
+    prior: Prior,
+    learning_rate=2e-4,
+    b1=0.5,
+    critic_learning_rate=None,
+    penalty: Penalty | None = None,
+    critic_tx: optax.GradientTransformation | None = None,
+    generator_tx: optax.GradientTransformation | None = None,
 ) -> Algorithm:
     """DCGAN of Radford, Metz and Chintala, 2016: `gan` with its networks.  n_critic 1, batch 128.
 
@@ -108,7 +185,17 @@ def dcgan(
     >>> print(state.generator.params)  # Adam's first step is the learning rate, towards the data
     [[0.0002 0.0002]]
     """
-    return gan(critic, generator, prior=prior, learning_rate=learning_rate, b1=b1)
+    return gan(
+        critic,
+        generator,
+        prior=prior,
+        learning_rate=learning_rate,
+        b1=b1,
+        critic_learning_rate=critic_learning_rate,
+        penalty=penalty,
+        critic_tx=critic_tx,
+        generator_tx=generator_tx,
+    )
 
 
 def lsgan(
@@ -122,7 +209,9 @@ def lsgan(
     a=0.0,
     b=1.0,
     c=1.0,
-    penalty: Penalty = _NO_PENALTY,
+    penalty: Penalty | None = None,
+    critic_tx: optax.GradientTransformation | None = None,
+    generator_tx: optax.GradientTransformation | None = None,
 ) -> Algorithm:
     """Least Squares GAN of Mao et al., 2017; (a, b, c) = (0, 1, 1), or (-1, 1, 0).  n_critic 1.
 
@@ -133,24 +222,24 @@ def lsgan(
     >>> info["critic_loss"], info["generator_loss"]  # (3 - 1)^2 / 2, (0 - 1)^2 / 2
     (2.0, 0.5)
     """
-    require_settings(
-        critic_learning_rate=critic_learning_rate,
-        generator_learning_rate=generator_learning_rate,
-        b1=b1,
-    )
-    return adversarial.build(
-        critic=critic,
-        generator=generator,
-        critic_tx=optax.adam(critic_learning_rate, b1=b1),
-        generator_tx=optax.adam(generator_learning_rate, b1=b1),
-        objective=objectives.least_squares(a, b, c),
-        penalty=penalty,
-        prior=prior,
-    )
+    require_settings(generator_learning_rate=generator_learning_rate)
+    rates, txs = (generator_learning_rate, critic_learning_rate), (critic_tx, generator_tx)
+    players = _players(_adam(b1), rates, txs)
+    return _build(critic, generator, prior, players, objectives.least_squares(a, b, c), penalty)
 
 
 def wgan(
-    critic: Network, generator: Network, *, prior: Prior, learning_rate=5e-5, c=0.01, decay=0.99
+    critic: Network,
+    generator: Network,
+    *,
+    prior: Prior,
+    learning_rate=5e-5,
+    c=0.01,
+    decay=0.99,
+    critic_learning_rate=None,
+    penalty: Penalty | None = None,
+    critic_tx: optax.GradientTransformation | None = None,
+    generator_tx: optax.GradientTransformation | None = None,
 ) -> Algorithm:
     """Clipped WGAN of Arjovsky, Chintala and Bottou, 2017, Algorithm 1.  n_critic 5, batch 64.
 
@@ -165,16 +254,16 @@ def wgan(
     >>> info["wasserstein_estimate"]  # of the clipped critic 0.01 (x_1 + x_2)
     0.01
     """
-    require_settings(learning_rate=learning_rate, decay=decay)
-    tx = optax.rmsprop(learning_rate, decay=decay, eps_in_sqrt=False)
-    return adversarial.build(
-        critic=networks.map_init(critic, lambda params: constraints.project_box(params, c)),
-        generator=generator,
-        critic_tx=optax.chain(tx, constraints.clip_weights(c)),
-        generator_tx=tx,
-        objective=objectives.wasserstein(),
-        penalty=penalties.none(),
-        prior=prior,
+    rates, txs = (learning_rate, critic_learning_rate), (critic_tx, generator_tx)
+    players = _players(_rmsprop(decay), rates, txs)
+    critic_tx, generator_tx = players
+    return _build(
+        networks.map_init(critic, lambda params: constraints.project_box(params, c)),
+        generator,
+        prior,
+        (optax.chain(critic_tx, constraints.clip_weights(c)), generator_tx),
+        objectives.wasserstein(),
+        penalty,
     )
 
 
@@ -187,6 +276,10 @@ def wgan_gp(
     b1=0.0,
     b2=0.9,
     weight=10.0,
+    critic_learning_rate=None,
+    penalty: Penalty | None = None,
+    critic_tx: optax.GradientTransformation | None = None,
+    generator_tx: optax.GradientTransformation | None = None,
 ) -> Algorithm:
     """WGAN-GP of Gulrajani et al., 2017, Algorithm 1.  n_critic 5, batch 64.
 
@@ -199,10 +292,11 @@ def wgan_gp(
     >>> info["wasserstein_estimate"], info["penalty"]  # 10 (5 - 1)^2
     (3.0, 160.0)
     """
-    require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
-    tx = optax.adam(learning_rate, b1=b1, b2=b2)
-    penalty = penalties.gradient_penalty(weight)
-    return _build(critic, generator, prior, tx, objectives.wasserstein(), penalty)
+    rates, txs = (learning_rate, critic_learning_rate), (critic_tx, generator_tx)
+    players = _players(_adam(b1, b2), rates, txs)
+    if penalty is None:
+        penalty = penalties.gradient_penalty(weight)
+    return _build(critic, generator, prior, players, objectives.wasserstein(), penalty)
 
 
 def wgan_lp(
@@ -214,6 +308,10 @@ def wgan_lp(
     b1=0.0,
     b2=0.9,
     weight=10.0,
+    critic_learning_rate=None,
+    penalty: Penalty | None = None,
+    critic_tx: optax.GradientTransformation | None = None,
+    generator_tx: optax.GradientTransformation | None = None,
 ) -> Algorithm:
     """WGAN-LP of Petzka, Fischer and Lukovnicov, 2018: `wgan_gp` with a one-sided penalty.
 
@@ -224,10 +322,11 @@ def wgan_lp(
     >>> info["penalty"]
     0.0
     """
-    require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
-    tx = optax.adam(learning_rate, b1=b1, b2=b2)
-    penalty = penalties.squared_hinge_penalty(weight)
-    return _build(critic, generator, prior, tx, objectives.wasserstein(), penalty)
+    rates, txs = (learning_rate, critic_learning_rate), (critic_tx, generator_tx)
+    players = _players(_adam(b1, b2), rates, txs)
+    if penalty is None:
+        penalty = penalties.squared_hinge_penalty(weight)
+    return _build(critic, generator, prior, players, objectives.wasserstein(), penalty)
 
 
 def wgan_hinge(
@@ -239,6 +338,10 @@ def wgan_hinge(
     b1=0.0,
     b2=0.9,
     weight=10.0,
+    critic_learning_rate=None,
+    penalty: Penalty | None = None,
+    critic_tx: optax.GradientTransformation | None = None,
+    generator_tx: optax.GradientTransformation | None = None,
 ) -> Algorithm:
     """WGAN-GP with the linear hinge max(0, norm - 1), as course slides state the constraint.
 
@@ -246,10 +349,11 @@ def wgan_hinge(
     >>> info["penalty"]  # 10 (5 - 1)
     40.0
     """
-    require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
-    tx = optax.adam(learning_rate, b1=b1, b2=b2)
-    penalty = penalties.linear_hinge_penalty(weight)
-    return _build(critic, generator, prior, tx, objectives.wasserstein(), penalty)
+    rates, txs = (learning_rate, critic_learning_rate), (critic_tx, generator_tx)
+    players = _players(_adam(b1, b2), rates, txs)
+    if penalty is None:
+        penalty = penalties.linear_hinge_penalty(weight)
+    return _build(critic, generator, prior, players, objectives.wasserstein(), penalty)
 
 
 def wgan_div(
@@ -262,6 +366,10 @@ def wgan_div(
     b2=0.999,
     weight=2.0,
     power=6.0,
+    critic_learning_rate=None,
+    penalty: Penalty | None = None,
+    critic_tx: optax.GradientTransformation | None = None,
+    generator_tx: optax.GradientTransformation | None = None,
 ) -> Algorithm:
     """Wasserstein divergence of Wu et al., 2018: k 2, p 6, Adam 2e-4.  n_critic 4.
 
@@ -271,10 +379,11 @@ def wgan_div(
     >>> info["penalty"]  # 2 * 5^6
     31250.0
     """
-    require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
-    tx = optax.adam(learning_rate, b1=b1, b2=b2)
-    penalty = penalties.divergence_penalty(weight, power)
-    return _build(critic, generator, prior, tx, objectives.wasserstein(), penalty)
+    rates, txs = (learning_rate, critic_learning_rate), (critic_tx, generator_tx)
+    players = _players(_adam(b1, b2), rates, txs)
+    if penalty is None:
+        penalty = penalties.divergence_penalty(weight, power)
+    return _build(critic, generator, prior, players, objectives.wasserstein(), penalty)
 
 
 def sngan(
@@ -286,7 +395,10 @@ def sngan(
     b1=0.5,
     b2=0.999,
     objective: Objective | None = None,
-    penalty: Penalty = _NO_PENALTY,
+    critic_learning_rate=None,
+    penalty: Penalty | None = None,
+    critic_tx: optax.GradientTransformation | None = None,
+    generator_tx: optax.GradientTransformation | None = None,
 ) -> Algorithm:
     """SN-GAN of Miyato et al., 2018, Spectral Normalization for GANs: hinge, setting C, n_critic 1.
 
@@ -298,11 +410,13 @@ def sngan(
     >>> info["real_score"]  # of the critic (3 x_1 + 4 x_2) / 5
     0.6
     """
-    require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
-    tx = optax.adam(learning_rate, b1=b1, b2=b2)
+    rates, txs = (learning_rate, critic_learning_rate), (critic_tx, generator_tx)
+    players = _players(_adam(b1, b2), rates, txs)
     objective = objectives.hinge() if objective is None else objective
     # Part of the member and not of the caller's network: without it this would be another GAN.
-    return _build(networks.with_spectral_norm(critic), generator, prior, tx, objective, penalty)
+    return _build(
+        networks.with_spectral_norm(critic), generator, prior, players, objective, penalty
+    )
 
 
 def ebgan(
@@ -313,6 +427,10 @@ def ebgan(
     learning_rate=1e-3,
     margin=10.0,
     pulling_away_weight=0.1,
+    critic_learning_rate=None,
+    penalty: Penalty | None = None,
+    critic_tx: optax.GradientTransformation | None = None,
+    generator_tx: optax.GradientTransformation | None = None,
 ) -> Algorithm:
     """Energy-based GAN of Zhao, Mathieu and LeCun, 2017: margin 10, Adam 1e-3 (MNIST).  n_critic 1.
 
@@ -324,9 +442,10 @@ def ebgan(
     >>> info["critic_loss"]  # energy 3 on real, margin 10 - 0 on fake
     13.0
     """
-    require_settings(learning_rate=learning_rate)
-    tx = optax.adam(learning_rate)
-    return _build(critic, generator, prior, tx, objectives.ebgan(margin, pulling_away_weight))
+    rates, txs = (learning_rate, critic_learning_rate), (critic_tx, generator_tx)
+    players = _players(_adam(0.9), rates, txs)
+    objective = objectives.ebgan(margin, pulling_away_weight)
+    return _build(critic, generator, prior, players, objective, penalty)
 
 
 def began(
@@ -341,6 +460,10 @@ def began(
     lambda_k=1e-3,
     window: int = 1000,
     patience: int = 3,
+    critic_learning_rate=None,
+    penalty: Penalty | None = None,
+    critic_tx: optax.GradientTransformation | None = None,
+    generator_tx: optax.GradientTransformation | None = None,
 ) -> Algorithm:
     """BEGAN of Berthelot, Schumm and Metz, 2017: Adam 1e-4, halved when M stalls.  n_critic 1.
 
@@ -359,15 +482,15 @@ def began(
     """
     require(patience >= 2, "patience", patience, "give at least 2 windows")
     require(window >= 1, "window", window, "give at least one update")
-    require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
-    tx = optax.chain(
-        optax.adam(learning_rate, b1=b1, b2=b2),
-        # After Adam: the plateau's factor then scales the update, which is to scale the rate.
-        _on_convergence(
-            optax.contrib.reduce_on_plateau(factor=0.5, patience=patience, accumulation_size=window)
-        ),
+    plateau = optax.contrib.reduce_on_plateau(
+        factor=0.5, patience=patience, accumulation_size=window
     )
-    return _build(critic, generator, prior, tx, objectives.began(gamma, lambda_k))
+    adam = _adam(b1, b2)
+    # After Adam: the plateau's factor then scales the update, which is to scale the rate.
+    optimizer = lambda rate: optax.chain(adam(rate), _on_convergence(plateau))
+    rates, txs = (learning_rate, critic_learning_rate), (critic_tx, generator_tx)
+    players = _players(optimizer, rates, txs)
+    return _build(critic, generator, prior, players, objectives.began(gamma, lambda_k), penalty)
 
 
 def _on_convergence(
@@ -391,6 +514,10 @@ def dragan(
     b1=0.5,
     b2=0.9,
     weight=10.0,
+    critic_learning_rate=None,
+    penalty: Penalty | None = None,
+    critic_tx: optax.GradientTransformation | None = None,
+    generator_tx: optax.GradientTransformation | None = None,
 ) -> Algorithm:
     """DRAGAN of Kodali et al., 2017: `gan` with a gradient penalty around the real data.
 
@@ -400,11 +527,11 @@ def dragan(
     >>> info["penalty"]  # 10 (5 - 1)^2
     160.0
     """
-    require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
-    tx = optax.adam(learning_rate, b1=b1, b2=b2)
-    return _build(
-        critic, generator, prior, tx, objectives.non_saturating(), penalties.dragan(weight)
-    )
+    rates, txs = (learning_rate, critic_learning_rate), (critic_tx, generator_tx)
+    players = _players(_adam(b1, b2), rates, txs)
+    if penalty is None:
+        penalty = penalties.dragan(weight)
+    return _build(critic, generator, prior, players, objectives.non_saturating(), penalty)
 
 
 def r1_gan(
@@ -415,6 +542,10 @@ def r1_gan(
     learning_rate=1e-4,
     decay=0.99,
     weight=10.0,
+    critic_learning_rate=None,
+    penalty: Penalty | None = None,
+    critic_tx: optax.GradientTransformation | None = None,
+    generator_tx: optax.GradientTransformation | None = None,
 ) -> Algorithm:
     """R1 of Mescheder, Geiger and Nowozin, 2018: `gan` with a penalty on real data.  n_critic 1.
 
@@ -424,9 +555,11 @@ def r1_gan(
     >>> info["penalty"]  # 10 / 2 * 5^2
     125.0
     """
-    require_settings(learning_rate=learning_rate, decay=decay)
-    tx = optax.rmsprop(learning_rate, decay=decay, eps_in_sqrt=False)
-    return _build(critic, generator, prior, tx, objectives.non_saturating(), penalties.r1(weight))
+    rates, txs = (learning_rate, critic_learning_rate), (critic_tx, generator_tx)
+    players = _players(_rmsprop(decay), rates, txs)
+    if penalty is None:
+        penalty = penalties.r1(weight)
+    return _build(critic, generator, prior, players, objectives.non_saturating(), penalty)
 
 
 def r1_r2_gan(
@@ -437,6 +570,10 @@ def r1_r2_gan(
     learning_rate=1e-4,
     decay=0.99,
     weight=10.0,
+    critic_learning_rate=None,
+    penalty: Penalty | None = None,
+    critic_tx: optax.GradientTransformation | None = None,
+    generator_tx: optax.GradientTransformation | None = None,
 ) -> Algorithm:
     """R1 + R2: as `r1_gan`, penalised on generated data too.
 
@@ -444,10 +581,11 @@ def r1_r2_gan(
     >>> info["penalty"]
     250.0
     """
-    require_settings(learning_rate=learning_rate, decay=decay)
-    tx = optax.rmsprop(learning_rate, decay=decay, eps_in_sqrt=False)
-    penalty = penalties.total(penalties.r1(weight), penalties.r2(weight))
-    return _build(critic, generator, prior, tx, objectives.non_saturating(), penalty)
+    rates, txs = (learning_rate, critic_learning_rate), (critic_tx, generator_tx)
+    players = _players(_rmsprop(decay), rates, txs)
+    if penalty is None:
+        penalty = penalties.total(penalties.r1(weight), penalties.r2(weight))
+    return _build(critic, generator, prior, players, objectives.non_saturating(), penalty)
 
 
 def rpgan(
@@ -459,6 +597,10 @@ def rpgan(
     b1=0.0,
     b2=0.99,
     weight=0.1,
+    critic_learning_rate=None,
+    penalty: Penalty | None = None,
+    critic_tx: optax.GradientTransformation | None = None,
+    generator_tx: optax.GradientTransformation | None = None,
 ) -> Algorithm:
     """R3GAN's game of Huang et al., 2024: relativistic pairing with R1 + R2.  n_critic 1.
 
@@ -469,7 +611,8 @@ def rpgan(
     >>> info["critic_loss"], info["penalty"]  # log(1 + e^-3), 2 * 0.1 / 2 * 5^2
     (0.0486, 2.5)
     """
-    require_settings(learning_rate=learning_rate, b1=b1, b2=b2)
-    tx = optax.adam(learning_rate, b1=b1, b2=b2)
-    penalty = penalties.total(penalties.r1(weight), penalties.r2(weight))
-    return _build(critic, generator, prior, tx, objectives.relativistic(), penalty)
+    rates, txs = (learning_rate, critic_learning_rate), (critic_tx, generator_tx)
+    players = _players(_adam(b1, b2), rates, txs)
+    if penalty is None:
+        penalty = penalties.total(penalties.r1(weight), penalties.r2(weight))
+    return _build(critic, generator, prior, players, objectives.relativistic(), penalty)

@@ -84,7 +84,7 @@ def test_no_circle_anywhere():
 
 # --- arrows by room -------------------------------------------------------------------------------
 
-LEAVES = ("networks", "priors", "objectives", "penalties", "constraints")
+LEAVES = ("networks", "priors", "objectives", "penalties", "constraints", "schedules")
 GROUND = ("types", "check", "numerics", "files", "sharding", "lazy")
 CORE = (
     *GROUND,
