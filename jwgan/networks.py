@@ -3,13 +3,15 @@
 Flax comes with the caller's module: this file imports it only inside `from_nnx`.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jwgan.check import require, require_package
+from jwgan.check import one_line, require, require_package
 from jwgan.types import Array, Key, ModelState, Network, Params, require_networks
 
 # For a Linen module that is called as `module(x, train=True)` in training and with `train=False`
@@ -49,17 +51,23 @@ def from_linen(
     module: Any,
     train: Mapping[str, Any] | None = None,
     evaluate: Mapping[str, Any] | None = None,
+    rngs: Sequence[str] = (),
 ) -> Network:
     """A network from a flax.linen module.
 
-    Every collection but "params" is model state. Collections that need a random key in `apply`
-    (dropout) are not supported: a player's only noise is its input.
+    Every collection but "params" is model state. A module that draws noise in training (dropout)
+    has its random keys there too, under "rngs": each `apply` draws anew and moves them on, and
+    `evaluate` has none.
 
     Args:
       module: the Linen module; it is called as `module(x, **kwargs)`.
       train: keyword arguments of the call in training, for example `{"train": True}`.
       evaluate: keyword arguments of the call after training, for example `{"train": False}`; a
-        module with batch norm needs it.
+        module with batch norm or dropout needs it.
+      rngs: names of the random streams that the module draws from in training: `("dropout",)`.
+
+    Raises:
+      ValueError: at the first use, if the module draws from a stream that is not in `rngs`.
 
     >>> import flax.linen as nn
     >>> network = networks.from_linen(nn.Dense(3))
@@ -70,21 +78,51 @@ def from_linen(
     train, evaluate = dict(train or {}), dict(evaluate or {})
 
     def init(key: Key, x: Array) -> tuple[Params, ModelState]:
-        variables = dict(module.init(key, x, **train))
-        params = variables.pop("params", {})
-        return params, variables
+        if not rngs:
+            with _told_of_streams(module):
+                variables = dict(module.init(key, x, **train))
+            return variables.pop("params", {}), variables
+        key_init, *keys = jax.random.split(key, 1 + len(rngs))
+        streams = dict(zip(rngs, keys, strict=True))
+        with _told_of_streams(module):
+            variables = dict(module.init({"params": key_init, **streams}, x, **train))
+        return variables.pop("params", {}), {**variables, "rngs": streams}
 
     def apply(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
-        variables = {"params": params, **state}
-        if not state:  # no collection can change, so Linen returns y alone
-            return module.apply(variables, x, **train), state
-        y, moved = module.apply(variables, x, **train, mutable=list(state))
-        return y, dict(moved)
+        collections = {name: value for name, value in state.items() if name != "rngs"}
+        # Of each key one half is drawn from now, the other is the next state.
+        halves = {name: jax.random.split(key) for name, key in state.get("rngs", {}).items()}
+        now = {"rngs": {name: both[0] for name, both in halves.items()}} if halves else {}
+        after = {"rngs": {name: both[1] for name, both in halves.items()}} if halves else {}
+        variables = {"params": params, **collections}
+        with _told_of_streams(module):
+            if not collections:  # no collection can change, so Linen returns y alone
+                return module.apply(variables, x, **train, **now), after
+            y, moved = module.apply(variables, x, **train, **now, mutable=list(collections))
+        return y, {**moved, **after}
 
     def evaluate_network(params: Params, state: ModelState, x: Array) -> Any:
-        return module.apply({"params": params, **state}, x, **evaluate)
+        variables = {name: value for name, value in state.items() if name != "rngs"}
+        with _told_of_streams(module):
+            return module.apply({"params": params, **variables}, x, **evaluate)
 
     return Network(init, apply, evaluate_network)
+
+
+@contextlib.contextmanager
+def _told_of_streams(module: Any) -> Iterator[None]:
+    """Turns Linen's error of a missing random stream into one line with the remedy."""
+    try:
+        yield
+    except Exception as error:
+        # By its name, for this file does not import Flax.
+        if type(error).__name__ != "InvalidRngError":
+            raise
+        raise ValueError(
+            f"module is a {type(module).__name__}, which draws noise: name its streams, "
+            'from_linen(module, train={...}, evaluate={...}, rngs=("dropout",)), and have it draw '
+            f"none in `evaluate` (Flax: {one_line(error)})"
+        ) from error
 
 
 def from_nnx(make: Callable[[Any], Any]) -> Network:
@@ -94,7 +132,11 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
     module is put into `train()` and `eval()` mode for `apply` and `evaluate`.
 
     Args:
-      make: `(rngs: nnx.Rngs) -> nnx.Module`, for example `lambda rngs: Critic(rngs=rngs)`.
+      make: `(rngs: nnx.Rngs) -> nnx.Module`, for example `lambda rngs: Critic(64, rngs=rngs)`, or
+        the module's class where it takes `rngs` alone.
+
+    Raises:
+      ValueError: make is a module already, or a class that needs more than `rngs`.
 
     >>> from flax import nnx
     >>> network = networks.from_nnx(lambda rngs: nnx.Linear(2, 3, rngs=rngs))
@@ -104,6 +146,13 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
     """
     require_package("flax", "flax")
     from flax import nnx
+
+    if isinstance(make, nnx.Module):
+        name = type(make).__name__
+        # Its parameters would be the same for every key, and part of the program.
+        raise ValueError(f"make is a {name}: give what makes it, lambda rngs: {name}(rngs=rngs)")
+    if isinstance(make, type):
+        make = _maker(make)
 
     def graph(mode: str) -> Any:
         # The mode is part of the graph, not of the parameters: both graphs are made once, from
@@ -130,6 +179,23 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
         return nnx.merge(evaluation, params, state, copy=True)(x)
 
     return Network(init, apply, evaluate)
+
+
+def _maker(kind: type) -> Callable[[Any], Any]:
+    """`rngs -> module` of an nnx module's class.
+
+    Raises:
+      ValueError: the class needs more than `rngs`.
+    """
+    try:
+        # Of `__init__`: the class itself takes anything, through its metaclass.
+        inspect.signature(kind.__init__).bind(None, rngs=None)  # type: ignore[misc]
+    except TypeError as error:
+        name = kind.__name__
+        raise ValueError(
+            f"make is the class {name}: give lambda rngs: {name}(..., rngs=rngs) ({error})"
+        ) from error
+    return lambda rngs: kind(rngs=rngs)
 
 
 def map_init(network: Network, transform: Callable[[Params], Params]) -> Network:

@@ -169,6 +169,91 @@ def test_nnx_random_streams_are_model_state(key):
     assert half.dtype == jnp.float32
 
 
+class Noisy(nn.Module):
+    """Half of the inputs are dropped in training; `norm` adds a collection of its own."""
+
+    norm: bool = False
+
+    @nn.compact
+    def __call__(self, x, train):
+        if self.norm:
+            x = nn.BatchNorm(use_running_average=not train)(x)
+        x = nn.Dropout(0.5, deterministic=not train)(x)
+        return nn.Dense(1, kernel_init=nn.initializers.ones)(x)[:, 0]
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_dropout_in_linen_draws_anew_in_every_apply_and_not_after_training(norm, key):
+    network = jwgan.from_linen(Noisy(norm), **networks.TRAIN_ARGUMENT, rngs=("dropout",))
+    x = jnp.ones((4, 64)) + jnp.arange(4)[:, None]
+    params, state = network.init(key, x)
+    outputs = []
+    for _ in range(3):
+        y, state = jax.jit(network.apply)(params, state, x)
+        outputs.append(np.asarray(y))
+    assert len({y.tobytes() for y in outputs}) == 3  # other units are dropped every time
+    again, _ = jax.jit(network.apply)(params, network.init(key, x)[1], x)
+    np.testing.assert_array_equal(again, outputs[0])  # a function of the key
+    assert set(state) == ({"rngs", "batch_stats"} if norm else {"rngs"})
+    if not norm:  # what is kept is doubled: each output is an even multiple of its row's value
+        assert np.all(outputs[0] % (2 * x[:, 0]) == 0)
+        np.testing.assert_allclose(network.evaluate(params, state, x), x.sum(axis=1))
+
+
+def test_a_critic_with_dropout_trains_in_linen(key):
+    critic = jwgan.from_linen(Noisy(), **networks.TRAIN_ARGUMENT, rngs=("dropout",))
+    generator = jwgan.from_linen(nn.Dense(2))
+    algorithm = jwgan.wgan_gp(critic, generator, prior=priors.normal(2))
+    batch = jax.random.normal(key, (3, 8, 2))
+    state = algorithm.init(key, batch)
+    after, info = jax.jit(algorithm.step)(state, batch)
+    assert np.isfinite(info.penalty)
+    before = jax.random.key_data(state.critic.model_state["rngs"]["dropout"])
+    assert (before != jax.random.key_data(after.critic.model_state["rngs"]["dropout"])).any()
+
+
+@pytest.mark.parametrize("use", ["apply", "evaluate"])
+def test_a_linen_module_that_draws_unasked_is_one_line(use, key):
+    x = jnp.ones((4, 2))
+    network = jwgan.from_linen(Noisy(), {"train": True}, {"train": True})
+    params, model_state = network.init(key, x)  # Linen's init has keys for every stream
+    with pytest.raises(ValueError, match=r'Noisy, which draws noise: .*rngs=\("dropout",\)'):
+        getattr(network, use)(params, model_state, x)
+
+
+class Small(nnx.Module):
+    def __init__(self, *, rngs):
+        self.layer = nnx.Linear(2, 1, rngs=rngs)
+
+    def __call__(self, x):
+        return self.layer(x)[:, 0]
+
+
+class Sized(Small):
+    def __init__(self, size, *, rngs):
+        self.layer = nnx.Linear(size, 1, rngs=rngs)
+
+
+def test_an_nnx_class_makes_its_own_modules(key):
+    x = jnp.ones((3, 2))
+    by_class, by_hand = (
+        network.evaluate(*network.init(key, x), x)
+        for network in (jwgan.from_nnx(Small), jwgan.from_nnx(lambda rngs: Small(rngs=rngs)))
+    )
+    np.testing.assert_array_equal(by_class, by_hand)
+
+
+def test_an_nnx_module_or_a_class_with_arguments_is_refused_with_what_to_write():
+    with pytest.raises(ValueError, match=r"make is a Small: .*lambda rngs: Small\(rngs=rngs"):
+        jwgan.from_nnx(Small(rngs=nnx.Rngs(0)))
+    with pytest.raises(
+        ValueError, match=r"make is the class Sized: give lambda rngs: Sized\(\.\.\."
+    ):
+        jwgan.from_nnx(Sized)
+    with pytest.raises(ValueError, match="make is the class Linear"):
+        jwgan.from_nnx(nnx.Linear)
+
+
 def test_map_init_and_map_output(key):
     network = networks.from_linen(Dense())
     doubled = networks.map_init(network, lambda p: jax.tree.map(lambda w: 2 * w, p))
