@@ -11,6 +11,10 @@ from jwgan.run.experiment import Experiment
 
 # What every run imports on its way, beside jax and optax; asked for before anything is written.
 PACKAGES = ("flax", "orbax.checkpoint", "rich", "tensorboardX", "matplotlib", "PIL")
+OUT_OF_MEMORY = (
+    "out of memory: give a smaller --batch-size or --width, stop what else uses the device, or on "
+    "a shared GPU set XLA_PYTHON_CLIENT_MEM_FRACTION below its 0.75"
+)
 # What reads a run: `python mine.py sample RUN_DIR`.
 COMMANDS = {"sample": sample.main, "measure": measure.main, "export": export.main}
 
@@ -82,10 +86,12 @@ def _finish(run: session.Run) -> None:
     """Trains and concludes; what ends it early is one line."""
     try:
         lifecycle.finish(run)
-    except (session.NonFiniteError, ValueError, OSError) as error:
+    except Exception as error:
         # A defect of ours keeps its traceback; what a user can mend is one line.
         if not lifecycle.is_expected(error):
             raise
+        if lifecycle.is_out_of_memory(error):
+            options.fail(f"{check.one_line(error)}; {OUT_OF_MEMORY}", code=1)
         options.fail(f"{error}; {lifecycle.what_is_there(run)}", code=1)
     except KeyboardInterrupt:  # while the first state is made; later signals end the chunk
         options.fail(f"stopped by SIGINT; {lifecycle.what_is_there(run)}", code=130)

@@ -33,6 +33,7 @@ from jwgan.run import (
     sweep,
     sweep_build,
     sweep_session,
+    verify,
 )
 from jwgan.run.experiment import Experiment
 from jwgan.run.options import check
@@ -91,10 +92,13 @@ def _assembled(config: Any, name: str, folder: pathlib.Path, task: Any, build: A
     together = sweep_build.assemble(config, build, task) if sweep.several(config) else None
     if together:
         algorithm, source = together.algorithm, together.source
+        make_source = together.make_source
     else:
         algorithm = build(config, task.shape)
-        source = task.source(config.n_critic, config.batch_size, mesh)
+        make_source = lambda: task.source(config.n_critic, config.batch_size, mesh)
+        source = make_source()
     run = session.Run(config, name, folder, task, algorithm, source, None, 0, {}, mesh, together)
+    run = run._replace(make_source=make_source)
     # A sweep divides its trials; a single run has its whole state on every device.
     devices = together.mesh.size if together and together.mesh else 1
     require_memory(jax.eval_shape(lambda: init(run)), source.batch, devices)
@@ -182,7 +186,7 @@ def finish(run: session.Run) -> None:
     """Trains, measures, reports."""
     try:
         state, result = train(run)
-    except session.NonFiniteError as error:
+    except (session.NonFiniteError, verify.CorruptionError) as error:
         if hosts.is_first():
             # The page of a failed run says why, too; the error itself goes on to the caller.
             report.write_json(run.folder / "result.json", {"stopped_by": str(error)})
@@ -231,10 +235,16 @@ def conclude(run: session.Run, state: Any, result: dict[str, Any]) -> None:
 def is_expected(error: Exception) -> bool:
     """Whether an error is about the machine, the data or the numbers, and no defect of ours."""
     kinds = (
-        *(session.NonFiniteError, checkpoint.CheckpointError, data.DataError, sources.BatchError),
-        OSError,
+        *(session.NonFiniteError, verify.CorruptionError, checkpoint.CheckpointError),
+        *(data.DataError, sources.BatchError, OSError),
     )
-    return isinstance(error, kinds)
+    return isinstance(error, kinds) or is_out_of_memory(error)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an array did not fit, on the host or on a device."""
+    of_a_device = isinstance(error, jax.errors.JaxRuntimeError)
+    return isinstance(error, MemoryError) or (of_a_device and "RESOURCE_EXHAUSTED" in str(error))
 
 
 def what_is_there(run: session.Run) -> str:
@@ -447,6 +457,7 @@ def train(run: session.Run) -> tuple[Any, dict[str, Any]]:
         "seconds": round(seconds, 2),
         "seconds_to_first_picture": round(callbacks.first_picture or 0.0, 2),
         "seconds_saving": round(callbacks.save_seconds, 3),
+        **callbacks.verified(),
         "steps_per_second": round((step - start) / seconds, 3),
         "wasserstein_estimate": callbacks.estimate,
         "state_sha256": checkpoint.state_sha256(state),

@@ -172,6 +172,10 @@ class Config:
         0, "steps between evaluations of the exact W1 to held-out data, beside the critic's "
         "estimate of it; for images it is W1 between finite samples, by pixels, not the W1 of the "
         "laws; 0: never", group="run directory", at_least=0, may_change=True)
+    verify_every: int = option(
+        0, "of so many chunks of steps one is computed twice and compared bit by bit, which finds "
+        "faulty memory and cores; with N it takes 1 / N of the time; 0: never",
+        group="run directory", at_least=0, may_change=True)
     quality: bool = option(
         True, "measure the samples' quality at the end", group="run directory", may_change=True)
     json: bool = option(

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jwgan import adversarial, report
-from jwgan.run import alarms, evaluate, hosts
+from jwgan.run import alarms, evaluate, hosts, verify
 
 
 def process_start() -> float:
@@ -52,6 +52,7 @@ class Run(NamedTuple):
     mesh: Any = None  # of several devices
     sweep: Any = None  # `sweep_build.Sweep` with --seeds or --sweep
     w1_probe: Any = None  # `exact_w1.W1Probe` with --w1-every
+    make_source: Callable[[], Any] | None = None  # the source once more, its data read anew
 
 
 class NonFiniteError(RuntimeError):
@@ -144,6 +145,7 @@ class Session:
         self.writer, self.checkpoints = writer, checkpoints
         self.saved = self.evaluated = run.step  # what a run resumes from is saved already
         self.saved_at = time.monotonic()
+        self.verifier = verify.Verifier(run) if run.config.verify_every else None
         self.began = time.perf_counter()
         self.save_seconds = 0.0
         self.first_picture: float | None = None
@@ -179,13 +181,21 @@ class Session:
 
     def due(self, step: int) -> bool:
         """Whether `observe` has something to do; the loop asks before it waits for the state."""
+        if self.verifier and self.verifier.due(step):
+            return True
         kinds = (self.picture_is_due, self.checkpoint_is_due, self.w1_is_due, self.save_is_due)
         return step > self.run.step and any(is_due(step) for is_due in kinds)
 
     def observe(self, step: int, state: Any) -> None:
         """Draws, measures and saves what is due."""
         # After a non-finite metric nothing may be saved: the state is the broken one.
-        if self.non_finite or not hosts.is_first():
+        if self.non_finite:
+            return
+        # First of all, so that nothing is saved or measured of a state that is wrong; it is the
+        # part in which every process is needed.
+        if self.verifier:
+            self.verifier.observe(step, state)
+        if not hosts.is_first() or step == self.run.step:
             return
         state = self.local(state)
         if self.picture_is_due(step):
@@ -287,6 +297,10 @@ class Session:
         self.checkpoints.save(step, state, {**extra, "timed": True} if timed else extra)
         self.saved_at = time.monotonic()
         self.save_seconds += time.perf_counter() - began
+
+    def verified(self) -> dict[str, float]:
+        """The time that --verify-every took; {} without it."""
+        return {"seconds_verifying": round(self.verifier.seconds, 3)} if self.verifier else {}
 
     def more(self) -> dict[str, Any]:
         """What the result has beside a single run's."""

@@ -44,6 +44,7 @@ class Sweep(NamedTuple):
     source: Any
     keys: Any  # [K]
     mesh: Any = None  # of the devices among which they are divided
+    make_source: Callable[[], Any] | None = None  # the source once more, its data read anew
 
 
 def assemble(config: Any, build: Callable, task: Any) -> Sweep:
@@ -71,9 +72,9 @@ def assemble(config: Any, build: Callable, task: Any) -> Sweep:
         mapped = many.divided(mesh, mapped)
     algorithm = many.over(make, settings, mapped)
     # Each n_critic that occurs has a source: every trial draws what it would draw alone.
-    source = many.drawn(
-        lambda n: task.source(n, base.batch_size), [one.config.n_critic for one in trials], mapped
-    )
+    counts = [one.config.n_critic for one in trials]
+    make_source = lambda: many.drawn(lambda n: task.source(n, base.batch_size), counts, mapped)
+    source = make_source()
     keys = many.keys(one.config.seed for one in trials)
     if not _can_be_traced(make, swept, source.batch):
         # Single options are tried after a failure only, since each trace takes time: the message
@@ -82,7 +83,7 @@ def assemble(config: Any, build: Callable, task: Any) -> Sweep:
         bad = ", ".join(name for name in swept if name not in good)
         raise ValueError(f"sweep names {bad!r}: {sweep.can_be_swept(good)}")
     each = many.each(make, settings, mapped)
-    return Sweep(task, trials, swept, algorithm, each, source, keys, mesh)
+    return Sweep(task, trials, swept, algorithm, each, source, keys, mesh, make_source)
 
 
 def placed(state: Any, mesh: Any) -> Any:
