@@ -41,20 +41,21 @@ checkpoints/, result.json and report.html, one self-contained page (`jwgan.repor
 **Exact resume.** Parameters, model state, optimizers, averages, key, step, data position, best
 checkpoint and alarm sums are in every checkpoint; every byte is checked before it is used, and a
 damaged checkpoint is passed over aloud. `state_sha256` in the result says whether two runs are
-equal. Killed at any moment, also in the middle of a save, the newest whole checkpoint restores (the state is
-saved every `--checkpoint-seconds`, too), and metrics.jsonl has no torn or repeated line. Ctrl-C and SIGTERM end the chunk, save, write the report
-and exit with 128 + n. A resume knows the run's options: give only what changes. What would make it
-another run (a rate, the data) is refused unless `--allow learning_rate` says that it is meant; the
-change stands in config.json and on the page. While a process runs in a directory, others are kept
-out of it (where the file system has locks).
+equal. Killed at any moment, also in the middle of a save, the newest whole checkpoint restores (the
+state is saved every `--checkpoint-seconds`, too), and metrics.jsonl has no torn or repeated line.
+Ctrl-C and SIGTERM end the chunk, save, write the report and exit with 128 + n. A resume knows the
+run's options: give only what changes. What would make it another run (a rate, the data) is refused
+unless `--allow learning_rate` says that it is meant; the change stands in config.json and on the
+page. While a process runs in a directory, others are kept out of it (where the file system has
+locks).
 
 **Not finite.** A run stops at the chunk in which a metric became NaN or infinite, names the metric
 and the step, and leaves the state just before it in nonfinite/. `--on-nonfinite restore` goes back
 to the last checkpoint instead and on with another key.
 
-**Faulty memory.** `--verify-every N` computes one chunk of steps in N twice and compares the bits of
-the states. When they differ, both are kept in verify/ and the run stops before it saves anything of
-them; `--resume` goes on from the last checkpoint. It takes about 1/N of the time.
+**Faulty memory.** `--verify-every N` computes one chunk of steps in N twice and compares the bits
+of the states. When they differ, both are kept in verify/ and the run stops before it saves anything
+of them; `--resume` goes on from the last checkpoint. It takes about 1/N of the time.
 
 **Same command, same bits** on one machine, one version of jax and one number of devices. Other
 numbers of devices or processes add in another order: parameters differ by at most 1e-5 after 100

@@ -56,7 +56,7 @@ def trim(folder: pathlib.Path, limit: int) -> None:
             path.unlink(missing_ok=True)
 
 
-CHECKED = "jwgan-checked"  # when `remove_torn` was last there
+CHECKED = ".jwgan-checked"  # when `remove_torn` was last there
 
 
 def remove_torn(folder: pathlib.Path) -> None:
@@ -65,6 +65,7 @@ def remove_torn(folder: pathlib.Path) -> None:
     JAX writes a program into the file of its name at once, and never anew: a torn one would be
     compiled at every start, with a warning.
     """
+    # A hidden file: JAX's own names end in -cache and -atime.
     mark = folder / CHECKED
     since = mark.stat().st_mtime if mark.exists() else 0.0
     mark.touch()  # before the look around, so that what is written meanwhile is new next time
