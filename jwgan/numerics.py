@@ -1,4 +1,4 @@
-"""Numbers that need care: a square root with a finite derivative at 0, typed random keys."""
+"""Numbers that need care: roots at 0, distances of near points far from 0, typed random keys."""
 
 from typing import Any
 
@@ -31,6 +31,30 @@ def safe_sqrt(square: Array) -> Array:
     # The inner `where` keeps 0 away from sqrt; the outer one alone would still multiply its
     # infinite derivative by 0, which is NaN.
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)
+
+
+def square_distances(x: Array, y: Array) -> Array:
+    """Squared Euclidean distances between rows: x [N, F], y [M, F] -> [N, M].
+
+    Each is a sum of squared differences: |x|^2 + |y|^2 - 2 <x, y> would lose the digits of near
+    points that lie far from 0. Differences are taken in float32 or better, so unsigned bytes do not
+    wrap around, and always added in the same order: two pairs of equal points have equal distances
+    whatever the number of rows.
+
+    >>> numerics.square_distances(jnp.array([[1000.0], [1000.5]]), jnp.array([[1000.25]])).tolist()
+    [[0.0625], [0.0625]]
+    """
+    x, y = jnp.asarray(x), jnp.asarray(y)
+    dtype = jnp.promote_types(jnp.promote_types(x.dtype, y.dtype), jnp.float32)
+    columns = (x.T.astype(dtype), y.T.astype(dtype))
+
+    def add(total: Array, column: tuple[Array, Array]) -> tuple[Array, None]:
+        a, b = column
+        return total + (a[:, None] - b[None]) ** 2, None
+
+    # Feature by feature: the memory is that of the answer, and not F times as much.
+    total, _ = jax.lax.scan(add, jnp.zeros((len(x), len(y)), dtype), columns)
+    return total
 
 
 def is_key(leaf: Any) -> bool:

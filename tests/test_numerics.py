@@ -40,3 +40,23 @@ def test_no_step_and_no_other_use_folds_in_the_same_number():
     folds = [types.INIT_FOLD, types.DATA_FOLD, types.RETRY_FOLD]
     assert len(set(folds)) == len(folds)
     assert all(2**31 <= fold < 2**32 for fold in folds)  # steps are int32, a fold is uint32
+
+
+@pytest.mark.parametrize(("n", "m", "f"), [(0, 3, 2), (1, 1, 1), (3, 5, 4), (2, 2, 0)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.uint8, np.int32])
+def test_square_distances_are_numpys(rng, n, m, f, dtype):
+    x, y = (rng.uniform(0, 200, size=(k, f)).astype(dtype) for k in (n, m))
+    expected = ((x[:, None].astype(np.float64) - y[None]) ** 2).sum(axis=2)
+    found = numerics.square_distances(jnp.asarray(x), jnp.asarray(y))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_square_distances_far_from_0_and_in_any_order(rng):
+    x = (1e4 + rng.normal(size=(30, 7))).astype(np.float32)
+    exact = ((x[:, None].astype(np.float64) - x[None]) ** 2).sum(axis=2)
+    found = np.asarray(numerics.square_distances(jnp.asarray(x), jnp.asarray(x)))
+    np.testing.assert_allclose(found, exact, rtol=1e-6)
+    np.testing.assert_array_equal(found, found.T)
+    part = numerics.square_distances(jnp.asarray(x[3:4]), jnp.asarray(x[5:16]))
+    np.testing.assert_array_equal(part, found[3:4, 5:16])

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from jwgan import numerics
 from jwgan.check import require
 from jwgan.types import Array
 
@@ -61,8 +62,7 @@ def mode_coverage(
     require(fits, "x, modes", shapes, "give [N, D] and [M, D]")
     require(std > 0, "std", std, "give a standard deviation > 0")
     require(num_std > 0, "num_std", num_std, "give a radius > 0")
-    # By differences: the expanded square would lose the digits that a narrow mode needs.
-    square = ((x[:, None, :] - modes[None, :, :]) ** 2).sum(axis=-1)  # [N, M]
+    square = numerics.square_distances(x, modes)  # [N, M]
     near = square.min(axis=1) <= (num_std * std) ** 2
     mine = square.argmin(axis=1)[:, None] == jnp.arange(len(modes))[None, :]
     counts = (mine & near[:, None]).sum(axis=0, dtype=jnp.int32)
@@ -81,11 +81,14 @@ def mode_coverage(
 
 
 def neighbour_coverage(real: Array, fake: Array, num_neighbours: int = 5) -> Array:
-    """Computes the share of real samples with a fake one nearer than their k-th real neighbour.
+    """Computes the share of real samples with a fake one as near as their k-th real neighbour.
 
     Fakes from the data's own distribution reach about 1 - 2^-k (N = M), a collapsed generator the
     share of its modes. Needs no knowledge of the modes; distances are Euclidean, in whatever
     features it is given.
+
+    A fake at the neighbour's very distance counts, which the paper leaves out: of data with
+    repeated rows that distance is 0, and copies of the data would cover nothing.
 
     Args:
       real: samples [N, *D], N > num_neighbours.
@@ -96,7 +99,7 @@ def neighbour_coverage(real: Array, fake: Array, num_neighbours: int = 5) -> Arr
       [] in [0, 1].
 
     Raises:
-      ValueError: there are not enough real samples, or no fake one.
+      ValueError: there are not enough real samples, or no fake one, or samples of another shape.
 
     Reference: Naeem et al., 2020, Reliable Fidelity and Diversity Metrics for Generative Models.
 
@@ -106,18 +109,12 @@ def neighbour_coverage(real: Array, fake: Array, num_neighbours: int = 5) -> Arr
     >>> coverage.neighbour_coverage(real, jnp.array([[0.1]]), num_neighbours=2).item()
     0.5
     """
+    require(len(real) >= 2, "real", real.shape, "give at least two samples")
     good = 1 <= num_neighbours < len(real)
     require(good, "num_neighbours", num_neighbours, f"give 1 to {len(real) - 1}, below N")
     require(len(fake) >= 1, "fake", fake.shape, "give at least one sample")
+    require(real.shape[1:] == fake.shape[1:], "fake", fake.shape, f"give [M, *{real.shape[1:]}]")
     real, fake = real.reshape(len(real), -1), fake.reshape(len(fake), -1)
     # Index 0 after sorting is each sample's distance to itself.
-    radius = jnp.sort(_squared_distances(real, real), axis=1)[:, num_neighbours]
-    return (_squared_distances(real, fake).min(axis=1) < radius).mean()
-
-
-def _squared_distances(x: Array, y: Array) -> Array:
-    """[N, M], by one matrix product; the cancellation is far below a neighbour's distance."""
-    middle = x.mean(axis=0, keepdims=True)
-    x, y = x - middle, y - middle
-    square = (x**2).sum(axis=1)[:, None] - 2 * x @ y.T + (y**2).sum(axis=1)[None, :]
-    return jnp.maximum(square, 0.0)
+    radius = jnp.sort(numerics.square_distances(real, real), axis=1)[:, num_neighbours]
+    return (numerics.square_distances(real, fake).min(axis=1) <= radius).mean()

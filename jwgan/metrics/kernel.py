@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
+from jwgan import numerics
 from jwgan.check import require
 from jwgan.types import Array
 
@@ -77,7 +78,6 @@ def rbf(bandwidth: float) -> Kernel:
     require(bandwidth > 0, "bandwidth", bandwidth, "give a length > 0")
 
     def kernel(x: Array, y: Array) -> Array:
-        norms = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1)[None, :]
-        return jnp.exp(-jnp.maximum(norms - 2 * x @ y.T, 0.0) / (2 * bandwidth**2))
+        return jnp.exp(-numerics.square_distances(x, y) / (2 * bandwidth**2))
 
     return kernel

@@ -63,3 +63,84 @@ def test_the_true_mixture_covers_all_and_its_quality_is_the_closed_form(world, n
     assert int(result.counts.sum()) == round(float(result.high_quality_share) * num)
     # 2 N KL is about chi-square with M - 1 degrees of freedom.
     assert 2 * num * float(result.kl) < 60
+
+
+# ---- neighbours ----------------------------------------------------------------------------------
+
+
+def oracle(real, fake, k):
+    """By loops in float64, on the same numbers."""
+    real, fake = (np.asarray(x, np.float64).reshape(len(x), -1) for x in (real, fake))
+    distance = lambda a, b: ((a - b) ** 2).sum()
+    radius = [sorted(distance(a, b) for b in real)[k] for a in real]
+    near = [min(distance(a, b) for b in fake) for a in real]
+    return np.mean([n <= r for n, r in zip(near, radius, strict=True)])
+
+
+def covered(real, fake, k=5):
+    return float(jax.jit(coverage.neighbour_coverage, static_argnums=2)(real, fake, k))
+
+
+@pytest.mark.parametrize("shape", [(1,), (3,), (2, 2, 3)])
+@pytest.mark.parametrize(("n", "m", "k"), [(2, 1, 1), (7, 5, 2), (20, 30, 5), (6, 6, 5)])
+def test_neighbours_as_by_loops(rng, shape, n, m, k):
+    real = rng.normal(size=(n, *shape)).astype(np.float32)
+    fake = rng.normal(0.5, 1, size=(m, *shape)).astype(np.float32)
+    assert covered(real, fake, k) == pytest.approx(oracle(real, fake, k))
+
+
+@pytest.mark.parametrize("copies", [1, 2, 6, 20])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.uint8])
+def test_equal_sets_cover_each_other_whatever_their_duplicates(rng, copies, dtype):
+    x = np.repeat(rng.uniform(0, 255, size=(20, 8)).astype(dtype), copies, axis=0)
+    assert covered(x, rng.permutation(x)) == 1
+    assert covered(x, x[:: max(copies, 1)]) == 1  # one of each is enough
+
+
+def test_a_mode_without_fakes_is_not_covered_by_its_duplicates(rng):
+    x = np.repeat(rng.normal(size=(4, 8)).astype(np.float32), 6, axis=0)
+    assert covered(x, x[:12]) == 0.5
+
+
+def test_bytes_do_not_wrap_around():
+    real = np.array([[0], [1], [2], [250], [251], [252]], np.uint8)
+    fake = np.array([[1]], np.uint8)
+    assert covered(real, fake, 2) == covered(real.astype(np.float32), fake, 2) == 0.5
+
+
+def test_tight_modes_far_apart_in_float32():
+    tight = np.array([0, 0.01, 0.03, 100, 100.01, 100.03], np.float32)[:, None]
+    fake = np.array([0.005, 0.005, 100.005, 100.005], np.float32)[:, None]
+    assert covered(tight, fake, 1) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(("offset", "std"), [(0.0, 0.002), (100.0, 0.01), (1e4, 0.5)])
+def test_rings_of_tight_modes_as_by_loops(rng, offset, std):
+    angle = 2 * np.pi * np.arange(8) / 8
+    centres = offset + 2 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    draw = lambda: (np.tile(centres, (12, 1)) + rng.normal(0, std, (96, 2))).astype(np.float32)
+    real, fake = draw(), draw()
+    expected = oracle(real, fake, 5)
+    assert covered(real, fake) == pytest.approx(expected)
+    assert expected > 0.8
+
+
+def test_neighbours_of_too_few_or_other_samples_are_refused():
+    two = jnp.zeros((2, 3))
+    for real, fake, k, match in [
+        (two[:0], two, 1, "real is"),
+        (two[:1], two, 1, "real is"),
+        (two, two[:0], 1, "fake is"),
+        (two, two[:, :2], 1, "fake is"),
+        (two, two, 0, "num_neighbours is 0: give 1 to 1"),
+        (two, two, 2, "num_neighbours is 2: give 1 to 1"),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            coverage.neighbour_coverage(real, fake, k)
+
+
+def test_five_neighbours_by_default(rng):
+    real, fake = rng.normal(size=(30, 2)), rng.normal(size=(9, 2))
+    shares = [oracle(real, fake, k) for k in (4, 5, 6)]
+    assert shares[1] not in (shares[0], shares[2])
+    assert float(coverage.neighbour_coverage(real, fake)) == pytest.approx(shares[1])

@@ -79,3 +79,13 @@ def test_bad_arguments_are_named():
         kernel.rbf(0.0)
     with pytest.raises(ValueError, match="at least 2"):
         kernel.mmd2(X[:1], Y, kernel.rbf(1.0))
+
+
+@pytest.mark.parametrize(
+    ("offset", "dtype"),
+    [(0, np.float32), (1e3, np.float32), (1e5, np.float32), (1e3, np.float16), (200, np.uint8)],
+)
+def test_rbf_does_not_feel_a_common_offset(offset, dtype):
+    x = (np.float32(offset) + 4 * np.abs(X)).astype(dtype)
+    exact = pairwise.rbf_kernel(x.astype(np.float64), gamma=0.5 / 1.7**2)
+    np.testing.assert_allclose(kernel.rbf(1.7)(jnp.asarray(x), jnp.asarray(x)), exact, rtol=1e-5)

@@ -1,6 +1,7 @@
 """Sliced W1 against scipy on the line and closed forms in the plane."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -60,3 +61,40 @@ def test_the_key_fixes_the_directions():
     y = X * 2 + 1
     values = [float(sliced.sliced_w1(jax.random.key(k), X, y, 8)) for k in (0, 0, 1)]
     assert values[0] == values[1] != values[2]
+
+
+def test_a_common_offset_changes_nothing():
+    """A product of large numbers would lose the digits of their difference."""
+    offset = np.float32(2**20)
+    x = np.round(X * 64)
+    y = np.round(X * 128) + 1
+    plain = float(sliced.sliced_w1(KEY, x, y))
+    assert float(sliced.sliced_w1(KEY, x + offset, y + offset)) == pytest.approx(plain, rel=1e-5)
+
+
+@pytest.mark.parametrize("m", [3, 5])
+def test_bytes_and_halves_are_floats(m):
+    """Differences of unsigned bytes would wrap around, and half floats have no shares of 300."""
+    x = np.array([0, 3, 250], np.uint8)
+    y = np.array([200, 1, 7, 7, 255], np.uint8)[:m]
+    expected = stats.wasserstein_distance(x, y)
+    for dtype in (np.uint8, np.float16):
+        value = sliced.w1_on_line(jnp.asarray(x, dtype), jnp.asarray(y, dtype))
+        assert value.dtype == np.float32
+        assert float(value) == pytest.approx(expected, rel=1e-6)
+
+
+def test_under_x64_all_of_it_is_float64(rng):
+    x, y = rng.normal(size=7), rng.normal(1, 2, size=11)
+    with jax.enable_x64(True):
+        value = sliced.w1_on_line(jnp.asarray(x), jnp.asarray(y))
+        assert value.dtype == np.float64
+        assert float(value) == pytest.approx(stats.wasserstein_distance(x, y), rel=1e-13)
+
+
+def test_a_single_row_and_none():
+    one = jnp.ones((1, 2))
+    assert float(sliced.sliced_w1(KEY, one, one)) == 0
+    for x in (jnp.zeros(0), jnp.zeros((2, 2))):
+        with pytest.raises(ValueError, match=r"samples is|real, fake is"):
+            sliced.w1_on_line(x, jnp.zeros(3))
