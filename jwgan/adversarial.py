@@ -504,6 +504,17 @@ def sample(
     return generate(state, prior(key, num), generator=generator)
 
 
+def settle(player: PlayerState, z: Array, *, generator: Network) -> ModelState:
+    """The generator's model state after samples on latents z [B, *Z], made as in training.
+
+    Batch statistics move towards those of the player's parameters.
+
+    >>> adversarial.settle(state.generator, jnp.ones((1, 2)), generator=parts["generator"])
+    {}
+    """
+    return generator.apply(player.params, player.model_state, z)[1]
+
+
 def score(state: AdversarialState, x: Array, *, critic: Network) -> Array:
     """The critic's scores [B] of x [B, *D], with stored batch statistics.
 
@@ -555,4 +566,5 @@ def build(
         generate=lambda state, z: generate(state, z, generator=generator),
         score=lambda state, x: score(state, x, critic=critic),
         separation=objective.separation,
+        settle=lambda player, z: settle(player, z, generator=generator),
     )

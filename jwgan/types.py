@@ -25,6 +25,7 @@ Penalty = Callable[[Key, CriticFn, Array, Array], Array]  # (key, critic_fn, rea
 INIT_FOLD = 2**32 - 1  # adversarial.init: the first parameters of both networks
 DATA_FOLD = 2**32 - 2  # sources: which samples each step is given
 RETRY_FOLD = 2**32 - 3  # loop.with_fresh_key: the base key of a second attempt
+EMA_FOLD = 2**32 - 4  # wrappers.with_ema: latents that only batch statistics see
 
 
 class Scored(NamedTuple):
@@ -154,6 +155,8 @@ class Algorithm(NamedTuple):
       score: `(state, x [B, *D]) -> [B]`, the critic after training.
       separation: the objective's `(real scores, fake scores) -> []`, positive when the critic
         tells real from fake.
+      settle: `(generator, z [B, *Z]) -> model_state`, the model state of a generator's player state
+        after it has made samples as in training; None if it has no such thing.
     """
 
     init: Callable[[Key, Any], Any]
@@ -162,6 +165,7 @@ class Algorithm(NamedTuple):
     generate: Callable[[Any, Array], Array]
     score: Callable[[Any, Array], Array]
     separation: Callable[[Any, Any], Array] = score_gap
+    settle: Callable[[Any, Array], ModelState] | None = None
 
     def sample(self, key: Key, state: Any, num: int) -> Array:
         """Draws num >= 1 samples [num, *D] from the generator.

@@ -14,21 +14,24 @@ import jax
 import jax.numpy as jnp
 
 from jwgan.check import require
-from jwgan.types import Algorithm, Array, Key, Params, Ragged
+from jwgan.types import EMA_FOLD, Algorithm, Array, Key, ModelState, Params, Ragged
 
 
 class EMAState(NamedTuple):
-    """A member's state and the running average of its generator's parameters.
+    """A member's state, the running average of its generator's parameters, and what goes with it.
 
     The properties are what the loop and other wrappers read of a state.
 
     Attributes:
       inner: the member's own state.
       average: tree like the generator's params.
+      statistics: tree like the generator's model_state; its batch statistics are those of
+        generators with averaged parameters. {} without model state.
     """
 
     inner: Any
     average: Params
+    statistics: ModelState
 
     @property
     def key(self) -> Key:
@@ -48,7 +51,8 @@ class EMAState(NamedTuple):
     @property
     def generator(self) -> Any:
         """The generator with averaged parameters: what is sampled from."""
-        return self.inner.generator._replace(params=self.average)
+        generator = self.inner.generator
+        return generator._replace(params=self.average, model_state=self.statistics)
 
 
 def with_ema(algorithm: Algorithm, decay: float | Array) -> Algorithm:
@@ -57,6 +61,10 @@ def with_ema(algorithm: Algorithm, decay: float | Array) -> Algorithm:
     $\bar\theta_t = d_t \bar\theta_{t-1} + (1 - d_t)\theta_t$ with
     $d_t = \min(d, (1 + t)/(10 + t))$, so the average forgets the initial parameters quickly.
     Training is untouched.
+
+    Batch statistics of the current parameters would not belong to the averaged ones. So a generator
+    with model state has a second one: in every step a batch of latents passes through the averaged
+    generator as in training, and moves it. That costs one forward pass of the generator a step.
 
     Args:
       algorithm: any member with a `generator.params` in its state.
@@ -78,20 +86,30 @@ def with_ema(algorithm: Algorithm, decay: float | Array) -> Algorithm:
 
     def init(key: Key, batch: Any) -> EMAState:
         inner = algorithm.init(key, batch)
-        # A copy: the loop donates the state, and two leaves must not share one buffer.
-        return EMAState(inner, jax.tree.map(jnp.copy, inner.generator.params))
+        # Copies: the loop donates the state, and two leaves must not share one buffer.
+        own = jax.tree.map(jnp.copy, (inner.generator.params, inner.generator.model_state))
+        return EMAState(inner, *own)
 
     def step(state: EMAState, batch: Any) -> tuple[EMAState, Any]:
         inner, info = algorithm.step(state.inner, batch)
         t = inner.step.astype(jnp.float32)
         d = jnp.minimum(decay, (1 + t) / (10 + t))
-        # a + (1 - d)(p - a) and not d a + (1 - d) p: equal parameters then stay equal, bit by bit.
         average = jax.tree.map(
-            lambda a, p: (a + (1 - d) * (p - a)).astype(p.dtype),
-            state.average,
-            inner.generator.params,
+            lambda a, p: _moved(a, p, 1 - d), state.average, inner.generator.params
         )
-        return EMAState(inner, average), info
+        after = EMAState(inner, average, inner.generator.model_state)
+        if algorithm.settle and jax.tree.leaves(after.statistics):
+            # At first they follow the member's own, which forget the initial values sooner.
+            young = (9 / (10 + t)) ** 2
+            statistics = jax.tree.map(
+                lambda own, now: _moved(own, now, young), state.statistics, after.statistics
+            )
+            key = jax.random.fold_in(jax.random.fold_in(inner.key, EMA_FOLD), inner.step)
+            rows = batch.rows if isinstance(batch, Ragged) else batch
+            z = algorithm.prior(key, rows.shape[1])
+            generator = after.generator._replace(model_state=statistics)
+            after = after._replace(statistics=algorithm.settle(generator, z))
+        return after, info
 
     def generate(state: EMAState, z: Array) -> Array:
         return algorithm.generate(state.inner._replace(generator=state.generator), z)
@@ -100,6 +118,16 @@ def with_ema(algorithm: Algorithm, decay: float | Array) -> Algorithm:
         return algorithm.score(state.inner, x)
 
     return algorithm._replace(init=init, step=step, generate=generate, score=score)
+
+
+def _moved(old: Array, new: Array, part: Array) -> Array:
+    """`old`, moved a part of the way to `new`; what has no ways between (counters, keys) is `new`.
+
+    Not (1 - part) old + part new: equal parameters then stay equal, bit by bit.
+    """
+    if not jnp.issubdtype(new.dtype, jnp.inexact):
+        return new
+    return (old + part * (new - old)).astype(new.dtype)
 
 
 def with_n_critic(algorithm: Algorithm, n_critic: int | Array) -> Algorithm:

@@ -15,6 +15,11 @@ from jwgan import check, numerics
 _SCALARS = (bool, int, float, complex)  # Python's own numbers, which a state may hold beside arrays
 
 
+# Leaves that states have had since a later version -> those whose values they start from where a
+# checkpoint is older: until 0.1 the averaged generator had the current one's batch statistics.
+GROWN = {".statistics": ".inner.generator.model_state"}
+
+
 class CheckpointError(ValueError):
     """A checkpoint that cannot be written or used; one line: what is wrong, where, what to do."""
 
@@ -139,6 +144,8 @@ def fill(target: Any, seal: dict[str, Any], arrays: dict[str, np.ndarray], where
     # shapes would be confused otherwise.
     wanted = _flat(target)
     saved = {record["path"]: record for record in seal["leaves"]}
+    for path, origin in _origins(wanted, saved).items():
+        saved[path], arrays[path] = saved[origin], arrays[origin]
     if problems := list(_misfits(wanted, saved)):
         more = f" (and {len(problems) - 1} more)" if problems[1:] else ""
         raise CheckpointError(
@@ -147,6 +154,27 @@ def fill(target: Any, seal: dict[str, Any], arrays: dict[str, np.ndarray], where
         )
     leaves = [_placed(leaf, arrays[path], saved[path]["impl"]) for path, leaf in wanted.items()]
     return jax.tree.unflatten(jax.tree.structure(target), leaves)
+
+
+def _origins(wanted: dict[str, Any], saved: dict[str, Any]) -> dict[str, str]:
+    """{leaf that the checkpoint is too old to have: the leaf of it whose value it starts from}."""
+    return {
+        path: origin
+        for path in wanted
+        for new, older in GROWN.items()
+        if path not in saved and path.startswith(new)
+        if (origin := older + path.removeprefix(new)) in saved
+    }
+
+
+def grown(target: Any, seal: dict[str, Any]) -> tuple[str, ...]:
+    """A line for every kind of leaf that the target has and an older checkpoint has not."""
+    found = _origins(_flat(target), {record["path"]: record for record in seal["leaves"]})
+    return tuple(
+        f"checkpoint {seal['step']} is older than the state's {new}: they start from {older}"
+        for new, older in GROWN.items()
+        if any(path.startswith(new) for path in found)
+    )
 
 
 def _misfits(wanted: dict[str, Any], saved: dict[str, Any]) -> Iterator[str]:

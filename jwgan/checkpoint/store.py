@@ -51,6 +51,7 @@ class Restored(NamedTuple):
     extra: dict[str, Any]  # as given to `save`
     state_sha256: str  # of `state`
     skipped: tuple[str, ...]  # a line for every newer checkpoint that was damaged, and why
+    grown: tuple[str, ...] = ()  # a line for every kind of leaf that an older checkpoint lacks
 
 
 class Checkpoints:
@@ -215,7 +216,14 @@ def restore(
         # Outside the try: that a whole checkpoint does not fit is the caller's mistake, which must
         # not be taken for damage.
         state = leaves.fill(target, seal, arrays, directory)
-        return Restored(candidate, state, seal["extra"], seal["state_sha256"], tuple(skipped))
+        return Restored(
+            candidate,
+            state,
+            seal["extra"],
+            seal["state_sha256"],
+            tuple(skipped),
+            leaves.grown(target, seal),
+        )
     reasons = f" ({'; '.join(skipped)})" if skipped else ""
     raise CheckpointError(f"no whole checkpoint in {directory}{reasons}: start without resuming")
 

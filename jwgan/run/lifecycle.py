@@ -286,6 +286,8 @@ def newest(
         return run._replace(state=first_state(run), step=0, extra={}), ()
     # The target is shapes alone: no state is computed that the checkpoint replaces.
     found = checkpoint.restore(folder, jax.eval_shape(lambda: init(run)), wanted=wanted)
+    for line in found.grown if hosts.is_first() else ():
+        print(line, file=sys.stderr)
     place = sweep_build.placed if run.sweep else hosts.placed
     state = place(found.state, run.sweep.mesh if run.sweep else run.mesh)
     return run._replace(state=state, step=found.step, extra=found.extra), found.skipped
