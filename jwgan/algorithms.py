@@ -32,6 +32,7 @@ first fakes at the origin, and the critic D(x) = 3 x_1 + 4 x_2 has gradient norm
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import optax
 
 from jwgan import adversarial, constraints, networks, objectives, penalties, schedules
@@ -460,6 +461,7 @@ def began(
     lambda_k=1e-3,
     window: int = 1000,
     patience: int = 3,
+    min_scale: float = 0.01,
     critic_learning_rate=None,
     penalty: Penalty | None = None,
     critic_tx: optax.GradientTransformation | None = None,
@@ -470,11 +472,12 @@ def began(
     The critic returns the energy L [B], the mean absolute error of its auto-encoder. The paper
     states neither Adam's betas nor what a stall is. Here M, averaged over `window` updates, stalls
     when it has not fallen for `patience` windows; both players' rates then halve, inside the
-    compiled program.
+    compiled program, down to `min_scale` times the first one. Info: `learning_rate_scale`, by which
+    this step's rate was multiplied, beside the objective's own.
 
     Raises:
-      ValueError: if window is below 1, or patience below 2: the first window holds M's infinite
-        start.
+      ValueError: if window is below 1, min_scale outside [0, 1], or patience below 2: the first
+        window holds M's infinite start.
 
     >>> state, info = first_step(algorithms.began(critic, generator, prior=origin, lambda_k=0.1))
     >>> info["k"], round(state.objective.k.item(), 4)  # k moves by 0.1 (0.5 * 3 - 0)
@@ -482,15 +485,34 @@ def began(
     """
     require(patience >= 2, "patience", patience, "give at least 2 windows")
     require(window >= 1, "window", window, "give at least one update")
+    require(0 <= min_scale <= 1, "min_scale", min_scale, "give a part of the first rate, 0 to 1")
     plateau = optax.contrib.reduce_on_plateau(
-        factor=0.5, patience=patience, accumulation_size=window
+        factor=0.5, patience=patience, accumulation_size=window, min_scale=min_scale
     )
     adam = _adam(b1, b2)
     # After Adam: the plateau's factor then scales the update, which is to scale the rate.
     optimizer = lambda rate: optax.chain(adam(rate), _on_convergence(plateau))
     rates, txs = (learning_rate, critic_learning_rate), (critic_tx, generator_tx)
     players = _players(optimizer, rates, txs)
-    return _build(critic, generator, prior, players, objectives.began(gamma, lambda_k), penalty)
+    algorithm = _build(
+        critic, generator, prior, players, objectives.began(gamma, lambda_k), penalty
+    )
+
+    def step(state, batch):
+        state, info = algorithm.step(state, batch)
+        return state, info._replace(objective={**info.objective, **_plateau_scale(state)})
+
+    return algorithm._replace(step=step)
+
+
+def _plateau_scale(state) -> dict:
+    """{"learning_rate_scale": of a player's plateau}; {} if both have optimizers of their own.
+
+    Both plateaus see the same M, so they have the same scale.
+    """
+    is_plateau = lambda part: isinstance(part, optax.contrib.ReduceLROnPlateauState)
+    parts = jax.tree.leaves((state.critic.opt_state, state.generator.opt_state), is_leaf=is_plateau)
+    return {"learning_rate_scale": part.scale for part in parts if is_plateau(part)}
 
 
 def _on_convergence(

@@ -170,6 +170,8 @@ def _energy_separation(real: Output, fake: Output) -> Array:
 def pulling_away(code: Array) -> Array:  # [B, H] -> []
     r"""$\frac{1}{B(B-1)}\sum_{i\ne j}\cos^2(s_i, s_j)$: 0 for orthogonal codes, 1 for equal ones.
 
+    A single code has no pair, and 0.
+
     Reference: Zhao, Mathieu and LeCun, 2017, Energy-based GAN, equation 5.
 
     >>> [round(objectives.pulling_away(code).item(), 4) for code in (jnp.eye(2), jnp.ones((2, 3)))]
@@ -180,7 +182,7 @@ def pulling_away(code: Array) -> Array:  # [B, H] -> []
     unit = code * jax.lax.rsqrt(jnp.maximum(square, 1e-12))
     cosine = unit @ unit.T
     off_diagonal = jnp.sum(cosine**2) - jnp.sum(jnp.diagonal(cosine) ** 2)
-    return off_diagonal / (num * (num - 1))
+    return off_diagonal / max(num * (num - 1), 1)
 
 
 def ebgan(margin: float | Array = 10.0, pulling_away_weight: float | Array = 0.0) -> Objective:
@@ -189,6 +191,9 @@ def ebgan(margin: float | Array = 10.0, pulling_away_weight: float | Array = 0.0
 
     The critic's output is an energy [B], low on real data; with a pulling-away weight it is a
     `types.Scored` of the energy and the auto-encoder's code, whose `pulling_away` PT is.
+
+    Info: `beyond_margin`, the share of the generated batch with $D(g) \ge m$, of which the critic's
+    second term and its gradient are 0. Where it stays 1 the margin is too small for the energies.
 
     Args:
       margin: m > 0, in units of the energy.
@@ -222,7 +227,11 @@ def ebgan(margin: float | Array = 10.0, pulling_away_weight: float | Array = 0.0
             )
         return energy + pulling_away_weight * pulling_away(fake.code)
 
-    return stateless(critic_loss, generator_loss, _energy_separation)
+    def update(state: Any, real: Output, fake: Output) -> tuple[Any, Info]:
+        del real
+        return state, {"beyond_margin": (score_of(fake) >= margin).mean()}
+
+    return stateless(critic_loss, generator_loss, _energy_separation)._replace(update=update)
 
 
 class BEGANState(NamedTuple):

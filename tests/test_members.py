@@ -282,6 +282,21 @@ def test_began_rate_halves_when_m_stalls():
     np.testing.assert_array_equal(by_window, [1, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125])
 
 
+def test_began_rate_has_a_floor_and_is_reported():
+    """M constant for ever: the rate halves down to the floor, and each step says at what it is."""
+    algorithm = began(window=1, patience=2, min_scale=0.1)
+    _, (info, critic, _) = run(algorithm, real(*[1.0] * 60))
+    np.testing.assert_array_equal(info.objective["learning_rate_scale"], critic)
+    np.testing.assert_allclose(np.unique(critic), [0.1, 0.125, 0.25, 0.5, 1.0])
+    _, (info, *_) = run(began(window=1, patience=2), real(*[1.0] * 60))
+    assert info.objective["learning_rate_scale"][-1] == np.float32(0.01)
+    _, (info, *_) = run(began(window=1, patience=2, min_scale=0.0), real(*[1.0] * 60))
+    assert 0 < info.objective["learning_rate_scale"][-1] < 1e-6
+    for scale in (-0.1, 1.5):
+        with pytest.raises(ValueError, match=f"min_scale is {scale}: give a part"):
+            began(min_scale=scale)
+
+
 def test_began_rate_stays_while_m_falls():
     sizes = np.geomspace(8, 1, 40)
     _, (info, critic, generator) = run(began(window=4, patience=2), real(*sizes))

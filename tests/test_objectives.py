@@ -1,5 +1,7 @@
 """Every objective's value and gradients against NumPy, on critics whose derivatives are known."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -255,6 +257,40 @@ def test_pulling_away_known_answers():
     np.testing.assert_allclose(objectives.pulling_away(opposite), 1.0, rtol=1e-6)
     at_60_degrees = jnp.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
     np.testing.assert_allclose(objectives.pulling_away(at_60_degrees), 0.25, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_pulling_away_without_a_pair_is_0(rows):
+    value, slope = jax.value_and_grad(objectives.pulling_away)(jnp.full((rows, 4), 3.0))
+    assert value == 0
+    np.testing.assert_array_equal(slope, jnp.zeros((rows, 4)))
+
+
+@pytest.mark.parametrize(
+    ("energies", "share"), [([0.5, 1.0], 0.0), ([1.5, 2.0], 0.5), ([3.0, 9.0], 1.0), ([2.5], 1.0)]
+)
+def test_ebgan_reports_the_share_beyond_the_margin(energies, share):
+    """There the hinge and its slope are 0: at the margin itself too."""
+    objective, real = objectives.ebgan(margin=2.0), jnp.zeros(2)
+    for fake in (jnp.array(energies), Scored(jnp.array(energies), jnp.ones((2, 3)))):
+        state, info = objective.update((), real, fake)
+        assert state == ()
+        assert info == {"beyond_margin": share}
+    slope = jax.grad(lambda f: objective.critic_loss((), real, f))(jnp.array(energies))
+    assert float((slope == 0).mean()) == share
+
+
+DEFAULTS = {
+    objectives.least_squares: {"a": 0.0, "b": 1.0, "c": 1.0},
+    objectives.ebgan: {"margin": 10.0, "pulling_away_weight": 0.0},
+    objectives.began: {"gamma": 0.5, "lambda_k": 1e-3},
+}
+
+
+@pytest.mark.parametrize("make", DEFAULTS)
+def test_defaults_are_the_papers(make):
+    found = {name: p.default for name, p in inspect.signature(make).parameters.items()}
+    assert found == DEFAULTS[make]
 
 
 def test_pulling_away_is_finite_at_a_zero_code():

@@ -26,6 +26,8 @@ class Thresholds(NamedTuple):
       decay: the generator's gradient norm is this part of the first window's.
       negative: mean estimate over mean |estimate| is below minus this.
       bound: k_t is within this of 0 or 1 for a whole window.
+      rate: the learning rate is at most this part of the first one for a whole window.
+      beyond: the energies of at least this part of the fakes exceed the margin in all of a window.
       memorised: this part of the score gap between training data and fakes is also between
         training and held-out data.
     """
@@ -35,6 +37,8 @@ class Thresholds(NamedTuple):
     decay: float = 1e-4
     negative: float = 0.5
     bound: float = 1e-3
+    rate: float = 0.01
+    beyond: float = 0.99
     memorised: float = 0.5
 
 
@@ -59,6 +63,13 @@ def add(sums: Mapping[str, float], info: Mapping[str, Any]) -> dict[str, float]:
     if "k" in info:
         total["k_low"] = float(min(sums.get("k_low", math.inf), np.min(info["k"])))
         total["k_high"] = float(max(sums.get("k_high", -math.inf), np.max(info["k"])))
+    # As of k: what holds in every step of a window is its extreme.
+    if "learning_rate_scale" in info:
+        largest = np.max(info["learning_rate_scale"])
+        total["rate_high"] = float(max(sums.get("rate_high", 0.0), largest))
+    if "beyond_margin" in info:
+        smallest = np.min(info["beyond_margin"])
+        total["beyond_low"] = float(min(sums.get("beyond_low", 1.0), smallest))
     return total
 
 
@@ -122,6 +133,14 @@ def _of_sums(
     # The extremes are those of a whole window: k only passing by a bound is no trouble.
     if recent.get("k_high", 1.0) < limits.bound or recent.get("k_low", 0.0) > 1 - limits.bound:
         found["k_at_bound"] = f"k stays at {recent['k_low']:.3g}: the balance is lost"
+    if recent.get("rate_high", 1.0) <= limits.rate:
+        part = f"{recent['rate_high']:.3g} times the first one"
+        found["rate_at_floor"] = f"the learning rate is {part}: hardly anything moves any more"
+    if recent.get("beyond_low", 0.0) >= limits.beyond:
+        found["margin_exceeded"] = (
+            "the fakes' energies always exceed the margin: the critic's second term is dead, "
+            "raise the margin"
+        )
     return found
 
 

@@ -36,6 +36,9 @@ def test_nothing_is_said_of_a_healthy_run():
     assert judged(estimate=0.01) == {}  # the estimate tends to 0 in a good run
     assert judged(k=np.linspace(0.3, 0.4, 50)) == {}
     assert judged(k=np.linspace(0.3, 0.4, 50), estimate=-1.0) == {}  # BEGAN's balance
+    # a rate that falls, and a margin that is met in part of the window alone
+    assert judged(learning_rate_scale=np.geomspace(1, 0.01, 50)) == {}
+    assert judged(beyond_margin=np.linspace(0.5, 1.0, 50)) == {}
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,9 @@ def test_nothing_is_said_of_a_healthy_run():
         ("estimate_negative", {"estimate": -1.0}),
         ("k_at_bound", {"k": np.zeros(50)}),
         ("k_at_bound", {"k": np.ones(50)}),
+        ("rate_at_floor", {"learning_rate_scale": np.full(50, np.float32(0.01))}),
+        ("rate_at_floor", {"learning_rate_scale": np.full(50, 1.4e-20)}),
+        ("margin_exceeded", {"beyond_margin": np.ones(50)}),
     ],
 )
 def test_each_trouble_by_its_name(kind, recent):
