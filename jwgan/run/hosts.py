@@ -7,6 +7,7 @@ directory must be one that all of them see.
 import contextlib
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -71,24 +72,45 @@ def _leave(kind: type, error: BaseException, trace: Any) -> None:
 def make_mesh(config: Any) -> Any:
     """The mesh of the run's devices; None for a single one.
 
+    Without --devices the most are used that divide the batch, as many of each process; one line on
+    stderr says if some are left idle.
+
     Raises:
       ValueError: if there are fewer devices than asked for, or they do not divide the batch.
     """
-    there = jax.devices()
-    several = jax.process_count() > 1
-    # Several CPU devices exist only where a flag made them, to try things out: they are used when
-    # --devices asks for them.
-    everything = len(there) if several or jax.default_backend() != "cpu" else 1
-    num = everything if config.devices is None else config.devices
+    there, processes = jax.devices(), jax.process_count()
+    if config.devices is None:
+        return _mesh_that_divides(config.batch_size, there, processes)
+    num = config.devices
     # Several processes use all their devices: one that is left out would have no part of the
     # arrays.
-    if not 1 <= num <= len(there) or (several and num != len(there)):
+    if not 1 <= num <= len(there) or (processes > 1 and num != len(there)):
         raise ValueError(f"devices is {num}: there are {len(there)}; give at most so many")
     # The batch axis is divided evenly: `sharding.over_data` refuses anything else, in the middle of
     # a trace.
     if config.batch_size % num:
         raise ValueError(f"batch_size is {config.batch_size}: give a multiple of the {num} devices")
     return parallel.data_mesh(there[:num]) if num > 1 else None
+
+
+def _mesh_that_divides(batch_size: int, there: Sequence[Any], processes: int) -> Any:
+    """The mesh of the most devices, equally many of each process, that divide the batch."""
+    # Several CPU devices exist only where a flag made them, to try things out: they are used when
+    # --devices asks for them.
+    if processes == 1 and jax.default_backend() == "cpu":
+        return None
+    groups = [[d for d in there if d.process_index == p] for p in range(processes)]
+    divides = lambda each: batch_size % (each * processes) == 0
+    each = max(filter(divides, range(1, min(map(len, groups)) + 1)), default=0)
+    if not each:
+        raise ValueError(
+            f"batch_size is {batch_size}: give a multiple of the {processes} processes"
+        )
+    used = [device for group in groups for device in group[:each]]
+    if len(used) < len(there) and is_first():
+        idle = f"{len(used)} of {len(there)} devices are used: more do not divide"
+        print(f"{idle} --batch-size {batch_size}", file=sys.stderr)
+    return parallel.data_mesh(used) if len(used) > 1 else None
 
 
 def around(mesh: Any) -> Any:
