@@ -95,8 +95,9 @@ def dead_parameters(gradient: Params, tolerance: float = 0.0) -> list[str]:
     ['broken', 'cut off']
     """
     require(tolerance >= 0, "tolerance", tolerance, "give a bound >= 0")
+    leaves = [(name, x) for name, x in _named_leaves(gradient) if x.size]  # else nothing to train
     # "not >" instead of "<=", which is false for NaN: a NaN is no training either.
-    return [name for name, x in _named_leaves(gradient) if not jnp.abs(x).max() > tolerance]
+    return [name for name, x in leaves if not jnp.abs(x).max() > tolerance]
 
 
 def outside_box(params: Params, c: float) -> dict[str, float]:
@@ -116,7 +117,7 @@ def outside_box(params: Params, c: float) -> dict[str, float]:
     >>> diagnostics.outside_box({"w": jnp.array([0.5, -2.0]), "b": jnp.zeros(1)}, c=0.5)
     {'w': 1.5}
     """
-    largest = {name: float(jnp.abs(leaf).max()) for name, leaf in _named_leaves(params)}
+    largest = {name: float(jnp.abs(x).max(initial=0.0)) for name, x in _named_leaves(params)}
     return {name: top - c for name, top in largest.items() if not top <= c * (1 + 1e-6)}
 
 
@@ -139,7 +140,7 @@ def repeats(draws: Iterable[Any]) -> list[Repeat]:
     """
     rows = [[np.asarray(row).tobytes() for row in draw] for draw in draws]
     pairs = [
-        Repeat(i, j, sum(row in set(rows[i]) for row in rows[j]) / len(rows[j]))
+        Repeat(i, j, sum(row in set(rows[i]) for row in rows[j]) / max(len(rows[j]), 1))
         for j in range(len(rows))
         for i in range(j)
     ]
@@ -256,6 +257,7 @@ def lipschitz_report(critic_fn: CriticFn, real: Array, fake: Array, key: Key) ->
     (5.0, 5.0)
     """
     require(real.shape == fake.shape, "fake's shape", fake.shape, f"give that of real {real.shape}")
+    require(len(real) >= 1, "real's shape", real.shape, "give at least one sample")
     key_between, key_outside = jax.random.split(key)
     column = (real.shape[0],) + (1,) * (real.ndim - 1)
     between = jax.random.uniform(key_between, column, real.dtype)
@@ -291,7 +293,7 @@ def layer_norm_product(params: Params) -> Array:
     """
     product = jnp.ones(())
     for leaf in jax.tree.leaves(params):
-        if leaf.ndim >= 2:
+        if leaf.ndim >= 2 and leaf.size:
             sigma = jnp.linalg.norm(leaf.reshape(-1, leaf.shape[-1]), ord=2)
             product = product * math.sqrt(math.prod(leaf.shape[:-2])) * sigma
     return product

@@ -81,6 +81,7 @@ def _penalty(
     require(weight >= 0, "weight", weight, "give a weight >= 0")
 
     def penalty(key: Key, critic_fn: CriticFn, real: Array, fake: Array) -> Array:
+        require(len(real) >= 1, "real's shape", real.shape, "give at least one sample")
         square = gradient_square(critic_fn, points(key, real, fake))
         return weight * per_sample(square).mean()
 

@@ -181,3 +181,21 @@ def test_layer_norm_product_bounds_a_convolution(key):
     true = np.linalg.norm(np.asarray(jacobian).reshape(144, 144), ord=2)
     np.testing.assert_allclose(diagnostics.layer_norm_product(params), 9.0, rtol=1e-6)
     assert 8 < true < 9
+
+
+def test_leaves_and_draws_without_entries():
+    """A layer of no units has nothing to train, to clip or to repeat."""
+    empty = {"none": jnp.zeros((0, 3)), "some": jnp.array([[0.0, 2.0]])}
+    assert diagnostics.dead_parameters(empty) == []
+    assert diagnostics.dead_parameters({"none": jnp.zeros(0), "some": jnp.zeros(1)}) == ["some"]
+    assert diagnostics.outside_box(empty, 1.0) == {"some": 1.0}
+    assert diagnostics.gradient_norms(empty) == {"none": 0.0, "some": 2.0}
+    np.testing.assert_allclose(diagnostics.layer_norm_product(empty), 2.0, rtol=1e-6)
+    assert diagnostics.repeats([np.zeros((0, 2)), np.zeros((0, 2)), np.zeros((1, 2))]) == []
+    none = jnp.zeros((0, 2))
+    with pytest.raises(ValueError, match="give at least one sample"):
+        diagnostics.lipschitz_report(lambda x: x[:, 0], none, none, jax.random.key(0))
+    one = diagnostics.lipschitz_report(
+        lambda x: x[:, 0], jnp.ones((1, 2)), jnp.zeros((1, 2)), jax.random.key(0)
+    )
+    assert one.constant == 1

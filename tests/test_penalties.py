@@ -1,5 +1,7 @@
 """Every penalty in closed form on critics of known slope; higher derivatives by differences."""
 
+import inspect
+
 import cases
 import jax.numpy as jnp
 import jax.test_util
@@ -307,3 +309,35 @@ def test_the_one_sided_penalty_at_the_ends_is_a_mean_over_both_sides(key):
     penalty = penalties.squared_hinge_penalty(5.0, points=penalties.ends)
     value = penalty(key, lambda x: (x**2).sum(1) / 2, real, fake)
     np.testing.assert_allclose(value, 5.0 * (3 * 2.0**2 + 3 * 1.0**2) / 6, rtol=1e-6)
+
+
+DEFAULTS = {
+    penalties.gradient_penalty: {"weight": 10.0, "target": 1.0},
+    penalties.squared_hinge_penalty: {
+        "weight": 10.0,
+        "target": 1.0,
+        "points": penalties.interpolate,
+    },
+    penalties.linear_hinge_penalty: {"weight": 10.0, "target": 1.0},
+    penalties.divergence_penalty: {"weight": 2.0, "power": 6.0},
+    penalties.r1: {"weight": 10.0},
+    penalties.r2: {"weight": 10.0},
+    penalties.dragan: {"weight": 10.0, "target": 1.0},
+}
+
+
+@pytest.mark.parametrize("make", DEFAULTS)
+def test_defaults_are_the_papers(make):
+    found = {name: p.default for name, p in inspect.signature(make).parameters.items()}
+    assert found == DEFAULTS[make]
+
+
+@pytest.mark.parametrize("make", DEFAULTS)
+def test_one_pair_is_enough_and_none_is_refused(make):
+    critic_fn, x = lambda x: (x**2).sum(axis=1), jnp.ones((1, 2))
+    value, slope = jax.value_and_grad(
+        lambda w: make()(jax.random.key(0), lambda x: w * critic_fn(x), x, 0 * x)
+    )(1.0)
+    assert np.isfinite([value, slope]).all()
+    with pytest.raises(ValueError, match="give at least one sample"):
+        make()(jax.random.key(0), critic_fn, x[:0], x[:0])

@@ -108,7 +108,8 @@ def fit(
       num_features: F.
 
     Raises:
-      ValueError: a batch larger than the data, or another number of labels than of images.
+      ValueError: no images, a batch larger than the data, fewer than one step, or labels that are
+        not one class in [0, K) for each image.
 
     Black and white images, told apart after 20 steps:
 
@@ -122,8 +123,13 @@ def fit(
     1.0
     """
     images, labels = jnp.asarray(images), jnp.asarray(labels)
+    require(len(images) >= 1, "images", images.shape, "give at least one image")
     require(1 <= batch_size <= len(images), "batch_size", batch_size, f"give 1 to {len(images)}")
-    require(len(images) == len(labels), "labels", len(labels), f"give {len(images)}")
+    require(steps >= 1, "steps", steps, "give at least one update")
+    require(labels.shape == (len(images),), "labels", labels.shape, f"give [{len(images)}]")
+    # JAX raises nothing for an index out of range: another class would be learnt without a word.
+    classes = (labels >= 0).all() & (labels < num_classes).all()
+    require(classes, "labels", "not all a class", f"give integers in [0, {num_classes})")
     key_init, key_order = jax.random.split(key)
     network = CNN(num_classes, widths, num_features)
     params = network.init(key_init, images[:1])
@@ -170,20 +176,30 @@ def _outputs(network: Any, batch_size: int = 256):
 def accuracy(probabilities: Array, labels: Array) -> Array:
     """Computes the share [] of the rows of probabilities [N, K] with the largest at the label [N].
 
+    Raises:
+      ValueError: no rows, or another number of labels.
+
     >>> probabilities = jnp.array([[0.9, 0.1], [0.4, 0.6]])
     >>> classifier.accuracy(probabilities, jnp.array([0, 0])).item()
     0.5
     """
+    num = len(probabilities)
+    require(num >= 1, "probabilities", probabilities.shape, "give at least one row")
+    require(labels.shape == (num,), "labels", labels.shape, f"give [{num}]")
     return (probabilities.argmax(axis=1) == labels).mean()
 
 
 def label_report(probabilities: Array) -> LabelReport:
     """Counts classes and confident samples from probabilities [N, K].
 
+    Raises:
+      ValueError: no rows.
+
     >>> report = classifier.label_report(jnp.array([[0.95, 0.05], [0.2, 0.8]]))
     >>> report.shares.tolist(), report.classes_present.item(), report.confident_share.item()
     ([0.5, 0.5], 2, 0.5)
     """
+    require(len(probabilities) >= 1, "probabilities", probabilities.shape, "give at least one row")
     label = probabilities.argmax(axis=1)
     shares = (label[:, None] == jnp.arange(probabilities.shape[1])[None, :]).mean(axis=0)
     return LabelReport(

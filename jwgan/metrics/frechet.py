@@ -48,7 +48,8 @@ def moments(features) -> tuple[np.ndarray, np.ndarray]:
     (array([1.]), array([[2.]]))
     """
     features = np.asarray(features, np.float64)
-    require(features.ndim == 2 and len(features) >= 2, "features", features.shape, "give [N>=2, F]")
+    fits = features.ndim == 2 and len(features) >= 2 and features.shape[1] >= 1
+    require(fits, "features", features.shape, "give [N>=2, F>=1]")
     finite = np.isfinite(features).all()
     require(finite, "features", "not finite", "look for NaN in the samples")
     return features.mean(axis=0), np.cov(features, rowvar=False).reshape(2 * features.shape[1:])

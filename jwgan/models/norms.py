@@ -25,6 +25,11 @@ Norm = Callable[..., nn.Module]
 def batch_norm(*, use_running_average: bool) -> nn.Module:
     """Normalises over batch and space; one scale and bias per channel, averages in model state.
 
+    The averages are those of Flax's layer, 0.9 of the old and 0.1 of the batch's. The variance that
+    is kept is the batch's own, with which training divides; the paper and PyTorch keep it times
+    n / (n - 1), n = B H W (8 images of 11 x 11: 1.001). So a single value has variance 0 and not
+    infinity, and runs recorded with these layers stay what they are.
+
     Reference: Ioffe and Szegedy, 2015, Batch Normalization.
 
     >>> normal(norms.batch_norm)

@@ -126,3 +126,30 @@ def test_bad_arguments_are_named(num_labels, batch_size, word):
     options = {"num_classes": 2, "steps": 1, "batch_size": batch_size}
     with pytest.raises(ValueError, match=word):
         classifier.fit(jax.random.key(0), images, labels, **options)
+
+
+@pytest.mark.parametrize("labels", [[-1] * 4, [0, 1, 2, 3], [[0], [1], [0], [1]], [0, 1]])
+def test_labels_that_are_no_classes_are_refused(labels):
+    images, options = jnp.zeros((4, 8, 8, 1)), {"num_classes": 3, "steps": 1, "batch_size": 2}
+    with pytest.raises(ValueError, match="labels is"):
+        classifier.fit(jax.random.key(0), images, jnp.array(labels), **options)
+
+
+def test_too_few_rows_and_steps_are_named_and_one_is_enough():
+    images, labels, options = jnp.zeros((1, 8, 8, 1)), jnp.zeros(1, jnp.int32), {"num_classes": 2}
+    fit = lambda n, steps: classifier.fit(
+        jax.random.key(0), images[:n], labels[:n], steps=steps, batch_size=1, **options
+    )
+    with pytest.raises(ValueError, match="images is"):
+        fit(0, 1)
+    with pytest.raises(ValueError, match="steps is 0"):
+        fit(1, 0)
+    one = fit(1, 1)
+    probabilities = one.probabilities(one.params, images)
+    assert float(classifier.accuracy(probabilities, labels)) in (0.0, 1.0)
+    assert int(classifier.label_report(probabilities).classes_present) == 1
+    for measure in (classifier.label_report, lambda p: classifier.accuracy(p, labels[:0])):
+        with pytest.raises(ValueError, match="probabilities is"):
+            measure(probabilities[:0])
+    with pytest.raises(ValueError, match="labels is"):
+        classifier.accuracy(probabilities, labels[:0])
