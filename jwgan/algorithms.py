@@ -512,7 +512,8 @@ def _plateau_scale(state) -> dict:
     """
     is_plateau = lambda part: isinstance(part, optax.contrib.ReduceLROnPlateauState)
     parts = jax.tree.leaves((state.critic.opt_state, state.generator.opt_state), is_leaf=is_plateau)
-    return {"learning_rate_scale": part.scale for part in parts if is_plateau(part)}
+    scales = [part.scale for part in parts if is_plateau(part)]
+    return {"learning_rate_scale": scales[0]} if scales else {}
 
 
 def _on_convergence(
