@@ -179,7 +179,7 @@ def _is_picture(path: Path) -> bool:
     try:
         with _open(path) as file:
             read_header(file)
-    except (OSError, ValueError, SyntaxError):
+    except Exception:  # as in `readable`
         return False
     return True
 
@@ -294,7 +294,7 @@ def range_note(pictures: Iterable[IO[bytes]], num: int) -> str:
                 if image.mode.startswith("I"):
                     image.load()
                     top = max(top, int(np.asarray(image).max()))
-        except (OSError, ValueError, SyntaxError):
+        except Exception:
             continue  # whoever reads it says what is wrong with it
     if not 0 <= top < 2**14:
         return ""

@@ -60,6 +60,23 @@ def test_one_rule_everywhere(of_modes, mode):
         assert images.dtype == others[1].dtype == np.float32
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_values(tmp_path, mode):
+    """What each mode means, said here without Pillow's conversions."""
+    image = picture(mode)
+    image.save(tmp_path / "a.png")
+    stored = np.asarray(image)
+    if mode.endswith("P"):
+        palette = np.array(image.getpalette(), np.uint8).reshape(-1, 3)
+        expected = palette[stored] if mode == "P" else palette[stored][..., :1]
+    elif mode in ("1", "I;16"):
+        expected = (stored * 255 if mode == "1" else stored >> 8)[..., None]
+    else:
+        expected = stored.reshape(8, 8, -1)[..., : MODES[mode]]
+    read = data.folder(tmp_path).images[0]
+    np.testing.assert_array_equal(np.rint((read + 1) * 127.5), expected)
+
+
 def test_transparency_is_laid_aside(tmp_path):
     """The colours below it stay, however transparent they are."""
     colour = np.asarray(picture("RGB"))
@@ -71,11 +88,13 @@ def test_transparency_is_laid_aside(tmp_path):
 
 
 def test_colour_stays_if_any_picture_has_it(tmp_path):
-    for i in range(4):
+    for i in range(3):
         save(tmp_path / f"{i}.png", "L")
     assert data.folder(tmp_path).images.shape[-1] == 1
-    save(tmp_path / "9.png", "RGB")
-    assert data.folder(tmp_path).images.shape[-1] == 3
+    for i in range(3):  # the first, one in the middle, the last
+        save(tmp_path / f"{i}.png", "RGB")
+        assert data.folder(tmp_path).images.shape[-1] == 3
+        save(tmp_path / f"{i}.png", "L")
 
 
 @pytest.mark.parametrize(
