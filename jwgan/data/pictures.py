@@ -358,11 +358,9 @@ def fitted(file: IO[bytes], form: Form) -> np.ndarray:
 
     with _identified(file) as image:
         # The header alone was read so far; damaged pixels show here.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of palettes
-            image.load()
-            # Cameras store portraits lying on their side with a note, which other programs follow.
-            upright = ImageOps.exif_transpose(image)
+        image.load()
+        # Cameras store portraits lying on their side with a note, which other programs follow.
+        upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith("I"):  # 16 bits, which convert would clip at 255
             upright = Image.fromarray(_upper_bits(np.asarray(upright)))
         # Palettes and CMYK become colours here; transparency is dropped, not blended.
@@ -380,26 +378,29 @@ def _upper_bits(values: np.ndarray) -> np.ndarray:  # 0 to 65535 -> uint8
     return (values >> 8).astype(np.uint8)
 
 
-def _identified(file: IO[bytes]) -> Any:
-    """Opens an image with Pillow, its header alone; formats that run other programs are out."""
+@contextlib.contextmanager
+def _identified(file: IO[bytes]) -> Iterator[Any]:
+    """An image opened by Pillow, its header alone; formats that run other programs are out."""
     check.require_package("PIL", "data")
     from PIL import Image, UnidentifiedImageError
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of sizes, which are limited below
+        # Of sizes, which are limited below, of palettes, and of damage that does not matter.
+        warnings.simplefilter("ignore")
         Image.init()
         try:
             image = Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
         except UnidentifiedImageError as error:
             raise ValueError(_not_a_picture(file)) from error
-    # Decoding what the header announces could fill the memory.
-    if image.width * image.height > MOST_PIXELS:
-        raise ValueError(f"{image.width} x {image.height} pixels, more than {MOST_PIXELS}")
-    if image.mode not in (*_GREY, *_COLOUR):
-        floats = "floating-point numbers, which have no range of their own"
-        what = floats if image.mode == "F" else f"Pillow's mode {image.mode}, which is not read"
-        raise ValueError(f"{what}; save it with 8 or 16 bits a channel")
-    return image
+        # Decoding what the header announces could fill the memory.
+        if image.width * image.height > MOST_PIXELS:
+            raise ValueError(f"{image.width} x {image.height} pixels, more than {MOST_PIXELS}")
+        if image.mode not in (*_GREY, *_COLOUR):
+            floats = "floating-point numbers, which have no range of their own"
+            what = floats if image.mode == "F" else f"Pillow's mode {image.mode}, which is not read"
+            raise ValueError(f"{what}; save it with 8 or 16 bits a channel")
+        with image:
+            yield image
 
 
 # Marks of files that are often met under a picture's name.

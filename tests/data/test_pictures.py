@@ -346,3 +346,29 @@ def test_one_file_of_each_format_that_is_known_is_listed(tmp_path):
         save(tmp_path / f"a{suffix}", format="PNG")
     assert len(pictures.list_folder(tmp_path).paths) == len(known)
     assert os.path.commonpath(pictures.list_folder(tmp_path).paths) == str(tmp_path)
+
+
+ALL = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "QOI", "ICO")
+
+
+@pytest.mark.parametrize("format", ALL)
+def test_damage_of_every_format_is_one_line(tmp_path, format):
+    rng = np.random.default_rng(ALL.index(format))
+    whole = encoded(picture("RGB", (16, 16), rng), format)
+    outcomes = set()
+    for case in range(30):
+        content = bytearray(whole)
+        if case % 2:
+            del content[rng.integers(len(content)) :]
+        else:
+            for _ in range(rng.integers(1, 6)):
+                content[rng.integers(len(content))] = rng.integers(256)
+        (tmp_path / "a.png").write_bytes(content)
+        try:
+            assert data.folder(tmp_path, image_size=4).images.shape[:3] == (1, 4, 4)
+            outcomes.add("works")
+        except data.DataError as error:
+            assert str(error).isprintable()
+            assert "a.png: unreadable image" in str(error)
+            outcomes.add("refused")
+    assert "refused" in outcomes
