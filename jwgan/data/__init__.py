@@ -15,9 +15,9 @@ from jwgan.data.datasets import (
     mnist,
     names_of,
     resize,
-    tfds_folder,
 )
 from jwgan.data.errors import DataError
+from jwgan.data.readers import tfds_folder
 
 __all__ = [
     "DataError",

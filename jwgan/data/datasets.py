@@ -18,10 +18,8 @@ from jwgan import check
 from jwgan.data import images as rows_of
 from jwgan.data import memory
 from jwgan.data.errors import DataError
-from jwgan.data.pictures import read_image
-from jwgan.data.readers import newest_version, read_idx, tfds_folder, tfds_home
-
-__all__ = ["read_idx", "read_image", "tfds_folder"]  # found here as well
+from jwgan.data.pictures import read_image as read_image  # found here as well
+from jwgan.data.readers import newest_version, read_idx, tfds_home
 
 
 class Dataset(NamedTuple):

@@ -355,7 +355,7 @@ ALL = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "
 def test_damage_of_every_format_is_one_line(tmp_path, format):
     rng = np.random.default_rng(ALL.index(format))
     whole = encoded(picture("RGB", (16, 16), rng), format)
-    outcomes = set()
+    said = []
     for case in range(30):
         content = bytearray(whole)
         if case % 2:
@@ -366,9 +366,7 @@ def test_damage_of_every_format_is_one_line(tmp_path, format):
         (tmp_path / "a.png").write_bytes(content)
         try:
             assert data.folder(tmp_path, image_size=4).images.shape[:3] == (1, 4, 4)
-            outcomes.add("works")
         except data.DataError as error:
-            assert str(error).isprintable()
-            assert "a.png: unreadable image" in str(error)
-            outcomes.add("refused")
-    assert "refused" in outcomes
+            said.append(str(error))
+    assert said
+    assert all(text.isprintable() and "a.png: unreadable image" in text for text in said)
