@@ -213,3 +213,24 @@ def test_steps_are_not_spent_on_what_is_undone():
 def test_orthonormal_needs_iterations():
     with pytest.raises(ValueError, match="iterations is 0"):
         constraints.keep_orthonormal(optax.sgd(0.1), iterations=0)
+
+
+def test_on_the_edge_of_the_box_an_update_is_untouched():
+    """1 - 4e-8 is the float below 1: from there the projected update would be another one."""
+    w, update = jnp.float32(4e-8), jnp.float32(1.0)
+    assert w + update == 1
+    tx = constraints.clip_weights(1.0)
+    updates, _ = tx.update(update, tx.init(w), w)
+    assert updates == update
+
+
+def test_one_iteration_is_enough_and_three_are_the_default():
+    tx = constraints.keep_orthonormal(optax.sgd(0.1), iterations=1)
+    w, gradient = jnp.eye(2), jnp.array([[0.0, 1.0], [-1.0, 0.0]])
+    once, _ = tx.update(gradient, tx.init(w), w)
+    moved = w - 0.1 * gradient
+    np.testing.assert_allclose(w + once, 1.5 * moved - 0.5 * moved @ moved.T @ moved, atol=1e-6)
+    three = constraints.keep_orthonormal(optax.sgd(0.1), iterations=3)
+    default = constraints.keep_orthonormal(optax.sgd(0.1))
+    updates = [tx.update(4 * gradient, tx.init(w), w)[0] for tx in (three, default)]
+    np.testing.assert_array_equal(*updates)

@@ -1,5 +1,7 @@
 """What each named member computes: its paper's update by NumPy, its options, its schedule."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -406,3 +408,44 @@ def test_a_sweep_over_a_members_numbers_is_a_vmap():
     norm = np.linalg.norm(W0)
     np.testing.assert_allclose(penalty, weights * (norm - 1) ** 2, rtol=1e-5)
     np.testing.assert_allclose(np.abs(np.asarray(swept) - W0).max(axis=1), rates, rtol=1e-3)
+
+
+ADAM = {"b1": 0.5, "b2": 0.999}
+DEFAULTS = {
+    "gan_minimax": {"learning_rate": 2e-4, "b1": 0.5},
+    "gan": {"learning_rate": 2e-4, "b1": 0.5},
+    "dcgan": {"learning_rate": 2e-4, "b1": 0.5},
+    "lsgan": {
+        **{"critic_learning_rate": 1e-4, "generator_learning_rate": 1e-3, "b1": 0.5},
+        **{"a": 0.0, "b": 1.0, "c": 1.0},
+    },
+    "wgan": {"learning_rate": 5e-5, "c": 0.01, "decay": 0.99},
+    "wgan_gp": {"learning_rate": 1e-4, "b1": 0.0, "b2": 0.9, "weight": 10.0},
+    "wgan_lp": {"learning_rate": 1e-4, "b1": 0.0, "b2": 0.9, "weight": 10.0},
+    "wgan_hinge": {"learning_rate": 1e-4, "b1": 0.0, "b2": 0.9, "weight": 10.0},
+    "wgan_div": {"learning_rate": 2e-4, **ADAM, "weight": 2.0, "power": 6.0},
+    "sngan": {"learning_rate": 2e-4, **ADAM},
+    "ebgan": {"learning_rate": 1e-3, "margin": 10.0, "pulling_away_weight": 0.1},
+    "began": {
+        **{"learning_rate": 1e-4, **ADAM, "gamma": 0.5, "lambda_k": 1e-3},
+        **{"window": 1000, "patience": 3, "min_scale": 0.01},
+    },
+    "dragan": {"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9, "weight": 10.0},
+    "r1_gan": {"learning_rate": 1e-4, "decay": 0.99, "weight": 10.0},
+    "r1_r2_gan": {"learning_rate": 1e-4, "decay": 0.99, "weight": 10.0},
+    "rpgan": {"learning_rate": 2e-4, "b1": 0.0, "b2": 0.99, "weight": 0.1},
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_defaults_are_the_papers(name):
+    parameters = inspect.signature(getattr(jwgan, name)).parameters
+    numbers = {k: p.default for k, p in parameters.items() if isinstance(p.default, int | float)}
+    assert numbers == DEFAULTS[name]
+
+
+def test_the_least_that_began_takes():
+    began(window=1, patience=2, min_scale=1.0)
+    for option in ({"window": 0}, {"patience": 1}):
+        with pytest.raises(ValueError, match=r"is (0|1): give at least"):
+            began(**option)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jwgan import sources
+from jwgan import parallel, sources
 from jwgan.data import streams
 
 
@@ -213,3 +213,40 @@ def test_a_range_far_from_a_generators_is_said(low, high, images, far, recwarn):
         else:
             make()
     assert not recwarn.list
+
+
+def made(name, mesh):
+    data = np.arange(48.0, dtype=np.float32).reshape(16, 3)
+    if name == "array":
+        return sources.from_array(data, n_critic=3, batch_size=4, mesh=mesh)
+    if name == "sampler":
+        draw = lambda key, num: jax.random.normal(key, (num, 3))
+        return sources.from_sampler(draw, n_critic=3, batch_size=4)
+    return sources.from_iterator(itertools.repeat(data[:12].reshape(3, 4, 3)), SPEC)
+
+
+SPEC = jax.ShapeDtypeStruct((3, 4, 3), np.float32)
+
+
+@pytest.mark.parametrize("name", ["array", "sampler", "iterator"])
+def test_the_axis_of_samples_is_divided_among_the_devices(name):
+    """Not that of critic updates, and not the data's own; 4 devices, of which each has one row."""
+    mesh = parallel.data_mesh(jax.devices()[:4])
+    source = made(name, mesh)
+    assert source.batch == SPEC
+
+    def first(operand, key):
+        xs, take = source.batches(operand, key, 2)
+        return take(jax.tree.map(lambda x: x[0], xs))
+
+    with jax.set_mesh(mesh):
+        batch = jax.jit(first)(source.fetch(0, 2), jax.random.key(0))
+    assert {shard.data.shape for shard in batch.addressable_shards} == {(3, 1, 3)}
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (4, 5, 1)])
+def test_samples_may_have_any_rank(shape):
+    draw = lambda key, num: jax.random.normal(key, (num, *shape))
+    source = sources.from_sampler(draw, n_critic=2, batch_size=3)
+    assert source.batch.shape == (2, 3, *shape)
+    assert batches(source, jax.random.key(0), 0, 2).shape == (2, 2, 3, *shape)

@@ -266,6 +266,17 @@ def test_wp_of_bounded_and_of_heavy_tailed_laws():
             transport.wp_1d(uniform, exponential, p)
 
 
+@pytest.mark.parametrize("power", [0.99, 1.0, 1.5, 3.0])
+def test_a_law_without_the_moment_is_refused(power):
+    """u^-a has a mean, 1 / (1 - a), for a < 1 alone; quad may call the others' integrals fine."""
+    heavy = lambda u: u**-power
+    if power < 1:
+        assert transport.wp_1d(heavy, lambda u: 0.0) == pytest.approx(100, rel=1e-6)
+        return
+    with pytest.raises(ValueError, match=r"quadrature is .* give laws with a moment above p"):
+        transport.wp_1d(heavy, lambda u: 0.0)
+
+
 # ---- semi-discrete -------------------------------------------------------------------------------
 
 

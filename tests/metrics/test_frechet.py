@@ -123,3 +123,18 @@ def test_float32_features_are_reduced_in_float64():
 def test_bad_features_are_refused(real, fake, word):
     with pytest.raises(ValueError, match=word):
         frechet.frechet_distance(real, fake)
+
+
+def test_two_rows_and_one_feature_are_enough():
+    real, fake = np.array([[0.0], [2.0]]), np.array([[3.0], [5.0]])
+    assert frechet.frechet_distance(real, fake) == pytest.approx(9)
+    with pytest.raises(ValueError, match=r"features is \(2, 0\)"):
+        frechet.moments(np.zeros((2, 0)))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_single_value_that_is_not_finite_is_refused(value):
+    rows = ROWS.copy()
+    rows[3, 2] = value
+    with pytest.raises(ValueError, match="not finite"):
+        frechet.moments(rows)

@@ -1,6 +1,7 @@
 """Hard-Lipschitz critics: orthonormal weights, the bound on pairs of points, what they can fit."""
 
 import functools
+import inspect
 
 import jax
 import jax.numpy as jnp
@@ -207,3 +208,26 @@ def test_bad_arguments_are_refused():
         lipschitz.OrthonormalDense(4, iterations=0)
     with pytest.raises(ValueError, match=r"x.shape is \(3,\): must be \[B, \*D\]"):
         lipschitz.LipschitzCritic().init(jax.random.key(0), jnp.zeros(3))
+
+
+def test_defaults():
+    critic, layer = lipschitz.LipschitzCritic(), lipschitz.OrthonormalDense(4)
+    assert (critic.widths, critic.iterations, layer.iterations) == ((128, 128, 128), 20, 20)
+    assert critic.activation is lipschitz.maxmin
+    assert inspect.signature(lipschitz.bjorck).parameters["iterations"].default == 20
+    assert lipschitz.OrthonormalDense(4, iterations=1).iterations == 1
+    with pytest.raises(ValueError, match="give a matrix"):
+        lipschitz.bjorck(jnp.zeros((2, 2, 2)))
+
+
+def test_the_score_starts_as_a_standard_normal_direction():
+    params = lipschitz.UnitDense().init(jax.random.key(0), jnp.zeros((1, 4096)))["params"]
+    assert float(params["kernel"].std()) == pytest.approx(1, abs=0.05)
+    assert float(params["bias"]) == 0
+
+
+def test_a_zero_kernel_scores_0_with_a_finite_slope():
+    apply = lambda w, x: lipschitz.UnitDense().apply({"params": {"kernel": w, "bias": 0.0}}, x)
+    x = jnp.ones((2, 3))
+    assert not np.any(apply(jnp.zeros(3), x))
+    assert np.isfinite(jax.grad(lambda w: apply(w, x).sum())(jnp.zeros(3))).all()
