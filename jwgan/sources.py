@@ -82,6 +82,14 @@ def warn_of_range(rows: Any, name: str) -> None:
     Args:
       rows: samples [N, *D] on the host or a device, of which the first 1,000 are looked at.
       name: of the argument, for the warning.
+
+    >>> sources.warn_of_range(np.ones((2, 4, 4, 1)), "array")
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     sources.warn_of_range(np.full((2, 4, 4, 1), 255.0), "array")
+    >>> str(caught[0].message)[:38]
+    'array has values from 255 to 255, far '
     """
     # Rows of other processes cannot be looked at.
     here = getattr(rows, "is_fully_addressable", True)
