@@ -1,5 +1,7 @@
 """Networks of any library as pure functions, and what the wrappers do to them."""
 
+import inspect
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -540,3 +542,8 @@ def test_map_input_shifts_what_every_form_of_the_network_sees(key):
     watch = networks.from_fn(lambda key, x: seen.append(x), relu_apply)
     networks.map_input(watch, lambda x: x - 2).init(key, X)
     np.testing.assert_array_equal(seen[0], X - 2)
+
+
+def test_defaults():
+    parameters = inspect.signature(networks.with_spectral_norm).parameters
+    assert (parameters["iterations"].default, parameters["eps"].default) == (1, 1e-12)

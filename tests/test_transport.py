@@ -1,5 +1,6 @@
 """Exact transport against SciPy, POT and closed forms; invariances; the dual bound."""
 
+import inspect
 import itertools
 
 import jax
@@ -411,3 +412,11 @@ def test_gaussians_of_other_shapes_are_refused():
         transport.gaussian_w2([0.0], [[1.0]], [0.0, 1.0], np.eye(2))
     with pytest.raises(ValueError, match="give"):
         transport.gaussian_w2([0.0, 1.0], [1.0, 1.0], [0.0, 1.0], [1.0, 1.0])
+
+
+def test_defaults():
+    semidiscrete = inspect.signature(transport.semidiscrete_w1).parameters
+    assert {name: semidiscrete[name].default for name in ("steps", "batch", "learning_rate")} == {
+        **{"steps": 2000, "batch": 256, "learning_rate": 0.1}
+    }
+    assert inspect.signature(transport.wp_1d).parameters["p"].default == 1.0

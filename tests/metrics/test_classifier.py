@@ -1,5 +1,7 @@
 """The classifier on real held-out digits, and its reports on probabilities made by hand."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -153,3 +155,13 @@ def test_too_few_rows_and_steps_are_named_and_one_is_enough():
             measure(probabilities[:0])
     with pytest.raises(ValueError, match="labels is"):
         classifier.accuracy(probabilities, labels[:0])
+
+
+def test_defaults():
+    parameters = inspect.signature(classifier.fit).parameters
+    defaults = {name: parameters[name].default for name in ("batch_size", "learning_rate")}
+    defaults |= {name: parameters[name].default for name in ("widths", "num_features")}
+    assert defaults == {
+        **{"batch_size": 128, "learning_rate": 3e-3},
+        **{"widths": (32, 64), "num_features": 64},
+    }

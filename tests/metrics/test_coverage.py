@@ -1,5 +1,7 @@
 """Mode coverage on samples counted by hand and on true mixtures."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -144,3 +146,26 @@ def test_five_neighbours_by_default(rng):
     shares = [oracle(real, fake, k) for k in (4, 5, 6)]
     assert shares[1] not in (shares[0], shares[2])
     assert float(coverage.neighbour_coverage(real, fake)) == pytest.approx(shares[1])
+
+
+def test_defaults_and_shapes_of_mode_coverage():
+    defaults = {
+        n: p.default for n, p in inspect.signature(coverage.mode_coverage).parameters.items()
+    }
+    assert (defaults["num_std"], defaults["min_share"]) == (4.0, 0.2)
+    one = coverage.mode_coverage(MODES[:1], MODES[:1], 1.0)
+    assert (int(one.modes_covered), float(one.kl)) == (1, 0)
+    for x, modes in [
+        *((MODES[:, :1], MODES), (MODES[0], MODES), (MODES, MODES[0]), (MODES[:0], MODES)),
+        *((MODES, MODES[:0]), (MODES[:, :0], MODES[:, :0]), (MODES[None], MODES[None])),
+    ]:
+        with pytest.raises(ValueError, match="x, modes is"):
+            coverage.mode_coverage(x, modes, 1.0)
+    for std, num_std in ((0.0, 1.0), (1.0, 0.0), (-1.0, 1.0), (1.0, -1.0)):
+        with pytest.raises(ValueError, match="std is"):
+            coverage.mode_coverage(MODES, MODES, std, num_std)
+
+
+def test_a_sample_on_the_radius_is_near():
+    x = at(((4, 0), 1), ((4.001, 0), 1))
+    assert coverage.mode_coverage(x, MODES[:1], 1.0).counts.tolist() == [1]

@@ -1,5 +1,7 @@
 """MMD against scikit-learn's kernels, loops over pairs and closed forms."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -89,3 +91,16 @@ def test_rbf_does_not_feel_a_common_offset(offset, dtype):
     x = (np.float32(offset) + 4 * np.abs(X)).astype(dtype)
     exact = pairwise.rbf_kernel(x.astype(np.float64), gamma=0.5 / 1.7**2)
     np.testing.assert_allclose(kernel.rbf(1.7)(jnp.asarray(x), jnp.asarray(x)), exact, rtol=1e-5)
+
+
+def test_defaults_are_kids():
+    defaults = {n: p.default for n, p in inspect.signature(kernel.polynomial).parameters.items()}
+    assert defaults == {"degree": 3, "scale": None, "offset": 1.0}
+    two = X[:2]
+    expected = 2 * pairwise.rbf_kernel(two.astype(float), gamma=0.5)[0, 1]
+    expected -= 2 * pairwise.rbf_kernel(two.astype(float), gamma=0.5).mean()
+    assert float(kernel.mmd2(two, two, kernel.rbf(1.0))) == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ValueError, match="at least 2"):
+        kernel.mmd2(X, Y[:1], kernel.rbf(1.0))
+    with pytest.raises(ValueError, match="bandwidth is -1"):
+        kernel.rbf(-1.0)

@@ -1,5 +1,7 @@
 """Sliced W1 against scipy on the line and closed forms in the plane."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -98,3 +100,21 @@ def test_a_single_row_and_none():
     for x in (jnp.zeros(0), jnp.zeros((2, 2))):
         with pytest.raises(ValueError, match=r"samples is|real, fake is"):
             sliced.w1_on_line(x, jnp.zeros(3))
+
+
+def test_shapes_that_do_not_fit_are_refused_and_128_directions_are_the_default():
+    assert inspect.signature(sliced.sliced_w1).parameters["num_projections"].default == 128
+    assert float(sliced.sliced_w1(KEY, X[:1], X[:1] + 1, 1)) > 0
+    for real, fake in [(X[:, :1], X), (X[0], X[0]), (X[:0], X), (X, X[:0]), (X[None], X[None])]:
+        with pytest.raises(ValueError, match="real, fake is"):
+            sliced.sliced_w1(KEY, real, fake)
+    with pytest.raises(ValueError, match="num_projections is 0"):
+        sliced.sliced_w1(KEY, X, X, 0)
+
+
+def test_directions_are_uniform_on_the_sphere():
+    """A stretch along one axis alone is seen by all directions by their share of it."""
+    fake = np.zeros((4, 3), np.float32)
+    real = fake + np.float32([5, 0, 0])
+    values = [float(sliced.sliced_w1(jax.random.key(k), real, fake, 2000)) for k in range(2)]
+    assert values == pytest.approx([2.5, 2.5], abs=4.5 * 5 * 0.29 / np.sqrt(2000))

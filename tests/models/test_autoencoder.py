@@ -8,7 +8,7 @@ import pytest
 from jax import lax
 
 from jwgan import networks
-from jwgan.models import autoencoder
+from jwgan.models import autoencoder, conv
 from jwgan.types import Scored
 
 
@@ -229,3 +229,82 @@ def test_other_bad_arguments_are_refused():
         autoencoder.BEGANCritic((8, 8, 1), h=0)
     with pytest.raises(ValueError, match=r"features is \(\)"):
         autoencoder.EBGANMLPCritic(features=())
+
+
+def test_defaults():
+    shape = (8, 8, 1)
+    for module in (autoencoder.BEGANEncoder(shape), autoencoder.BEGANCritic(shape)):
+        assert (module.n, module.h, module.vanishing) == (64, 64, 0)
+    decoder = autoencoder.BEGANDecoder(shape)
+    assert (decoder.n, decoder.skips, decoder.vanishing) == (64, False, 0)
+    assert autoencoder.BEGANCritic(shape).skips is False
+    assert autoencoder.EBGANMLPCritic().features == (1024,)
+    layers = autoencoder.EBGANConvCritic(shape)
+    assert (layers.widths, layers.slope) == ((64, 128, 256), 0.2)
+
+
+@pytest.mark.parametrize("make", ["BEGANEncoder", "BEGANDecoder", "BEGANCritic"])
+def test_the_smallest_networks_are_allowed(make):
+    module = getattr(autoencoder, make)
+    assert module((8, 8, 1), n=1, vanishing=1).n == 1
+    if make != "BEGANDecoder":
+        assert module((8, 8, 1), h=1).h == 1
+        with pytest.raises(ValueError, match="h is 0"):
+            module((8, 8, 1), h=0)
+    with pytest.raises(ValueError, match="n is 0"):
+        module((8, 8, 1), n=0)
+
+
+def test_sides_of_128_are_the_largest_and_16_go_down_to_8():
+    assert autoencoder.began_scales((128, 128, 3))[0] == 128
+    assert autoencoder.began_scales((16, 16, 3)) == [16, 8]
+    with pytest.raises(ValueError, match="sides of at most 128"):
+        autoencoder.began_scales((256, 256, 3))
+    with pytest.raises(ValueError, match="image_shape"):
+        autoencoder.began_scales((128, 128))
+
+
+def test_ebgan_shapes_at_their_edges():
+    assert autoencoder.EBGANMLPCritic((1,)).features == (1,)
+    assert autoencoder.EBGANConvCritic((2, 4, 1), widths=(3,)).widths == (3,)
+    for shape in ((2, 3, 1), (3, 2, 1), (2, 2), (0, 2, 1), (2, 2, 0)):
+        with pytest.raises(ValueError, match="image_shape"):
+            autoencoder.EBGANConvCritic(shape, widths=(3,))
+    for features in ((), (0,), (4, 0)):
+        with pytest.raises(ValueError, match="features"):
+            autoencoder.EBGANMLPCritic(features)
+    with pytest.raises(ValueError, match="widths"):
+        autoencoder.EBGANConvCritic((2, 2, 1), widths=())
+
+
+def test_the_mlp_is_numpys():
+    """He-normal kernels, ReLU between, a linear output, the code the last encoder layer."""
+    x = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+    critic = autoencoder.EBGANMLPCritic((5, 2))
+    out, variables = critic.init_with_output(jax.random.key(0), x)
+    layers = [variables["params"][f"Dense_{i}"] for i in range(4)]
+    y, outputs = x, []
+    for layer in layers:
+        y = y @ np.asarray(layer["kernel"]) + np.asarray(layer["bias"])
+        y = np.maximum(y, 0) if len(outputs) < 3 else y
+        outputs.append(y)
+    np.testing.assert_allclose(out.code, outputs[1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(out.score, np.linalg.norm(x - y, axis=1), rtol=1e-5)
+    wide = autoencoder.EBGANMLPCritic((4096,)).init(jax.random.key(1), jnp.ones((1, 8)))
+    kernel = wide["params"]["Dense_0"]["kernel"]
+    assert float(kernel.std()) == pytest.approx(np.sqrt(2 / 8), rel=0.05)
+
+
+def test_the_convolutional_critic_is_its_layers():
+    x = jax.random.normal(jax.random.key(0), (2, 8, 8, 1))
+    critic = autoencoder.EBGANConvCritic((8, 8, 1), widths=(2, 3))
+    out, variables = critic.init_with_output(jax.random.key(1), x)
+    apply = lambda module, name, y: module.apply({"params": variables["params"][name]}, y)
+    leaky = lambda y: jnp.where(y > 0, y, 0.2 * y)
+    y = leaky(apply(conv.Conv(2, 4, 2), "Conv_0", x))
+    y = leaky(apply(conv.Conv(3, 4, 2), "Conv_1", y))
+    np.testing.assert_allclose(out.code, y.reshape(2, -1), rtol=1e-5, atol=1e-6)
+    y = leaky(apply(conv.ConvTranspose(2, 4, 2), "ConvTranspose_0", y))
+    y = apply(conv.ConvTranspose(1, 4, 2), "ConvTranspose_1", y)
+    norms = jnp.linalg.norm((x - y).reshape(2, -1), axis=1)
+    np.testing.assert_allclose(out.score, norms, rtol=1e-5)

@@ -1,5 +1,6 @@
 """The closed convolution family against lax and JAX's own derivatives of it."""
 
+import inspect
 import re
 
 import flax.linen as nn
@@ -366,3 +367,25 @@ def test_modules_compute_in_the_given_type(module):
     )
     assert y.dtype == jnp.bfloat16
     assert variables["params"]["kernel"].dtype == jnp.float32
+
+
+def test_strides_are_1_and_padding_same_by_default():
+    for make in (conv.geometry, conv.convolve, conv.input_gradient, conv.kernel_gradient):
+        defaults = {name: p.default for name, p in inspect.signature(make).parameters.items()}
+        assert (defaults["strides"], defaults["padding"]) == (1, "SAME")
+    for module in (conv.Conv(2, 3), conv.ConvTranspose(2, 3)):
+        assert (module.strides, module.padding, module.use_bias) == (1, "SAME", True)
+        assert (module.dtype, module.param_dtype) == (None, jnp.float32)
+
+
+def test_a_kernel_as_large_as_the_padded_input_fits():
+    assert conv.geometry(3, 3, padding="VALID").output == (1, 1)
+    assert conv.geometry(1, 3, padding=((1, 1), (0, 2))).output == (1, 1)
+    with pytest.raises(ValueError, match="kernel_size"):
+        conv.geometry((3, 2), 3, padding="VALID")
+    for padding in ("FULL", ((1, 1), (0, -1)), ((1, 1),), ((1,), (1, 1))):
+        with pytest.raises(ValueError, match="padding is"):
+            conv.geometry(3, 3, padding=padding)
+    for size in (0, (1, 0), (1, 1, 1), 1.5):
+        with pytest.raises((ValueError, TypeError)):
+            conv.geometry(size, 1)
