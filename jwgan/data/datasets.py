@@ -268,18 +268,20 @@ def from_tfds(
     """
     rows = rows_of.TFDSRows(name, data_dir, image_size=image_size, channels=channels)
     images, labels = _read_rows(rows)
-    found = Dataset(name, images, labels, source=f"{rows.folder} (TFDS)", notes=rows.notes)
+    notes = (*rows.notes, *rows_of.missing_labels(rows, labels))
+    found = Dataset(name, images, labels, source=f"{rows.folder} (TFDS)", notes=notes)
     split, said = rows_of.held_out_split(rows)
     if split is not None:
-        test_images, test_labels = _read_rows(rows.part(split))
-        notes = (*rows.notes, said) if said else rows.notes
+        test_images, test_labels = _read_rows(held_out := rows.part(split))
+        notes = (*notes, *filter(None, [said]), *rows_of.missing_labels(held_out, test_labels))
         found = found._replace(test_images=test_images, test_labels=test_labels, notes=notes)
     return found._replace(class_names=names_of(rows.class_names, labels))
 
 
 def names_of(names: tuple[str, ...], labels: np.ndarray | None) -> tuple[str, ...]:
-    """The classes' names: those of the data set, else the numbers of its labels."""
-    if labels is None:
+    """The classes' names: those of the data set, else the numbers of its labels; () without any."""
+    # A number that nobody gave names for may be no class, but the number of the example.
+    if labels is None or (not names and labels.max() >= 1000):
         return ()
     return names or tuple(map(str, range(labels.max() + 1)))
 

@@ -104,7 +104,7 @@ class TFDSRows:
     Attributes:
       form: (height, width, channels) of every row.
       folder: that TFDS prepared.
-      splits: names of all parts.
+      split, splits: names of this part and of all parts.
       class_names: of the labels; () without labels.
       notes: what a user should know of the data, a line each.
 
@@ -126,7 +126,7 @@ class TFDSRows:
         pictures.require_form(image_size, channels)
         self.folder = readers.tfds_folder(name, data_dir)
         self._prepared = readers.Prepared(self.folder)
-        self.splits, self._split = tuple(self._prepared.splits), split
+        self.splits, self.split = tuple(self._prepared.splits), split
         self._source = self._prepared.open(split)
         self.form, mixed = pictures.choose_form(self._headers(), image_size, channels)
         self.class_names = self._prepared.class_names
@@ -142,7 +142,7 @@ class TFDSRows:
     def part(self, split: str) -> "TFDSRows":
         """Another part of the data set, its images in the form of this one's."""
         other = object.__new__(TFDSRows)
-        other.__dict__.update(self.__dict__, _split=split, _source=self._prepared.open(split))
+        other.__dict__.update(self.__dict__, split=split, _source=self._prepared.open(split))
         return other
 
     def _examples(self, indices: list[int]) -> Iterator[tuple[int, Any]]:
@@ -192,7 +192,7 @@ class TFDSRows:
     def labels_of(self, indices: list[int]) -> np.ndarray | None:
         """The labels [len(indices)] int32 of some rows; None without labels."""
         examples = [{"label": e["label"]} for _, e in self._examples(indices) if "label" in e]
-        return self._prepared.labels(examples, self._split)
+        return self._prepared.labels(examples, self.split)
 
 
 def _require_memory(num: int, form: pictures.Form) -> None:
@@ -223,3 +223,10 @@ def held_out_split(rows: TFDSRows) -> tuple[str | None, str]:
             why = "there is no split test"
             return name, "" if name == "test" else f"held-out data: split {name}, since {why}"
     return None, ""
+
+
+def missing_labels(rows: Any, labels: Any) -> tuple[str, ...]:
+    """A line if rows whose data set has classes have no labels."""
+    if labels is not None or not rows.class_names:
+        return ()
+    return (f"no labels: those of split {rows.split} are no classes (-1)",)

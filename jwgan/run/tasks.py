@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jwgan import data, sources
+from jwgan import check, data, sources
 from jwgan.data import images, memory, pictures, streams
 from jwgan.problems import gaussians, rolls
 from jwgan.run.options import Config, require_choice
@@ -101,8 +101,12 @@ def image_task(dataset: data.Dataset, name: str = "") -> Task:
     Args:
       dataset: images [N, H, W, C] in [-1, 1], with or without labels and a test part.
       name: shown in the run's files; the data set's own unless given.
+
+    Raises:
+      ValueError: the images are no [N, H, W, C]; from the task's source, they are whole numbers.
     """
     held = dataset.images
+    check.require(held.ndim == 4, "images' shape", held.shape, "give images [N, H, W, C]")
 
     def source(n_critic: int, batch_size: int, mesh: Any = None) -> sources.Source:
         memory.require_on_device(held.nbytes, "the images", "add --stream, or give smaller ones")
@@ -144,11 +148,10 @@ def stream_images(
         )
         split, said = images.held_out_split(rows)
         held_out = rows.part(split) if split else None
-        task = _streamed_task(name, rows, held_out, sorted(rows.folder.iterdir()))
-        task = task._replace(notes=(*task.notes, *([said] if said else [])))
+        task = _streamed_task(name, rows, held_out, said, sorted(rows.folder.iterdir()))
     elif name == "folder":
         rows = streams.FolderRows(_path(data_dir), image_size, channels, follow_links)
-        task = _streamed_task(name, rows, None, rows.paths)
+        task = _streamed_task(name, rows, None, "", rows.paths)
     else:
         # The data fit the host and are streamed from there: the device holds only batches.
         task = load_images(name, data_dir, image_size, channels)
@@ -169,7 +172,7 @@ def _shown(rows: Any) -> tuple[Any, Any]:
     return np.stack([rows[i] for i in indices]), rows.labels_of(indices)
 
 
-def _streamed_task(name: str, rows: Any, held_out: Any, files: list[Any]) -> Task:
+def _streamed_task(name: str, rows: Any, held_out: Any, said: str, files: list[Any]) -> Task:
     """A task whose source is still to be replaced; it hashes the files' names and sizes.
 
     To hash the files themselves would mean to read all of them before the first step.
@@ -178,6 +181,9 @@ def _streamed_task(name: str, rows: Any, held_out: Any, files: list[Any]) -> Tas
     test, test_labels = _shown(held_out) if held_out is not None else (None, None)
     listing = "".join(f"{file.name} {file.stat().st_size}\n" for file in files)
     names = data.names_of(rows.class_names, labels)
+    notes = (*rows.notes, *images.missing_labels(rows, labels), *filter(None, [said]))
+    if held_out is not None:
+        notes = (*notes, *images.missing_labels(held_out, test_labels))
     return Task(
         name=name,
         shape=shown.shape[1:],
@@ -185,7 +191,7 @@ def _streamed_task(name: str, rows: Any, held_out: Any, files: list[Any]) -> Tas
         held_out=shown if test is None else test,
         dataset=data.Dataset(name, shown, labels, test, test_labels, names),
         checksum=hashlib.sha256(listing.encode()).hexdigest(),
-        notes=(_shape_note(name, len(rows), shown.shape[1:]), *rows.notes),
+        notes=(_shape_note(name, len(rows), shown.shape[1:]), *notes),
     )
 
 

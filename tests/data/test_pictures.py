@@ -276,6 +276,23 @@ def test_folders_are_classes(tmp_path, paths, names, labels):
     assert (again.labels is None) if labels is None else (again.labels.tolist() == labels)
 
 
+def test_the_folder_may_be_the_current_one(tmp_path, monkeypatch):
+    for path in ("a/1.png", "b/1.png"):
+        save(tmp_path / path)
+    monkeypatch.chdir(tmp_path)
+    assert data.folder(".").class_names == data.folder("a/..").class_names == ("a", "b")
+    save(tmp_path / "2.png")
+    assert data.folder(".").labels is None
+    assert len(data.folder("a").images) == 1
+
+
+def test_names_of_numbers():
+    assert data.names_of((), np.array([0, 2])) == ("0", "1", "2")
+    assert data.names_of(("x", "y"), np.array([0, 1])) == ("x", "y")
+    assert data.names_of(("x",), None) == ()
+    assert data.names_of((), np.array([0, 1000])) == ()  # numbers of the examples
+
+
 def test_a_conversion_that_fails_leaves_nothing(tmp_path, capsys):
     for i in range(3):
         save(tmp_path / "in" / f"{i}.png", size=(40, 40))
@@ -327,7 +344,9 @@ def test_labels_that_are_none(tmp_path, labels, found):
         with pytest.raises(data.DataError, match=f"{found} in split test, expected 0 to 2"):
             data.from_tfds("made", tmp_path)
     else:
-        read = data.from_tfds("made", tmp_path).test_labels
+        whole = data.from_tfds("made", tmp_path)
+        assert any("those of split test" in note for note in whole.notes) == (found is None)
+        read = whole.test_labels
         assert (None if read is None else read.tolist()) == found
 
 

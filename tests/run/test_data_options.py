@@ -229,6 +229,23 @@ def test_grey_data_sets_in_colour():
         tasks.load_images("digits", channels=2)
 
 
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [
+        (np.zeros((8, 4, 4), np.float32), "give images [N, H, W, C]"),
+        (np.zeros((8, 4, 4, 1), np.uint8), "give floats in the generator's range"),
+    ],
+)
+def test_images_of_ones_own_that_are_none(capsys, images, says):
+    load = lambda config: image_task(tasks.data.Dataset("own", images))
+    experiment = wgan_gp.EXPERIMENT._replace(load=load, name="own")
+    code, err = ends(capsys, "--run-dir", "run", experiment=experiment)
+    assert code == 2
+    assert says in err
+    assert err.count("\n") == 1
+    assert not pathlib.Path("run").exists()
+
+
 def test_a_stream_that_ends_is_one_line(capsys):
     """Of an experiment's own data: the run's end says what to do."""
     images = np.zeros((8, 4, 4, 1), np.float32)
