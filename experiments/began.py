@@ -9,9 +9,9 @@ Paper: Berthelot, Schumm and Metz, 2017, Boundary Equilibrium Generative Adversa
 The paper's balance begins with fakes near 0 that are easy to reconstruct, which holds for photos
 centred on grey. On a black background fakes near 0 are hard, k_t stays at 0 and the samples
 collapse to one image (measured: Frechet distance 644 on the digits), so here the networks see the
-background as 0 (--zero). The curves `k` and `convergence` (M) are in the report. Expected: M falls,
-k_t leaves 0, and the samples are clean digits of some of the classes: less diversity than data, as
-gamma < 1 asks for.
+background as 0 (--zero). The curves `k`, `convergence` (M) and `learning_rate_scale` (halved when M
+stalls, down to 0.01) are in the report. Expected: M falls, k_t leaves 0, and the samples are clean
+digits of some of the classes: less diversity than data, as gamma < 1 asks for.
 """
 
 import dataclasses

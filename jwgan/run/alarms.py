@@ -95,7 +95,9 @@ def _of_samples(metrics: Mapping[str, float], limits: Thresholds) -> dict[str, s
     found = {}
     # The share is relative to what as many real points cover: even those do not cover all of the
     # others.
-    share = metrics.get("coverage", 1.0) / max(metrics.get("coverage_of_real", 1.0), _TINY)
+    of_real = metrics.get("coverage_of_real", 1.0)
+    # Where not even real data cover each other, nothing is missing: 0 of 0.
+    share = metrics.get("coverage", 1.0) / of_real if of_real > 0 else 1.0
     if share < limits.coverage:
         found["collapse"] = f"the samples cover {share:.0%} of what real data do: modes are missing"
     gap = metrics.get("held_out_gap", 0.0)

@@ -42,6 +42,7 @@ MEANINGS = {
     "lambda_k": "gain of k_t",
     "window": "steps over which M is averaged before the rate may be halved",
     "patience": "windows without a smaller M before the rate is halved",
+    "min_scale": "of the rate, below which it is not halved any more",
 }
 # LSGAN's letters mean other things than WGAN's.
 MEANINGS_OF = {

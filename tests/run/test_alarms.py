@@ -63,6 +63,7 @@ def test_each_trouble_by_its_name(kind, recent):
 def test_samples():
     assert set(judged(HEALTHY | {"coverage": 0.1})) == {"collapse"}
     assert set(judged(HEALTHY | {"held_out_gap": 0.8})) == {"memorised"}
+    assert judged(HEALTHY | {"coverage": 0.0, "coverage_of_real": 0.0}) == {}  # 0 of 0
     assert "cover 10% of what real data do" in judged(HEALTHY | {"coverage": 0.097})["collapse"]
 
 
