@@ -89,6 +89,7 @@ class Checkpoints:
         # One thread: saves are sealed in the order in which they were asked for.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: Future | None = None
+        self._made = False  # whether the directory is there, as far as we know
 
     def save(self, step: int, state: Any, extra: Mapping[str, Any] | None = None) -> None:
         """Copies the state to the host and returns; the background thread writes and seals it.
@@ -134,6 +135,11 @@ class Checkpoints:
     def _write(self, step: int, parts: list[Leaf], extra: dict[str, Any]) -> None:
         data = _new_data_folder(self.directory, step)
         try:
+            if self._made and not self.directory.is_dir():
+                # Made anew it would hide from everybody that the others are gone.
+                raise FileNotFoundError("the directory was moved or removed")
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._made = True
             _store(data, parts)
             seal = _make_seal(step, parts, data, extra)
             # Before this step's seal and not after it: killed in between, the run resumes from an
@@ -231,7 +237,6 @@ def restore(
 def _store(data: Path, parts: list[Leaf]) -> None:
     """Writes the arrays with orbax. It refuses empty ones, whose shape in the seal is enough."""
     ocp = _orbax()
-    data.parent.mkdir(parents=True, exist_ok=True)
     arrays = {leaf.path: leaf.array for leaf in parts if leaf.array.size}
     if arrays:
         with _checkpointer() as checkpointer, _silenced():

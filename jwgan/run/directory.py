@@ -263,6 +263,12 @@ def read_description(folder: pathlib.Path) -> dict[str, Any]:
     return found
 
 
+def lacks_page(folder: pathlib.Path) -> bool:
+    """Whether a finished run has no page, or one that is older than its result."""
+    page, result = folder / "report.html", folder / "result.json"
+    return not page.exists() or page.stat().st_mtime < result.stat().st_mtime
+
+
 def is_finished(folder: pathlib.Path, step: int) -> bool:
     """Whether a run's result is that of so many steps, and of no signal or failure."""
     try:

@@ -35,6 +35,7 @@ class Config:
     run_dir: str = option("", "the run's directory")
     out: str = option("generator.bin", "file to write")
     trial: int = option(0, "which one of a run with --seeds or --sweep, counted from 0")
+    best: bool = option(False, "take the best checkpoint (by sliced distance), not the newest")
 
 
 def export_generator(algorithm: Any, state: Any) -> Any:
@@ -51,7 +52,7 @@ def export_generator(algorithm: Any, state: Any) -> Any:
     return jax.export.export(generate, platforms=PLATFORMS)(shape)
 
 
-def save(run_dir: str, find: reading.Find, out: str, trial: int = 0) -> None:
+def save(run_dir: str, find: reading.Find, out: str, trial: int = 0, best: bool = False) -> None:
     """Writes a run's generator; of a sweep, that of one trial.
 
     Raises:
@@ -61,7 +62,9 @@ def save(run_dir: str, find: reading.Find, out: str, trial: int = 0) -> None:
     check.require_package("flatbuffers", "run")  # jax.export needs it and does not declare it
     xla.use_compilation_cache()
     # Weights and shapes are enough: an export works where the data are not.
-    _, algorithm, state = reading.read_run(pathlib.Path(run_dir), find, trial, with_data=False)
+    _, algorithm, state = reading.read_run(
+        pathlib.Path(run_dir), find, trial, with_data=False, best=best
+    )
     exported = export_generator(algorithm, state)
     artifact = exported.serialize()
     files.replace(pathlib.Path(out), artifact)
@@ -73,6 +76,6 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
     """The command `export RUN_DIR`; arguments as those of `sample.main`."""
     config = options.parse(Config, argv, doc or "", "run_dir", options.program_name(argv, "export"))
     try:
-        save(config.run_dir, find, config.out, config.trial)
+        save(config.run_dir, find, config.out, config.trial, config.best)
     except (ValueError, OSError) as error:
         options.fail(error)

@@ -171,6 +171,8 @@ def _go_on(
             "--steps to go on",
             file=sys.stderr,
         )
+        if hosts.is_first() and directory.lacks_page(run.folder):  # as after a full disk
+            print(f"report: {report.write_report(run.folder)}", file=sys.stderr)
         # Exit code 0 is success: a requeued job with --resume auto must not be started over and
         # over.
         raise SystemExit(0)
@@ -249,6 +251,8 @@ def is_out_of_memory(error: Exception) -> bool:
 
 def what_is_there(run: session.Run) -> str:
     """The end of a failed run's message: what was saved, and how to go on."""
+    if not (run.folder / "config.json").exists():
+        return f"nothing of the run is in {run.folder}"
     if checkpoint.steps(run.folder / "checkpoints"):
         return f"what was saved is in {run.folder}"
     return f"no checkpoint was saved yet; --run-dir {run.folder} --resume begins again"
@@ -332,14 +336,6 @@ def _last_w1(run: session.Run, callbacks: session.Session) -> dict[str, Any]:
     return {"transport": {**callbacks.last_w1, "seconds": seconds, "what": what}}
 
 
-def score_of(extra: dict[str, Any]) -> float:
-    """How good a checkpoint is, from its `extra`: the highest score is the best."""
-    # A checkpoint that was saved without an evaluation has no distance and is never the best. NaN
-    # counts as no score.
-    distance = extra.get("sliced_distance")
-    return float("nan") if distance is None else -distance
-
-
 def _train_once(
     run: session.Run, journal: session.Journal, metrics_of: Callable
 ) -> tuple[Any, session.Session]:
@@ -353,7 +349,10 @@ def _train_once(
         # interrupt it.
         console.stop_signals() as caught,
         checkpoint.Checkpoints(
-            run.folder / "checkpoints", config.keep, score_of, lambda extra: extra.get("timed")
+            run.folder / "checkpoints",
+            config.keep,
+            session.score_of,
+            session.is_timed,
         ) as checkpoints,
         _only_first(lambda: report.Writer(run.folder, run.step, trials=labels)) as writer,
         _only_first(lambda: console.progress_bar(run.name, config.steps, run.step)) as show,
@@ -386,7 +385,7 @@ def _retry(
     # to the bad step.
     stops = run.config.on_nonfinite == "stop"
     # The clock must not decide from where a run goes on with another key.
-    run, _ = newest(run, wanted=lambda extra: stops or not extra.get("timed"))
+    run, _ = newest(run, wanted=lambda extra: stops or not session.is_timed(extra))
     # After so many keys the settings are to blame, and not the noise.
     if stops or len(retries) >= MAX_RETRIES:
         keep_for_inspection(run, non_finite)
@@ -461,12 +460,13 @@ def train(run: session.Run) -> tuple[Any, dict[str, Any]]:
         "seconds_saving": round(callbacks.save_seconds, 3),
         **callbacks.verified(),
         "steps_per_second": round((step - start) / seconds, 3),
-        "wasserstein_estimate": callbacks.estimate,
+        "wasserstein_estimate": callbacks.journal.estimate,
         "state_sha256": checkpoint.state_sha256(state),
         "stopped_by": signal.Signals(callbacks.caught[0]).name if callbacks.caught else None,
         "best": journal.best,
         "retries": journal.retries,
         "warnings": list(journal.warnings.values()),
         **callbacks.more(),
+        **({"not_measured": [*callbacks.not_measured.values()]} if callbacks.not_measured else {}),
         **_last_w1(run, callbacks),
     }

@@ -18,6 +18,7 @@ class Config:
 
     run_dir: str = option("", "the run's directory")
     trial: int = option(0, "which one of a run with --seeds or --sweep, counted from 0")
+    best: bool = option(False, "take the best checkpoint (by sliced distance), not the newest")
     json: bool = option(False, "print one line of JSON")
 
 
@@ -31,7 +32,7 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
     xla.use_eigen()
     try:
         folder = pathlib.Path(config.run_dir)
-        task, algorithm, state = reading.read_run(folder, find, config.trial)
+        task, algorithm, state = reading.read_run(folder, find, config.trial, best=config.best)
         # This is the probe of --w1-every, with its keys and points, so its metrics compare with the
         # run's own.
         probe = exact_w1.make(task, algorithm)

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from jwgan import check, checkpoint, many
-from jwgan.run import directory, options, sweep, sweep_build, tasks
+from jwgan.run import directory, options, session, sweep, sweep_build, tasks
 from jwgan.run.experiment import Experiment
 
 # From a run's description to its experiment; ValueError if it is none of the finder's.
@@ -40,7 +40,7 @@ def _made_by(described: dict[str, Any]) -> str:
 
 
 def read_run(
-    folder: pathlib.Path, find: Find, trial: int = 0, with_data: bool = True
+    folder: pathlib.Path, find: Find, trial: int = 0, with_data: bool = True, best: bool = False
 ) -> tuple[Any, Any, Any]:
     """The (task, algorithm, state) of a run, rebuilt from what is in its directory.
 
@@ -50,9 +50,10 @@ def read_run(
       trial: which one of a run with --seeds or --sweep, counted from 0.
       with_data: whether to load what it was trained on; without, the task has only a name and a
         shape, and the run can be read where its data are not.
+      best: whether to take the best checkpoint, and not the newest.
 
     Raises:
-      ValueError: it is no run, or has no such trial.
+      ValueError: it is no run, has no such trial, or no best checkpoint.
     """
     described = directory.read_description(folder)
     try:
@@ -66,13 +67,31 @@ def read_run(
     # A stranger's config.json may hold any numbers: they are checked as a command line's are.
     options.check(config)
     task = experiment.load(config) if with_data else bare
-    return task, *restore(folder, config, experiment.build, task, trial)
+    return task, *restore(folder, config, experiment.build, task, trial, best)
 
 
-def restore(folder: pathlib.Path, config: Any, build: Any, task: Any, trial: int) -> Any:
+def best_step(folder: pathlib.Path) -> int:
+    """The step of the checkpoint with the smallest sliced distance.
+
+    Raises:
+      ValueError: no checkpoint was saved with an evaluation.
+    """
+    found = checkpoint.extras(folder / "checkpoints")
+    scores = {step: session.score_of(extra) for step, extra in found.items()}
+    # NaN, of a checkpoint that was not evaluated, is not equal to itself.
+    scores = {step: score for step, score in scores.items() if score == score}
+    if not scores:
+        raise ValueError(f"{folder} has no evaluated checkpoint: leave --best out for the newest")
+    return max(scores, key=lambda step: scores[step])
+
+
+def restore(
+    folder: pathlib.Path, config: Any, build: Any, task: Any, trial: int, best: bool = False
+) -> Any:
     """(algorithm, state) of the newest whole checkpoint; of a sweep, those of one trial."""
     if not checkpoint.steps(folder / "checkpoints"):
         raise ValueError(f"{folder} has no checkpoint yet: wait for the first, or go on with it")
+    step = best_step(folder) if best else None
     together = sweep_build.assemble(config, build, task) if sweep.several(config) else None
     count = len(together.trials) if together else 1
     if not 0 <= trial < count:
@@ -83,7 +102,7 @@ def restore(folder: pathlib.Path, config: Any, build: Any, task: Any, trial: int
     if together:
         # `eval_shape` computes no state, which the checkpoint is about to fill.
         init = lambda: together.algorithm.init(together.keys, together.source.batch)
-        states = checkpoint.restore(folder / "checkpoints", jax.eval_shape(init)).state
+        states = checkpoint.restore(folder / "checkpoints", jax.eval_shape(init), step).state
         # From here on the trial is the run that its own options would make alone.
         own = together.trials[trial].config
         return build(own, task.shape), many.trial(states, trial)
@@ -91,4 +110,4 @@ def restore(folder: pathlib.Path, config: Any, build: Any, task: Any, trial: int
     # The batch is needed for its shape; nothing is drawn from the source.
     batch = task.source(config.n_critic, config.batch_size).batch
     target = jax.eval_shape(lambda: algorithm.init(jax.random.key(config.seed), batch))
-    return algorithm, checkpoint.restore(folder / "checkpoints", target).state
+    return algorithm, checkpoint.restore(folder / "checkpoints", target, step).state

@@ -3,7 +3,8 @@
 `.npy` holds float32 [num, *D], images in [-1, 1]; `.png` is a grid of images, or a scatter plot of
 points. With --interpolate K each of the num rows is a path of K samples from one latent to another:
 along a great circle for normal latents (every point of it is as likely as its ends), along a
-straight line for bounded ones. The samples come from the newest whole checkpoint.
+straight line for bounded ones. The samples come from the newest whole checkpoint, or with
+--best from that with the smallest sliced distance to held-out data.
 """
 
 import dataclasses
@@ -29,6 +30,7 @@ class Config:
     seed: int = option(0, "of the latents")
     interpolate: int = option(0, "samples on each path between two latents; 0: no paths")
     trial: int = option(0, "which one of a run with --seeds or --sweep, counted from 0")
+    best: bool = option(False, "take the best checkpoint (by sliced distance), not the newest")
 
 
 def paths(start: Any, end: Any, num: int) -> Any:
@@ -116,7 +118,9 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
             )
         folder = pathlib.Path(config.run_dir)
         # Samples need the weights alone: the data may be gone, or on another machine.
-        task, algorithm, state = reading.read_run(folder, find, config.trial, with_data=False)
+        task, algorithm, state = reading.read_run(
+            folder, find, config.trial, with_data=False, best=config.best
+        )
         x = draw(algorithm, state, config)
         picture_of_points = out.suffix.lower() == ".png" and len(task.shape) == 1
         real = _real_points(folder, find, config.trial) if picture_of_points else None

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jwgan import adversarial, report
+from jwgan import adversarial, check, report
 from jwgan.run import alarms, evaluate, hosts, verify
 
 
@@ -86,6 +86,7 @@ class Journal:
       window: its sums over the steps since the last evaluation.
       pending: metrics of the last evaluation that are in no row of metrics.jsonl yet.
       trials: of a sweep, what is remembered of each.
+      estimate: the last Wasserstein estimate; of a sweep, the median over its trials.
     """
 
     best: dict[str, Any] | None = None
@@ -95,6 +96,7 @@ class Journal:
     window: dict[str, float] = dataclasses.field(default_factory=dict)
     pending: dict[str, Any] = dataclasses.field(default_factory=dict)
     trials: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    estimate: float | None = None
 
     @classmethod
     def from_extra(cls, extra: dict[str, Any]) -> "Journal":
@@ -106,6 +108,19 @@ class Journal:
         # `extra` also has what is not the journal's, for example the checkpoint's score.
         known = {field.name for field in dataclasses.fields(cls)}
         return cls(**{name: value for name, value in renamed.items() if name in known})
+
+
+def score_of(extra: dict[str, Any]) -> float:
+    """How good a checkpoint is, from its `extra`: the highest score is the best."""
+    # A checkpoint that was saved without an evaluation has no distance and is never the best. NaN
+    # counts as no score.
+    distance = extra.get("sliced_distance")
+    return float("nan") if distance is None else -distance
+
+
+def is_timed(extra: dict[str, Any]) -> bool:
+    """Whether a checkpoint was saved by the clock (--checkpoint-seconds), from its `extra`."""
+    return bool(extra.get("timed"))
 
 
 def is_picture_step(step: int, chunk_steps: int) -> bool:
@@ -149,7 +164,8 @@ class Session:
         self.began = time.perf_counter()
         self.save_seconds = 0.0
         self.first_picture: float | None = None
-        self.estimate: float | None = None
+        self.not_measured: dict[str, str] = {}  # what failed last, by its name
+        self.folder_number = run.folder.stat().st_ino if run.folder.exists() else None
         self.non_finite: NonFinite | None = None
         self.caught: list[int] = []
         self.show: Callable[[int, float, str], None] = lambda step, estimate, warning: None
@@ -199,17 +215,40 @@ class Session:
             return
         state = self.local(state)
         if self.picture_is_due(step):
-            self.picture(step, state)
+            self.attempt(self.picture, step, state)
         if self.w1_is_due(step):
-            self.probe_w1(step, state)
+            self.attempt(self.probe_w1, step, state)
         if self.checkpoint_is_due(step):
             # The evaluation comes first: its score decides whether this checkpoint stays as the
             # best one.
-            self.evaluate(step, state)
+            self.attempt(self.evaluate, step, state)
             self.save(step, state, self.score())
         elif self.save_is_due(step):
             # No evaluation: what a run computes must not depend on the clock.
             self.save(step, state, timed=True)
+
+    def attempt(self, measure: Callable[[int, Any], None], step: int, state: Any) -> None:
+        """Calls `measure(step, state)`; what cannot be measured or drawn does not end the run."""
+        try:
+            measure(step, state)
+        except (ValueError, MemoryError, RuntimeError) as error:
+            name = measure.__name__
+            if name not in self.not_measured:
+                print(f"{name} failed at step {step}: {check.one_line(error)}", file=sys.stderr)
+            self.not_measured[name] = f"{name} failed at step {step}: {check.one_line(error)}"
+
+    def require_folder(self) -> None:
+        """Raises OSError if the run's directory is no longer the one that the run began in."""
+        try:
+            there = self.run.folder.stat().st_ino == self.folder_number
+        except OSError:
+            there = False
+        # Without this a save would make the folder anew, without what was in it.
+        if not there:
+            raise FileNotFoundError(
+                f"{self.run.folder} was moved or removed while the run went on: move it back and "
+                "go on with --resume, or start again"
+            )
 
     def stop(self, step: int) -> bool:
         """Whether the run ends here, in all processes alike."""
@@ -228,6 +267,7 @@ class Session:
         """Writes a chunk's metrics, looks for what is not finite, and moves the progress bar."""
         scalars = adversarial.scalars(info)
         if hosts.is_first():
+            self.require_folder()
             # What was measured at a chunk's end stands in the first row after it: its step is the
             # number of steps behind the measured state.
             self.writer.scalars(first, scalars, self.journal.pending)
@@ -236,10 +276,10 @@ class Session:
         self.non_finite = self.non_finite or first_non_finite(first, scalars)
         if not self.non_finite:
             self.journal.window = alarms.add(self.journal.window, scalars)
-            self.estimate = float(info.wasserstein_estimate[-1])
+            self.journal.estimate = float(info.wasserstein_estimate[-1])
             # The bar has the kinds alone: the sentences were printed when they were new.
             warning = ", ".join(self.journal.warnings)
-            self.show(first + len(info.penalty), self.estimate, warning)
+            self.show(first + len(info.penalty), self.journal.estimate, warning)
 
     def draw(self, state: Any) -> Any:
         """The picture of a state."""
@@ -318,9 +358,9 @@ class Session:
         # Step 0 is saved as well: a run that is stopped before its first chunk can be resumed.
         if step > self.saved or step == 0:
             self.save(step, state)
-        self.picture(step, state)
+        self.attempt(self.picture, step, state)
         # After a signal every second counts; a resumed run evaluates.
         if step > self.evaluated and not self.caught:
-            self.evaluate(step, state)
+            self.attempt(self.evaluate, step, state)
         if self.run.w1_probe and self.last_w1.get("step") != step and not self.caught:
-            self.probe_w1(step, state)
+            self.attempt(self.probe_w1, step, state)

@@ -74,11 +74,11 @@ class SweepSession(session.Session):
                 mine["window"] = alarms.add(mine["window"], own)
         alive, self.estimates = self.alive(), info.wasserstein_estimate[-1]
         if alive:
-            self.estimate = float(np.median(self.estimates[alive]))
+            self.journal.estimate = float(np.median(self.estimates[alive]))
             # The bar has room for one line, and K trials may have many warnings.
             count = len(self.journal.warnings)
             warning = f"{count} warnings" if count else ""
-            self.show(first + len(info.penalty), self.estimate, warning)
+            self.show(first + len(info.penalty), self.journal.estimate, warning)
 
     def mark_dead(self, i: int, non_finite: session.NonFinite) -> None:
         """Marks a trial whose metrics are not finite; the last one ends the run."""
@@ -121,7 +121,8 @@ class SweepSession(session.Session):
 
     def score(self) -> float | None:
         """The median of the trials' sliced distances."""
-        return self.median(self.journal.pending["sliced_distance"])
+        distances = self.journal.pending.get("sliced_distance")
+        return None if distances is None else self.median(distances)
 
     def more(self) -> dict[str, Any]:
         """Each trial's label, numbers, last estimate and what happened to it."""

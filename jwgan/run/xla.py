@@ -9,6 +9,7 @@ import functools
 import importlib.metadata
 import os
 import pathlib
+import time
 import zlib
 from typing import Any
 
@@ -68,6 +69,8 @@ def remove_torn(folder: pathlib.Path) -> None:
     # A hidden file: JAX's own names end in -cache and -atime.
     mark = folder / CHECKED
     since = mark.stat().st_mtime if mark.exists() else 0.0
+    if since > time.time():  # the clock has gone back: what is new looks old
+        since = 0.0
     mark.touch()  # before the look around, so that what is written meanwhile is new next time
     for path in folder.glob("*-cache"):
         try:

@@ -89,7 +89,7 @@ def test_the_clock_does_not_decide_where_another_key_begins(tmp_path, capsys):
     [([0.5, 0.0, 0.2], 1), ([None, 0.5, None], 1), ([-0.0, 0.1], 0), ([None, 3.0, 2.0], 2)],
 )
 def test_the_smallest_distance_is_the_best(distances, best):
-    scores = [lifecycle.score_of({"sliced_distance": x}) for x in distances]
+    scores = [session.score_of({"sliced_distance": x}) for x in distances]
     real = {i: x for i, x in enumerate(scores) if x == x}
     assert max(real, key=real.get) == best
-    assert lifecycle.score_of({}) != lifecycle.score_of({})
+    assert session.score_of({}) != lifecycle.score_of({})
