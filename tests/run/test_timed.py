@@ -8,7 +8,7 @@ import pytest
 
 from experiments import toy2d
 from jwgan import checkpoint
-from jwgan.run import launch, lifecycle, session
+from jwgan.run import launch, session
 
 OPTIONS = ["--width", "8", "--batch-size", "8", "--n-critic", "1", "--chunk-steps", "2"]
 OPTIONS += ["--no-quality", "--json", "--steps", "12"]
@@ -92,4 +92,4 @@ def test_the_smallest_distance_is_the_best(distances, best):
     scores = [session.score_of({"sliced_distance": x}) for x in distances]
     real = {i: x for i, x in enumerate(scores) if x == x}
     assert max(real, key=real.get) == best
-    assert session.score_of({}) != lifecycle.score_of({})
+    assert session.score_of({}) != session.score_of({})
