@@ -25,6 +25,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import signal
 import sys
 import time
@@ -215,11 +216,16 @@ def sample() -> list[tuple[str, dict[str, Any]]]:
 
 
 def in_child(task: Callable[[], Any], limit: float) -> Any:
-    """`task()` of a forked child, by way of JSON; None if it takes longer than `limit` seconds."""
+    """`task()` of a forked child, by way of JSON; None if it takes `limit` seconds of a core.
+
+    Of a core, since a busy machine lets a process of low priority wait for long; one that waits for
+    ever is ended after thirty times as long.
+    """
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
         os.setpgid(0, 0)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(limit), int(limit) + 5))
         os.close(reader)
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, 1)
@@ -229,7 +235,7 @@ def in_child(task: Callable[[], Any], limit: float) -> Any:
         os._exit(0)
     os.close(writer)
     signal.signal(signal.SIGALRM, lambda *_: os.killpg(pid, signal.SIGKILL))
-    signal.setitimer(signal.ITIMER_REAL, limit)
+    signal.setitimer(signal.ITIMER_REAL, 30 * limit)
     with os.fdopen(reader) as pipe:
         text = pipe.read()
     signal.setitimer(signal.ITIMER_REAL, 0)
