@@ -299,6 +299,14 @@ def test_began_rate_has_a_floor_and_is_reported():
             began(min_scale=scale)
 
 
+def test_began_with_optimizers_of_ones_own_has_no_plateau_to_report():
+    batch, own = real(1.0)[0], {"critic_tx": optax.sgd(0.1), "generator_tx": optax.sgd(0.1)}
+    for given in ({}, {"critic_tx": own["critic_tx"]}, own):
+        algorithm = began(**given)
+        _, info = algorithm.step(algorithm.init(jax.random.key(0), batch), batch)
+        assert ("learning_rate_scale" in info.objective) == (len(given) < 2)
+
+
 def test_began_rate_stays_while_m_falls():
     sizes = np.geomspace(8, 1, 40)
     _, (info, critic, generator) = run(began(window=4, patience=2), real(*sizes))
