@@ -99,6 +99,41 @@ def with_fresh_key(state: Any, number: int) -> Any:
     return jax.tree_util.tree_map_with_path(renew, state)
 
 
+def require_finite(first_step: int, info: Any) -> None:
+    """Raises at the first metric that is NaN or infinite: `train(..., record=require_finite)`.
+
+    Without it `train` goes on with such a state to the end. Of your own `record` it can be the
+    first line.
+
+    Args:
+      first_step: of the chunk.
+      info: the chunk's metrics, arrays [length, ...] in any tree.
+
+    Raises:
+      FloatingPointError: it names the metric, its value and the step.
+
+    >>> loop.require_finite(50, {"critic_loss": np.array([0.5, 0.25]), "penalty": np.zeros(2)})
+    >>> loop.require_finite(50, {"critic_loss": np.array([0.5, np.nan])})
+    Traceback (most recent call last):
+    FloatingPointError: critic_loss is nan at step 51: look at the data, or lower the learning rate
+    """
+    found = []
+    for path, leaf in jax.tree_util.tree_leaves_with_path(info):
+        rows = np.reshape(leaf, (len(leaf), -1))
+        bad = ~np.isfinite(rows).all(axis=1)
+        if bad.any():
+            # The first step counts, and in it the metrics' own order.
+            row = int(np.argmax(bad))
+            value = rows[row][~np.isfinite(rows[row])][0]
+            found.append((row, len(found), jax.tree_util.keystr(path, simple=True), value))
+    if found:
+        row, _, name, value = min(found)
+        raise FloatingPointError(
+            f"{name} is {value} at step {first_step + row}: look at the data, or lower the "
+            "learning rate"
+        )
+
+
 def _hand_over(
     pending: list[tuple[int, Any]], record: Callable[[int, Any], Any], keep: int
 ) -> None:
@@ -134,7 +169,8 @@ def train(
       steps: total number of steps, those already in the state included.
       chunk_steps: steps in one compiled program; a chunk ends at each multiple of it, and the
         last one may be shorter.
-      record: `(first_step, info)`, called with a chunk's metrics as NumPy arrays [length].
+      record: `(first_step, info)`, called with a chunk's metrics as NumPy arrays [length];
+        `require_finite` is one that stops at NaN.
       due: `(step) -> bool`, asked at every chunk boundary, the first and the last included.
       observe: `(step, state)`, called where due, when everything before `step` is recorded and
         the state is still alive; it may save or sample from it.

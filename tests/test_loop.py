@@ -150,3 +150,26 @@ def test_bad_chunk():
     state = algorithm.init(jax.random.key(0), data.batch)
     with pytest.raises(ValueError, match=r"chunk_steps is 0"):
         loop.train(algorithm, state, data, steps=1, chunk_steps=0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("at", [0, 2, 5])
+def test_training_stops_at_the_first_metric_that_is_not_finite_when_asked(bad, at):
+    infos = [{"a": np.zeros((6, 2)), "b": np.ones(6)} for _ in range(2)]
+    loop.require_finite(0, infos[0])
+    infos[1]["b"][at:] = bad
+    infos[1]["a"][5] = np.nan  # later, or in the same step but earlier in the tree
+    name = "a" if at == 5 else "b"
+    value = np.nan if at == 5 else bad
+    with pytest.raises(FloatingPointError, match=f"^{name} is {value} at step {100 + at}: look at"):
+        loop.require_finite(100, infos[1])
+
+
+def test_a_run_on_data_with_a_hole_ends_with_the_step():
+    """Six rows, the last one NaN: epoch by epoch it comes in one of three batches of two."""
+    rows = np.ones((6, 1), np.float32)
+    rows[5] = np.nan
+    algorithm, data = counting_member(), sources.from_array(rows, n_critic=1, batch_size=2)
+    state = algorithm.init(jax.random.key(0), data.batch)
+    with pytest.raises(FloatingPointError, match=r"total is nan at step [012]: "):
+        loop.train(algorithm, state, data, steps=12, chunk_steps=2, record=loop.require_finite)
