@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 import jwgan
 from jwgan import networks, priors
@@ -12,6 +13,14 @@ from jwgan.types import Algorithm, Network, Scored
 
 LATENT, DATA, WIDTH = 3, 2, 8
 BATCH = 8
+
+
+def slow_but(names, *quick):
+    """Parameters of a test: those named stay in the default suite, the others are marked slow."""
+    return [
+        pytest.param(name, marks=() if name in quick else pytest.mark.slow, id=str(name))
+        for name in names
+    ]
 
 
 def mlp(*sizes: int, output_bias: bool = False) -> Network:
@@ -117,3 +126,19 @@ CASES = [
     _member("rpgan", n_critic=1),
     Case("wgan_gp+ema", _with_ema),
 ]
+
+
+# Trainings of every case take long: these stay in the default suite (a penalty, a carried k_t) ...
+DEFAULT = ("wgan_gp", "began")
+# ... and these in .ci/run: batch statistics, vectors of spectral norm, codes, an average.
+IN_CI = ("dcgan", "sngan", "ebgan", "wgan_gp+ema")
+
+
+def marks_of(case):
+    """The marks of a training test of a case: none, slow, or slow and rare."""
+    if case.name in DEFAULT:
+        return ()
+    return pytest.mark.slow if case.name in IN_CI else [pytest.mark.slow, pytest.mark.rare]
+
+
+TRAINED = [pytest.param(case, id=case.name, marks=marks_of(case)) for case in CASES]

@@ -17,11 +17,6 @@ import jwgan
 from jwgan import adversarial, loop, parallel, priors, sources
 
 TOLERANCE = 1e-5
-FAST = ("wgan_gp", "began")
-MEMBERS = [
-    pytest.param(case, id=case.name, marks=() if case.name in FAST else pytest.mark.slow)
-    for case in cases.CASES
-]
 
 
 def with_networks_per_device(monkeypatch, make):
@@ -86,19 +81,17 @@ def compare(monkeypatch, case, num, steps):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("num", [2, 8])
-@pytest.mark.parametrize("case", MEMBERS)
+@pytest.mark.parametrize("num", cases.slow_but([2, 8], 8))
+@pytest.mark.parametrize("case", cases.TRAINED)
 def test_many_devices_are_one(case, num, monkeypatch):
     differences = compare(monkeypatch, case, num, steps=10)
     assert max(differences.values()) < TOLERANCE, differences
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("case", "num"),
-    [pytest.param(case, 8, id=f"{case.name}-8") for case in cases.CASES]
-    + [pytest.param(case, n, id=f"{case.name}-{n}") for case in cases.CASES[5:6] for n in (2, 4)],
-)
+@pytest.mark.rare
+@pytest.mark.parametrize("num", [2, 4, 8])
+@pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.name)
 def test_after_100_steps(case, num, monkeypatch):
     differences = compare(monkeypatch, case, num, steps=100)
     print(f"{case.name} on {num}: {differences}")

@@ -24,6 +24,7 @@ def no_setup(monkeypatch):
 # --- modes ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_seed_is_the_run_that_toy2d_would_be_alone():
     config = modes.Config(member="gan", seeds=2, n_critic=1, **SMALL)
     result = modes.measure(config)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import warnings
 
+import cases
 import pytest
 
 from experiments import __main__ as listing
@@ -290,7 +291,7 @@ def test_no_python_block_is_left_out():
     assert counted == {"README.md": 2, "jwgan/COOKBOOK.md": len(EXAMPLES) + 2}
 
 
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", cases.slow_but(range(2), 0))
 def test_an_experiment_of_ones_own_trains_in_any_folder(number, tmp_path):
     body = documents()[number]
     doc = "" if body.startswith('"""') else '"""Mine."""\n'
@@ -303,6 +304,7 @@ def test_an_experiment_of_ones_own_trains_in_any_folder(number, tmp_path):
     assert (tmp_path / "runs" / "mine" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_two_hosts_train_together(tmp_path):
     (tmp_path / "two_hosts.py").write_text(TWO_HOSTS)
     with socket.socket() as s:

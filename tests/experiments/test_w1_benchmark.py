@@ -2,6 +2,7 @@
 
 import json
 
+import cases
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -120,7 +121,12 @@ def test_published_sizes():
     assert [methods.published_width(dim) for dim in (2, 64, 128)] == [128, 128, 256]
 
 
-@pytest.mark.parametrize("name", sorted(set(methods.METHODS) - {"penalised", "orthonormal"}))
+@pytest.mark.parametrize(
+    "name",
+    cases.slow_but(
+        sorted(set(methods.METHODS) - {"penalised", "orthonormal"}), "ours", "wgan", "wgan_gp"
+    ),
+)
 def test_every_method_learns_and_keeps_its_bound(name):
     """Hard-Lipschitz critics never see more than W1; none sees less than nothing."""
     made = funnels.benchmark(8, 4)

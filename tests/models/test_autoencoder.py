@@ -1,5 +1,6 @@
 """BEGAN's and EBGAN's auto-encoders: against plain lax, the papers' counts, the vanishing carry."""
 
+import cases
 import jax
 import jax.numpy as jnp
 import model_laws
@@ -122,7 +123,7 @@ CRITICS = {
 }
 
 
-@pytest.mark.parametrize("name", CRITICS)
+@pytest.mark.parametrize("name", cases.slow_but(CRITICS, "ebgan"))
 def test_critics(name):
     image_shape = getattr(CRITICS[name], "image_shape", (4, 4, 1))
     output = model_laws.check_critic(CRITICS[name], image_shape, train_argument=False)

@@ -105,7 +105,7 @@ def test_in_float64_they_are_equal_to_its_rounding():
 sides = st.tuples(st.integers(1, 8), st.integers(1, 5), st.integers(1, 3))
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, database=None)
+@settings(max_examples=4, deadline=None, derandomize=True, database=None)
 @given(
     rows=sides,
     columns=sides,

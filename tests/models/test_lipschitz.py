@@ -3,6 +3,7 @@
 import functools
 import inspect
 
+import cases
 import jax
 import jax.numpy as jnp
 import model_laws
@@ -143,7 +144,7 @@ def fit(network, x, y, steps=200):
     return float(model_laws.run(program, jax.random.key(0)))
 
 
-@pytest.mark.parametrize("dim", [1, 2])
+@pytest.mark.parametrize("dim", cases.slow_but([1, 2], 1))
 def test_a_cone_needs_activations_that_keep_the_norm(dim):
     """|x|, the critic between a point mass and a sphere: its gradient has norm 1 everywhere."""
     x = jax.random.uniform(jax.random.key(3), (256, dim), minval=-2, maxval=2)

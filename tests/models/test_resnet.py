@@ -1,5 +1,6 @@
 """Residual networks: against plain lax convolutions, and their parameters against the papers."""
 
+import cases
 import jax
 import jax.numpy as jnp
 import model_laws
@@ -169,7 +170,7 @@ CRITICS = {
 }
 
 
-@pytest.mark.parametrize("name", CRITICS)
+@pytest.mark.parametrize("name", cases.slow_but(CRITICS, "resnet"))
 def test_critics(name):
     module, image_shape, cancelled = CRITICS[name]
     model_laws.check_critic(module, image_shape, cancelled=cancelled)
@@ -186,7 +187,7 @@ GENERATORS = {
 }
 
 
-@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("name", cases.slow_but(GENERATORS, "resnet"))
 def test_generators(name):
     module, batch_norm, cancelled = GENERATORS[name]
     model_laws.check_generator(

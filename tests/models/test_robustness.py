@@ -1,5 +1,6 @@
 """The seven pairs and the random ones: what they are made of, and the laws on their blocks."""
 
+import cases
 import jax
 import jax.numpy as jnp
 import model_laws
@@ -95,6 +96,7 @@ def test_6_tanh():
     assert parts(pair) == parts(robustness.baseline(SHAPE))
 
 
+@pytest.mark.slow
 def test_7_resnets_have_101_layers():
     for shapes in parts(robustness.resnet_101(SHAPE)):
         assert len(kernels(shapes)) == 101 + 3  # shortcuts between four scales
@@ -110,7 +112,7 @@ CRITICS = {
 }
 
 
-@pytest.mark.parametrize("name", CRITICS)
+@pytest.mark.parametrize("name", cases.slow_but(CRITICS, "plain"))
 def test_critics(name):
     model_laws.check_critic(CRITICS[name], CRITICS[name].image_shape)
 
@@ -126,7 +128,7 @@ GENERATORS = {
 }
 
 
-@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("name", cases.slow_but(GENERATORS, "plain"))
 def test_generators(name):
     module, batch_norm = GENERATORS[name]
     model_laws.check_generator(module, module.image_shape, batch_norm=batch_norm)

@@ -205,6 +205,7 @@ if __name__ == "__main__":
 '''
 
 
+@pytest.mark.slow
 def test_a_file_of_ones_own_in_any_folder(tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
 

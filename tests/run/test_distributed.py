@@ -78,11 +78,12 @@ def difference(a, b):
 @pytest.mark.parametrize(
     ("kind", "num"),
     [
-        pytest.param(kind, num, marks=[pytest.mark.slow] if (kind, num) != QUICK else [])
+        pytest.param(kind, num, marks=() if (kind, num) == QUICK else pytest.mark.rare)
         for kind in RUNS
         for num in (2, 4)
     ],
 )
+@pytest.mark.slow
 def test_several_processes_are_one(kind, num, tmp_path):
     """And a run of several processes goes on with one, and the other way round."""
     finish(start(tmp_path / "one", kind, 1, 20))
@@ -116,6 +117,7 @@ def test_a_lost_process_ends_the_others_and_the_run_resumes(tmp_path):
     assert resumed["steps"] == step + 10
 
 
+@pytest.mark.slow
 def test_asked_to_stop_together(tmp_path):
     """SIGTERM to one of two: both end at the same chunk, the state is saved."""
     folder = tmp_path / "run"

@@ -13,11 +13,6 @@ from jwgan import checkpoint, loop, parallel, sources
 from jwgan.data import streams
 
 HALF, WHOLE = 3, 6
-FAST = ("wgan_gp", "began")  # the others are marked slow
-MEMBERS = [
-    pytest.param(case, id=case.name, marks=() if case.name in FAST else pytest.mark.slow)
-    for case in cases.CASES
-]
 
 
 def data(case):
@@ -34,7 +29,7 @@ def resumed(train, fresh, folder):
     return [checkpoint.state_sha256(state) for state in states]
 
 
-@pytest.mark.parametrize("case", MEMBERS)
+@pytest.mark.parametrize("case", cases.TRAINED)
 def test_streamed(case, tmp_path):
     """The second half reads from a new stream, as a new process would."""
     algorithm = case.make()
@@ -48,7 +43,7 @@ def test_streamed(case, tmp_path):
     assert whole == again != start
 
 
-@pytest.mark.parametrize("case", MEMBERS)
+@pytest.mark.parametrize("case", cases.TRAINED)
 def test_seeds_side_by_side(case, tmp_path):
     one = case.make()
     many = one._replace(
@@ -69,7 +64,7 @@ def test_seeds_side_by_side(case, tmp_path):
     assert whole == again != start
 
 
-@pytest.mark.parametrize("case", MEMBERS)
+@pytest.mark.parametrize("case", cases.TRAINED)
 def test_on_four_devices(case, tmp_path):
     algorithm, mesh = case.make(), parallel.data_mesh(jax.devices()[:4])
     assert mesh.devices.size == 4
