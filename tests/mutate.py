@@ -2,6 +2,7 @@
 
     python tests/mutate.py mutants.jsonl                  # 440 mutants; a second call goes on
     python tests/mutate.py mutants.jsonl --only penalties,metrics/coverage
+    python tests/mutate.py mutants.jsonl --again          # survivors, after a sharper test
     python tests/mutate.py mutants.jsonl --summary        # what survived, without running anything
 
 It is no test and no part of the continuous integration: it takes an hour or two on one core. Run it
@@ -362,8 +363,8 @@ def surveyed(module: str, out: pathlib.Path) -> dict[str, Any]:
     return json.loads(kept.read_text())
 
 
-def run(out: pathlib.Path, only: list[str]) -> None:
-    done = {row["name"] for row in rows(out)}
+def run(out: pathlib.Path, only: list[str], again: bool) -> None:
+    done = {row["name"] for row in rows(out) if row["fate"] == "noticed" or not again}
     for module, mutant in sample():
         if mutant["name"] in done or (only and module not in only):
             continue
@@ -409,6 +410,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--only", default="", help="modules, separated by commas")
+    parser.add_argument("--again", action="store_true", help="tries survivors once more")
     parser.add_argument("--summary", action="store_true")
     options = parser.parse_args()
     if options.summary:
@@ -416,4 +418,5 @@ if __name__ == "__main__":
     else:
         os.nice(19)
         gc.freeze()  # children need not walk what is here already
-        run(options.out.resolve(), options.only.split(",") if options.only else [])
+        only = options.only.split(",") if options.only else []
+        run(options.out.resolve(), only, options.again)

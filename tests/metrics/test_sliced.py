@@ -98,14 +98,17 @@ def test_a_single_row_and_none():
     one = jnp.ones((1, 2))
     assert float(sliced.sliced_w1(KEY, one, one)) == 0
     for x in (jnp.zeros(0), jnp.zeros((2, 2))):
-        with pytest.raises(ValueError, match=r"samples is|real, fake is"):
-            sliced.w1_on_line(x, jnp.zeros(3))
+        for pair in ((x, jnp.zeros(3)), (jnp.zeros(3), x)):
+            with pytest.raises(ValueError, match=r"samples is|real, fake is"):
+                sliced.w1_on_line(*pair)
 
 
 def test_shapes_that_do_not_fit_are_refused_and_128_directions_are_the_default():
     assert inspect.signature(sliced.sliced_w1).parameters["num_projections"].default == 128
     assert float(sliced.sliced_w1(KEY, X[:1], X[:1] + 1, 1)) > 0
-    for real, fake in [(X[:, :1], X), (X[0], X[0]), (X[:0], X), (X, X[:0]), (X[None], X[None])]:
+    others = (X[:, :1], X[0], X[:0], X[:, :, None])
+    pairs = [pair for x in others for pair in ((X, x), (x, X))]
+    for real, fake in [*pairs, (X[0], X[0]), (X[None], X[None])]:
         with pytest.raises(ValueError, match="real, fake is"):
             sliced.sliced_w1(KEY, real, fake)
     with pytest.raises(ValueError, match="num_projections is 0"):
