@@ -7,6 +7,8 @@ import ast
 import pathlib
 import sys
 
+from jwgan.run import output
+
 FOLDER = pathlib.Path(__file__).parent
 # What a newcomer looks for first comes first; a command in no group is listed under "Others".
 GROUPS = {
@@ -51,12 +53,12 @@ def main() -> None:
         given = " ".join(sys.argv[1:])
         print(f"error: {given!r} is no command: try python -m experiments.NAME", file=sys.stderr)
         raise SystemExit(2)
-    print("python -m experiments.NAME [--help]")
+    output.show("python -m experiments.NAME [--help]")
     paths = commands()
     for title, names in groups().items():
-        print(f"\n{title}")
+        output.show(f"\n{title}")
         for name in names:
-            print(f"  {name:17} {first_line(paths[name])}")
+            output.show(f"  {name:17} {first_line(paths[name])}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import re
 import sys
 
 from experiments import readme, results
+from jwgan.run import output
 from jwgan.run.options import fail
 
 
@@ -27,11 +28,11 @@ def main() -> None:
         # `python` may be another one, or missing: the command runs in this environment.
         command = [sys.executable if word == "python" else word for word in argv[2:]]
         try:
-            print(json.dumps(results.record(argv[0], command)["figures"]))
+            output.show(json.dumps(results.record(argv[0], command)["figures"]))
         except ValueError as error:
             fail(error)
     else:
-        print(__doc__)
+        output.show(__doc__)
         raise SystemExit(0 if argv in (["--help"], ["-h"]) else 2)
 
 

@@ -20,6 +20,8 @@ class Config(run.ImageConfig):
     steps: int = option(12000)
     n_critic: int = option(3)
     learning_rate: float = option(1e-3, "of both players' Adam", above=0)
+    b1: float = option(0.5, "Adam's first beta", at_least=0, below=1)
+    b2: float = option(0.9, "Adam's second beta", at_least=0, below=1)
     weight: float = option(10.0, "of the penalty")
     linear: bool = option(False, "the linear hinge instead of the squared one")
 
@@ -34,7 +36,8 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
         # The same as in `wgan_gp`, so that the two differ in the penalty only.
-        b1=0.5,
+        b1=config.b1,
+        b2=config.b2,
         weight=config.weight,
     )
     return jwgan.with_ema(algorithm, config.ema)

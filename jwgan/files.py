@@ -1,13 +1,14 @@
 """A file is written whole or not at all."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 AnyPath = str | os.PathLike[str]
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all; makes its folder.
+def replace(path: Path, content: bytes | Iterable[bytes]) -> None:
+    """Writes a file whole or not at all; makes its folder. `content` may come in pieces.
 
     The content is on the disk before the file gets its name, in one rename: whoever reads the file,
     also after a kill, finds the old content or the new one.
@@ -19,7 +20,7 @@ def replace(path: Path, content: bytes) -> None:
     unfinished = draft(path)
     unfinished.unlink(missing_ok=True)
     with unfinished.open("xb") as file:  # a link or a pipe of that name is not written through
-        file.write(content)
+        file.writelines([content] if isinstance(content, bytes) else content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(unfinished, path)

@@ -23,7 +23,7 @@ from typing import Any
 
 from experiments import results
 from experiments.claims import ledger, page
-from jwgan.run import options, xla
+from jwgan.run import options, output, xla
 
 # The path is relative to the caller's folder, as all runs' are, and not to this package.
 FOLDER = pathlib.Path("runs") / "claims"
@@ -153,12 +153,12 @@ def main() -> None:
         page.write_pictures(results, pathlib.Path(chosen.pictures))
     # The last line is what `experiments.record` keeps.
     if chosen.json:
-        print(json.dumps({"claims": results}))
+        output.show(json.dumps({"claims": results}))
     else:
         for number in chosen.numbers:
             result = results.get(number, {})
             found = result.get("verdict", "not measured") + " (quick)" * result.get("quick", False)
-            print(f"{number:4} {found:{WIDEST}} {ledger.describe(number).title}")
+            output.show(f"{number:4} {found:{WIDEST}} {ledger.describe(number).title}")
     # Violations come after the output, so that a failed run can still be read.
     if lines := violated(results):
         options.fail("violated: " + "; ".join(lines), code=1)

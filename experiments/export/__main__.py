@@ -42,7 +42,7 @@ from experiments import sample
 from experiments.export import papers, programs
 from jwgan import check
 from jwgan.run import export as run_export
-from jwgan.run import options
+from jwgan.run import options, output
 
 
 def export_program(function: Callable, shapes: Sequence[Any], platform: str) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def main(argv: list[str] | None = None) -> None:
         result = export_all(given.members, given.platforms)
     except (ValueError, OSError) as error:
         options.fail(error)
-    print(json.dumps(result) if given.json else table(result))
+    output.show(json.dumps(result) if given.json else table(result))
     if result["failed"]:
         raise SystemExit(1)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jwgan.report import chart, html
+from jwgan.report import chart, html, quantities
 
 # Colours of the settings, --m0 to --m7, for light and for dark screens. A single run's page has the
 # four of `html.STYLE` alone.
@@ -85,13 +85,13 @@ def quality(result: Mapping[str, Any], trials: Trials) -> str:
     # A dict keeps the order in which the names occur, a set would not: the page would differ from
     # one process to the next.
     names = list({name: None for row in own for name in row})
-    head = ["setting", "runs", "not finite", *map(html.words, names)]
+    head = ["setting", "runs", "not finite", *map(quantities.with_direction, names)]
     rows = []
     for setting, mine in groups(trials).items():
         died = sum(bool(inner(i).get("died")) for i in mine)
         cells = [_spread([own[i][name] for i in mine if name in own[i]]) for name in names]
         rows.append([setting, chart.show(len(mine)), chart.show(died), *cells])
-    each_head = ["trial", *map(html.words, names), "what happened"]
+    each_head = ["trial", *map(quantities.with_direction, names), "what happened"]
     each = [
         [
             str(trials[i].get("label")),
@@ -106,6 +106,24 @@ def quality(result: Mapping[str, Any], trials: Trials) -> str:
         f"{html.table(head, rows)}<details><summary>Every trial</summary>"
         f"{html.table(each_head, each, prose=len(each_head) - 1)}</details></section>"
     )
+
+
+def best_first(result: Mapping[str, Any]) -> str:
+    """Draws the table to choose a trial by, as result.json has it; "" if it has none."""
+    ranked = result.get("best_first")
+    good = isinstance(ranked, list) and all(isinstance(row, Mapping) for row in ranked)
+    if not good or not ranked:
+        return ""
+    head, rows = ranking(ranked)
+    spelled = [quantities.with_direction(name) for name in head]
+    return f"<section><h2>Trials, best first</h2>{html.table(spelled, rows)}</section>"
+
+
+def ranking(ranked: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """(names of the columns, cells) of `best_first`; what no trial has is no column."""
+    names = list({name: None for row in ranked for name in row if name != "label"})
+    filled = [name for name in names if any(row.get(name) not in (None, "") for row in ranked)]
+    return filled, [[chart.show(row.get(name)) for name in filled] for row in ranked]
 
 
 def _numbers(value: Any) -> dict[str, float]:

@@ -27,43 +27,79 @@ class Chart(NamedTuple):
       hint: a line below the title: what the chart shows.
       names: {metric: its legend}.
       needs: a metric without which the chart is left out; "" for none.
+      direction: what is better, lower or higher, or what else to look for.
     """
 
     title: str
     hint: str
     names: Mapping[str, str]
     needs: str = ""
+    direction: str = ""
+
+    @property
+    def words(self) -> str:
+        """The line below the title."""
+        return " · ".join(filter(None, (self.hint, self.direction)))
 
 
-def draw(chart: Chart, metrics: Mapping[str, np.ndarray]) -> str:
+def draw(
+    chart: Chart, metrics: Mapping[str, np.ndarray], last: Mapping[str, float] | None = None
+) -> str:
     """A chart with one line for each of its metrics that has finite values.
+
+    Two metrics with the same values are one line.
 
     Args:
       chart: what to show.
-      metrics: {"step": [rows], name: [rows]}.
+      metrics: {"step": [rows], name: [rows]}; a row that stands for several steps has their
+        extremes as name_min and name_max.
+      last: {metric: value at the end} where it is another than that of the last row.
 
     Returns:
       HTML text, "" if there is nothing to draw.
     """
-    lines: list[tuple[str, np.ndarray, np.ndarray]] = []
-    names = chart.names if not chart.needs or chart.needs in metrics else {}
-    for name, legend in names.items():
-        if name in metrics and (good := np.isfinite(metrics[name])).any():
-            lines.append((legend, metrics["step"][good].astype(float), metrics[name][good]))
+    lines = _lines(chart, metrics)
     if not lines:
         return ""
-    extent = _extent(np.concatenate([values for _, _, values in lines]))
-    scale, logarithmic = _scale_of([np.clip(values, -LARGEST, LARGEST) for _, _, values in lines])
-    scaled = [scale(np.clip(values, -LARGEST, LARGEST)) for _, _, values in lines]
-    axes = _Axes(_x_range(metrics["step"]), _y_range(scaled), logarithmic)
+    scale, logarithmic = _scale_of([span.ravel() for _, _, span in lines.values()])
+    scaled = {name: scale(span) for name, (_, _, span) in lines.items()}
+    axes = _Axes(
+        _x_range(metrics["step"]), _y_range([span[1] for span in scaled.values()]), logarithmic
+    )
     paths, key = [], []
-    for i, ((legend, steps, _), values) in enumerate(zip(lines, scaled, strict=True)):
+    for i, (name, (legend, steps, span)) in enumerate(lines.items()):
+        low, values, high = scaled[name]
         # a metric measured now and then has so few values that each of them is shown
         smooth = running_mean(values) if len(values) >= FEW else values
         color = f"var(--c{i % 4})"
-        paths += [_raw(steps, values, axes, color), _line(steps, smooth, axes, color)]
-        key.append((legend, color, smooth[-1]))
-    return _frame(chart.title, (chart.hint, extent), key, paths, axes)
+        paths += [_raw(steps, (low, high), axes, color), _line(steps, smooth, axes, color)]
+        # The legend has the value itself and not the line's: another page, another smoothing.
+        key.append((legend, color, (last or {}).get(name, span[1, -1])))
+    extent = _extent(np.concatenate([span.ravel() for _, _, span in lines.values()]))
+    return _frame(chart.title, (chart.words, extent), key, paths, axes)
+
+
+def _lines(
+    chart: Chart, metrics: Mapping[str, np.ndarray]
+) -> dict[str, tuple[str, np.ndarray, np.ndarray]]:
+    """{metric: (legend, steps [N], least, mean and largest values [3, N])} of those with values."""
+    found: dict[str, tuple[str, np.ndarray, np.ndarray]] = {}
+    names = chart.names if not chart.needs or chart.needs in metrics else {}
+    for name, legend in names.items():
+        values = metrics.get(name, np.zeros(0))
+        good = np.isfinite(values)
+        if not good.any():
+            continue
+        same = [n for n in found if np.array_equal(metrics[n], values, equal_nan=True)]
+        if same:
+            found[same[0]] = (f"{found[same[0]][0]} and {legend}", *found[same[0]][1:])
+            continue
+        # Rows of one step have no extremes: NaN is passed over by fmin and fmax.
+        low = np.fmin(values, metrics.get(name + "_min", values))
+        columns = (low, values, np.fmax(values, metrics.get(name + "_max", values)))
+        span = np.clip([column[good] for column in columns], -LARGEST, LARGEST)
+        found[name] = (legend, metrics["step"][good].astype(float), span)
+    return found
 
 
 def draw_bands(title: str, hint: str, steps: np.ndarray, groups: Mapping[str, np.ndarray]) -> str:
@@ -95,7 +131,7 @@ def draw_bands(title: str, hint: str, steps: np.ndarray, groups: Mapping[str, np
         color = f"var(--m{i % 8})"
         paths += [_band(own, band, axes, color)] if runs > 1 else []
         paths.append(_line(own, band[1], axes, color))
-        key.append((legend, color, band[1, -1]))
+        key.append((legend, color, lines[i][2][1, -1]))
     return _frame(title, (hint, ""), key, paths, axes)
 
 
@@ -148,16 +184,14 @@ def _frame(
     Args:
       title: above the chart.
       hints: what it shows, and the range of it; either may be "".
-      key: (legend, colour, last value on the y axis) of each line.
+      key: (legend, colour, last value) of each line.
       paths: SVG, on a square of 1000 by 1000.
       axes: what the square spans.
     """
     legends = []
     for legend, color, last in key:
-        value = show(float(10**last if axes.logarithmic else last))
-        legends.append(
-            f"<span><i style='background:{color}'></i>{html.text(legend)} {value}</span>"
-        )
+        words = f"{html.text(legend)} {show(float(last))}"
+        legends.append(f"<span><i style='background:{color}'></i>{words}</span>")
     hint = (hints[0], "log scale" if axes.logarithmic else "", hints[1])
     return (
         f'<div class="chart"><h3>{html.text(title)}</h3>'
@@ -198,15 +232,16 @@ def _path(xs: np.ndarray, ys: np.ndarray) -> str:
     return "M" + " ".join(f"{x:.0f} {1000 - y:.0f}" for x, y in zip(xs, ys, strict=True))
 
 
-def _raw(steps: np.ndarray, values: np.ndarray, axes: _Axes, color: str) -> str:
-    """The values as they are, faintly; too many of them as the span that they cover."""
-    xs, ys = _scaled(steps, axes.x), _scaled(values, axes.y)
-    if len(xs) <= POINTS:
-        return f'<path d="{_path(xs, ys)}" stroke="{color}" stroke-opacity=".35"/>'
+def _raw(steps: np.ndarray, span: tuple[np.ndarray, np.ndarray], axes: _Axes, color: str) -> str:
+    """The values as they are, faintly; those of several steps, or too many, as what they span."""
+    xs, lows, highs = (_scaled(steps, axes.x), *(_scaled(ys, axes.y) for ys in span))
+    if len(xs) <= POINTS and np.array_equal(lows, highs):
+        return f'<path d="{_path(xs, highs)}" stroke="{color}" stroke-opacity=".35"/>'
     # The least and the largest of each of 200 stretches: to draw every n-th value instead would
     # lose the spikes.
-    starts = np.linspace(0, len(xs), POINTS // 2, endpoint=False).astype(int)
-    low, high = np.minimum.reduceat(ys, starts), np.maximum.reduceat(ys, starts)
+    num = min(len(xs), POINTS // 2)
+    starts = np.linspace(0, len(xs), num, endpoint=False).astype(int)
+    low, high = np.minimum.reduceat(lows, starts), np.maximum.reduceat(highs, starts)
     # Forth along the upper edge and back along the lower one.
     outline = _path(np.r_[xs[starts], xs[starts][::-1]], np.r_[high, low[::-1]])
     return f'<path d="{outline}Z" style="fill:{color}" fill-opacity=".2"/>'

@@ -11,6 +11,7 @@ import numpy as np
 from jwgan import check, files
 from jwgan.report import plots
 
+LEGIBLE = 250  # pixels: a smaller scatter plot has no room for a legend
 _SEPARATOR = 128  # grey level between the pictures of a grid
 
 
@@ -104,6 +105,37 @@ def save_png(path: files.AnyPath, image: np.ndarray) -> None:
     files.replace(Path(path), file.getvalue())
 
 
+def jpeg(png: bytes, limit: int) -> bytes | None:
+    """The picture in at most `limit` bytes: as it is, else as a JPEG file, else a smaller one.
+
+    Args:
+      png: a PNG file.
+      limit: bytes.
+
+    Returns:
+      None where it cannot be made so small, or Pillow cannot read it.
+    """
+    if len(png) <= limit:
+        return png
+    check.require_package("PIL", "run")
+    import PIL.Image
+
+    try:
+        image = PIL.Image.open(io.BytesIO(png), formats=["PNG"]).convert("RGB")
+    except (OSError, ValueError, PIL.Image.DecompressionBombError):
+        return None
+    # Half the pixels of each side leave every sample to be seen, an eighth the picture's colours.
+    for scale in (1, 0.75, 0.5, 0.35, 0.25, 0.125):
+        size = [max(1, round(side * scale)) for side in image.size]
+        small = image if scale == 1 else image.resize((size[0], size[1]), PIL.Image.Resampling.BOX)
+        for quality in (85, 70, 50):
+            file = io.BytesIO()
+            small.save(file, format="JPEG", quality=quality)
+            if len(file.getvalue()) <= limit:
+                return file.getvalue()
+    return None
+
+
 def scatter(
     real: Any,
     fake: Any,
@@ -113,7 +145,7 @@ def scatter(
     """Draws real and fake points of the plane, over the critic's level lines if `score` is given.
 
     Args:
-      real: [N, 2], small and dark; they also set the frame.
+      real: [N, 2], small and dark; they also set the frame. `fake` itself where there are none.
       fake: [M, 2], orange; those outside the frame are counted in the corner.
       score: points [P, 2] -> critic's scores [P].
       pixels: width and height.
@@ -125,6 +157,7 @@ def scatter(
       ValueError: real or fake is no list of points.
       MissingPackageError: matplotlib is not installed.
     """
+    alone = real is fake
     real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)
     for name, x in (("real", real), ("fake", fake)):
         good = x.ndim == 2 and x.shape[1] == 2
@@ -138,11 +171,15 @@ def scatter(
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
     axes.set_axis_off()
-    if score is not None:
-        _draw_levels(axes, score, low, high)
+    levels = score is not None and _draw_levels(axes, score, low, high)
     # Real points come last, small and on top: fakes would hide the modes that they cover.
-    axes.scatter(fake[:, 0], fake[:, 1], s=12, color="#dd5a1c", alpha=0.55, linewidths=0)
-    axes.scatter(real[:, 0], real[:, 1], s=3, color="#1f2937", alpha=0.6, linewidths=0)
+    orange = {"color": "#dd5a1c", "alpha": 0.55, "linewidths": 0, "label": "samples"}
+    axes.scatter(fake[:, 0], fake[:, 1], s=12, **orange)
+    if not alone:
+        dark = {"color": "#1f2937", "alpha": 0.6, "linewidths": 0, "label": "real data"}
+        axes.scatter(real[:, 0], real[:, 1], s=3, **dark)
+    if pixels >= LEGIBLE:
+        _draw_legend(axes, levels, pixels)
     outside = int((~((fake >= low) & (fake <= high)).all(axis=1)).sum())
     if outside:
         axes.text(0.02, 0.02, f"{outside} of {len(fake)} outside", transform=axes.transAxes)
@@ -158,11 +195,28 @@ def _frame(real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (low + high) / 2 - half, (low + high) / 2 + half
 
 
-def _draw_levels(axes: Any, score: Callable, low: np.ndarray, high: np.ndarray) -> None:
+def _draw_legend(axes: Any, levels: bool, pixels: int) -> None:
+    """What the points and the lines are, in a corner."""
+    if levels:
+        axes.plot([], [], color="#1d4ed8", linewidth=0.8, label="critic's score, darker: higher")
+    axes.legend(
+        loc="upper right",
+        fontsize=8 if pixels >= 500 else 5.5,
+        framealpha=0.75,
+        borderpad=0.3,
+        handletextpad=0.4,
+        markerscale=1.5,
+    )
+
+
+def _draw_levels(axes: Any, score: Callable, low: np.ndarray, high: np.ndarray) -> bool:
+    """Draws the critic's level lines; whether there are any."""
     # 120 x 120 scores, one call of the critic.
     xs, ys = np.linspace(low[0], high[0], 120), np.linspace(low[1], high[1], 120)
     points = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2).astype(np.float32)
     values = np.asarray(score(points), np.float64).reshape(120, 120)
-    if np.isfinite(values).all() and np.ptp(values) > 0:  # a flat critic has no level lines
+    there = bool(np.isfinite(values).all() and np.ptp(values) > 0)  # a flat critic has none
+    if there:
         axes.contourf(xs, ys, values, levels=14, cmap="Blues", alpha=0.35)
         axes.contour(xs, ys, values, levels=14, colors="#1d4ed8", linewidths=0.5, alpha=0.5)
+    return there

@@ -5,13 +5,21 @@
     runs/NAME/config.json         what was asked for, and where it ran
     runs/NAME/metrics.jsonl       one JSON object a line: {"step": 0, "penalty": 0.12, ...}
     runs/NAME/samples/*.png       named by the number of steps behind them
+    runs/NAME/real.png            real images, to compare them with
     runs/NAME/tensorboard/        the same metrics and pictures for TensorBoard
     runs/NAME/result.json         final metrics
     runs/NAME/report.html         all of it in one file that needs no network
 
 Row `step` of the metrics belongs to update number `step`, counted from 0: a state of S steps has
-the rows 0 ... S - 1 behind it.  Files are replaced whole or appended to line by line, so a killed
-run leaves nothing that cannot be read.
+the rows 0 ... S - 1 behind it.  Metrics of its samples (coverage, sliced_distance, exact_w1, ...)
+stand in the first row after it, row S; a run of S steps ends with a row S that has nothing else.
+Files are replaced whole or appended to line by line, so a killed run leaves nothing that cannot be
+read.
+
+`wasserstein_estimate` is one number everywhere: the difference of the critic's mean scores on the
+batches of one step. Below "Wasserstein estimate" the progress bar, result.json, the headline of the
+page and the legend of its chart all have that of the run's last step (of a sweep, the median over
+its trials).
 """
 
 import json
@@ -38,8 +46,10 @@ class Writer:
     Args:
       folder: the run directory, created if needed.
       step: S, the number of steps the state to be trained has behind it.
-      stride: every how many steps a row is written.
+      stride: how many steps a row stands for, at most.
       trials: names of the K trials of a sweep, whose metrics are columns [length, K].
+      thin_from: from this step on a row stands for 2 `stride` steps, from twice that on for 4, and
+        so on: the rows of a long run grow with its logarithm; 0 for never.
 
     Raises:
       ValueError: stride is below 1, or metrics.jsonl is no regular file.
@@ -47,14 +57,20 @@ class Writer:
     """
 
     def __init__(
-        self, folder: files.AnyPath, step: int = 0, stride: int = 1, trials: Sequence[str] = ()
+        self,
+        folder: files.AnyPath,
+        step: int = 0,
+        stride: int = 1,
+        trials: Sequence[str] = (),
+        thin_from: int = 0,
     ):
         # Before the folder is made: a missing package leaves no half a run behind.
         check.require_package("tensorboardX", "run")
         import tensorboardX
 
-        check.require(stride >= 1, "stride", stride, "write every step (1) or every k-th (k)")
-        self._folder, self._stride, self._trials = Path(folder), stride, trials
+        check.require(stride >= 1, "stride", stride, "give the steps of a row, 1 or more")
+        self._folder, self._trials = Path(folder), trials
+        self._stride, self._thin_from = stride, thin_from
         self._folder.mkdir(parents=True, exist_ok=True)
         # Before the file is opened for appending: replaced afterwards, our handle would write into
         # the old file, which no longer has a name.
@@ -70,18 +86,20 @@ class Writer:
         )
 
     def scalars(
-        self, first: int, scalars: Mapping[str, Any], rare: Mapping[str, float] | None = None
+        self, first: int, scalars: Mapping[str, Any], rare: Mapping[str, Any] | None = None
     ) -> None:
         """Writes the metrics of a chunk of steps and flushes them to the file.
 
-        metrics.jsonl gets every stride-th step as it is (a mean would hide the spikes, which matter
-        most), TensorBoard the chunk's last one.
+        metrics.jsonl gets a row for each step, or for each window of steps: their mean, and as
+        name_min and name_max their extremes, since a mean hides the spikes, which matter most.
+        Windows begin at the multiples of their width, and where a chunk begins. TensorBoard gets
+        the chunk's last step.
 
         Args:
           first: the first row's step.
           scalars: {name: values [length]} for the steps first ... first + length - 1.
           rare: {name: value} of metrics that are measured now and then, here at the first step;
-            other rows do not have them.
+            other rows do not have them; None is a value that could not be measured.
 
         With trials, `scalars` has values [length, K] and `rare` has [K]; a row holds lists [K].
 
@@ -96,18 +114,57 @@ class Writer:
             same and all(shapes.values()), "scalars", shapes, "give arrays of one shape [length]"
         )
         length = len(next(iter(columns.values())))
-        # By the step itself and not by its place in the chunk: the rows are the same however the
-        # chunks fall.
-        chosen = [i for i in range(length) if (first + i) % self._stride == 0]
-        lines = [rows.line(first + i, columns, i, {} if i else rare or {}) for i in chosen]
-        self._metrics.write("".join(lines))
+        if not length:
+            return
+        for name, column in columns.items():
+            self._show(name, column[-1], first + length - 1)
+        widths = self._widths(first + np.arange(length))
+        # By the step itself and not by its place in the chunk. A window never spans two chunks: a
+        # checkpoint lies between two rows, and a resumed run writes those of one that was never
+        # stopped.
+        begins = (first + np.arange(length)) % widths == 0
+        begins |= np.diff(widths, prepend=0) != 0
+        starts = np.flatnonzero(begins)
+        written = rows.windows(columns, starts) if (widths > 1).any() else columns
+        measured, lines = self._measured(first, rare or {}), []
+        for i, start in enumerate(starts):
+            # A row of a single step has no extremes.
+            names = written if widths[start] > 1 else columns
+            row = {name: written[name][i] for name in names}
+            lines.append(rows.line(first + int(start), row | ({} if i else measured)))
+        self._append("".join(lines))
+
+    def _widths(self, steps: np.ndarray) -> np.ndarray:
+        """How many steps the row of each step stands for, at most."""
+        widths = np.full(len(steps), self._stride)
+        if self._thin_from:
+            # One of two from thin_from on, of four from 2 thin_from on: at 1, 2, 4, 8, ... of it.
+            late = steps >= self._thin_from
+            doublings = np.floor(np.log2(steps[late] / self._thin_from)).astype(int) + 1
+            widths[late] *= 2**doublings
+        return widths
+
+    def evaluation(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Writes a row of metrics of samples alone: of the last state, which no step follows.
+
+        Args:
+          step: the number of steps behind the state.
+          metrics: {name: value}, as `rare` of `scalars`.
+        """
+        self._append(rows.line(step, self._measured(step, metrics)))
+
+    def _measured(self, step: int, metrics: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Metrics of samples as a row has them; TensorBoard gets them as well."""
+        found = {name: np.asarray(value, np.float64) for name, value in metrics.items()}
+        for name, value in found.items():
+            self._show(name, value, step)
+        return found
+
+    def _append(self, text: str) -> None:
+        self._metrics.write(text)
         # To the operating system: readers see the rows, and a killed process loses none of them.
         # Only `close` waits for the disk.
         self._metrics.flush()
-        for name, column in columns.items() if length else ():
-            self._show(name, column[-1], first + length - 1)
-        for name, value in (rare or {}).items():
-            self._show(name, value, first)
 
     def _show(self, name: str, value: Any, step: int) -> None:
         """Gives TensorBoard a value; each trial has a curve, all of them in the metric's group."""
@@ -159,11 +216,13 @@ def write_report(folder: files.AnyPath) -> Path:
     # waited for.
     pictures = (folder / "samples").glob("*.png")
     found = sorted((p for p in pictures if p.is_file() and not p.is_symlink()), key=_steps_behind)
+    real = folder / "real.png"
     text = page.render(
         config=_read_json(folder / "config.json"),
         result=_read_json(folder / "result.json"),
-        metrics=rows.read_metrics(folder),
+        metrics=rows.read_condensed(folder),
         pictures=[(_steps_behind(path), path.read_bytes()) for path in found],
+        real=real.read_bytes() if real.is_file() and not real.is_symlink() else None,
     )
     files.replace(folder / "report.html", text.encode(errors="backslashreplace"))  # lone surrogates
     return folder / "report.html"
@@ -174,8 +233,7 @@ def _truncate(folder: Path, step: int) -> None:
     if os.path.lexists(path):
         # Through `rows.lines`, which also ends a last line that was torn: the next row would be
         # appended to it.
-        lines = [line for line in rows.lines(path) if json.loads(line)["step"] < step]
-        files.replace(path, "".join(lines).encode())
+        files.replace(path, (line.encode() for row, line in rows.lines(path) if row < step))
     for picture in (folder / "samples").glob("*.png"):
         # A picture of exactly `step` steps shows the state that goes on, and stays.
         if _PICTURE.fullmatch(picture.name) and _steps_behind(picture) > step:

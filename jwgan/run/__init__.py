@@ -35,8 +35,11 @@ Saved as mine.py, in any folder, it is these commands::
     python mine.py measure runs/mine                 # needs jwgan[transport]
     python mine.py export runs/mine --out generator.bin
 
-**What a run leaves behind**: config.json, metrics.jsonl, TensorBoard's files, samples/,
-checkpoints/, result.json and report.html, one self-contained page (`jwgan.report`).
+**What a run leaves behind**: config.json, metrics.jsonl, TensorBoard's files, samples/, real.png,
+checkpoints/, starts.json (how long each start took), result.json and report.html, one
+self-contained page (`jwgan.report`). metrics.jsonl has a row a step; beyond 100,000 steps a row
+stands for several, with their mean, least and largest value (`--log-every`). A sweep ends with a
+table of its trials, best first, on the terminal, on the page and in result.json.
 
 **Exact resume.** Parameters, model state, optimizers, averages, key, step, data position, best
 checkpoint and alarm sums are in every checkpoint; every byte is checked before it is used, and a

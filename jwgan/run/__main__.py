@@ -13,7 +13,7 @@ The command `jwgan` is the same. Members: {members}.
 
 import sys
 
-from jwgan.run import convert, launch, members, options
+from jwgan.run import convert, launch, members, options, output
 from jwgan.run.experiment import Experiment
 
 # Python drops docstrings under -OO: then there is no help, and still a program.
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     word = argv[0] if argv else "--help"
     if word in ("--help", "-h"):
-        print(DOC)
+        output.show(DOC)
         return
     with launch.missing_package_ends():
         # A command that reads a run finds the member in the run's config.json.

@@ -3,7 +3,8 @@
 A run is cut into windows of steps. Of each, a few sums are kept (`add`); the first window is the
 reference that later ones are compared with. `warnings_of` turns them, with metrics of the samples,
 into warnings. The thresholds were set on other runs than those their precision and recall were
-measured on: `experiments.alarm`.
+measured on: `experiments.alarm`. A run that has not learnt yet covers nothing, so coverage is
+spoken of only once it has been good: a fall from there is a collapse.
 """
 
 import math
@@ -21,7 +22,9 @@ class Thresholds(NamedTuple):
     """When to warn.
 
     Attributes:
-      coverage: below this share of the real data's own coverage the samples have collapsed.
+      coverage: below this share of the real data's own coverage the samples have collapsed, if
+        the share has been good before.
+      good: from this share on coverage is good.
       growth: a gradient norm, or the estimate's size, is this many times the first window's.
       decay: the generator's gradient norm is this part of the first window's.
       negative: mean estimate over mean |estimate| is below minus this.
@@ -33,6 +36,7 @@ class Thresholds(NamedTuple):
     """
 
     coverage: float = 0.25
+    good: float = 0.4
     growth: float = 1000.0
     decay: float = 1e-4
     negative: float = 0.5
@@ -78,6 +82,8 @@ def warnings_of(
     recent: Mapping[str, float],
     metrics: Mapping[str, float],
     thresholds: Thresholds = Thresholds(),  # noqa: B008
+    *,
+    best_share: float = 0.0,
 ) -> dict[str, str]:
     """Warnings as {kind: one sentence}; empty for a run that looks well.
 
@@ -87,24 +93,40 @@ def warnings_of(
       metrics: of samples and scores, as far as known: "coverage" and "coverage_of_real"
         (see `metrics.coverage.neighbour_coverage`), "held_out_gap" (E D(seen) - E D(held out) over
         E D(seen) - E D(fake)).
+      thresholds: when to warn.
+      best_share: the largest `coverage_share` of this run so far; 0 before the first.
     """
-    return {**_of_samples(metrics, thresholds), **_of_sums(reference, recent, thresholds)}
+    of_samples = _of_samples(metrics, best_share, thresholds)
+    return {**of_samples, **_of_sums(reference, recent, thresholds)}
 
 
-def _of_samples(metrics: Mapping[str, float], limits: Thresholds) -> dict[str, str]:
+def coverage_share(metrics: Mapping[str, float]) -> float | None:
+    """The samples' coverage over that of as many real points; None where it is not known.
+
+    Even real points do not cover all of the others, so a perfect generator has a share of 1.
+    """
+    coverage, of_real = metrics.get("coverage"), metrics.get("coverage_of_real")
+    # Where real points cover nothing, samples cannot either: that is no collapse.
+    return coverage / of_real if coverage is not None and of_real else None
+
+
+def _of_samples(
+    metrics: Mapping[str, float], best_share: float, limits: Thresholds
+) -> dict[str, str]:
     found = {}
-    # The share is relative to what as many real points cover: even those do not cover all of the
-    # others.
-    of_real = metrics.get("coverage_of_real", 1.0)
-    # Where not even real data cover each other, nothing is missing: 0 of 0.
-    share = metrics.get("coverage", 1.0) / of_real if of_real > 0 else 1.0
-    if share < limits.coverage:
-        found["collapse"] = f"the samples cover {share:.0%} of what real data do: modes are missing"
+    share = coverage_share(metrics)
+    if share is not None and share < limits.coverage and best_share >= limits.good:
+        found["collapse"] = (
+            f"the samples cover {share:.0%} of what real data cover, after {best_share:.0%} "
+            "earlier: modes have been lost"
+        )
     gap = metrics.get("held_out_gap", 0.0)
     if gap > limits.memorised:
+        # "times" and no percentage: held-out data may score lower than samples do.
         found["memorised"] = (
-            f"{gap:.0%} of the critic's gap is also between training and held-out data: it has "
-            "learnt the training data by heart"
+            f"the critic's mean score falls {gap:.2g} times as far from training data to held-out "
+            "data as from training data to samples (0 times if it had memorised nothing): it has "
+            "memorised training data"
         )
     return found
 

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from jwgan.run import options, xla
+from jwgan.run import options, output, xla
 
 
 def make_fast() -> None:
@@ -63,4 +63,4 @@ def run(
     except (ValueError, OSError) as error:
         options.fail(error)
     if shown := text(config, result):
-        print(shown)
+        output.show(shown)

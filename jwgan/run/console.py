@@ -1,9 +1,14 @@
-"""Connects a run with the terminal it was started from: signals, and a progress bar."""
+"""Connects a run with the terminal it was started from: signals, a progress bar, a table."""
 
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from jwgan.report import bands, quantities
+
+ROWS = 20  # of a table on the terminal; the page and result.json have all
 
 
 @contextlib.contextmanager
@@ -27,13 +32,17 @@ def progress_bar(name: str, total: int, start: int) -> Iterator[Callable[[int, f
     """A rich bar on stderr: steps/s of this session, the Wasserstein estimate, warnings."""
     # rich is optional, and --help must not need it: the import stands here.
     import rich.console
+    import rich.table
     from rich import progress as bars
 
+    # A narrow terminal breaks the other columns, and not these.
+    whole = lambda: rich.table.Column(no_wrap=True)
     bar = bars.Progress(
         bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TextColumn("{task.fields[speed]:.1f} steps/s  W {task.fields[estimate]:+.4f}"),
+        bars.BarColumn(bar_width=10),
+        bars.MofNCompleteColumn(table_column=whole()),
+        bars.TextColumn("{task.fields[speed]:.1f} steps/s", table_column=whole()),
+        bars.TextColumn("Wasserstein estimate {task.fields[estimate]:+.4g}"),
         bars.TextColumn("[bold red]{task.fields[warning]}"),
         bars.TimeRemainingColumn(),
         # stdout belongs to the result, which --json gives to other programs.
@@ -49,3 +58,26 @@ def progress_bar(name: str, total: int, start: int) -> Iterator[Callable[[int, f
             bar.update(row, completed=step, speed=speed, estimate=estimate, warning=warning)
 
         yield show
+
+
+def print_ranking(ranked: Sequence[Mapping[str, Any]]) -> None:
+    """The trials of a sweep as a table on stderr, best first."""
+    import rich.box
+    import rich.console
+    import rich.table
+    import rich.text
+
+    head, rows = bands.ranking(ranked[:ROWS])
+    more = f"; {len(ranked) - ROWS} more are on the page" if len(ranked) > ROWS else ""
+    table = rich.table.Table(
+        title="Trials, best first",
+        caption=f"↓ lower is better, ↑ higher is better{more}",
+        box=rich.box.SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    for name in head:
+        table.add_column(quantities.with_arrow(name), justify="right")
+    for row in rows:
+        # Text and no str: rich would take brackets in a cell for its own markup.
+        table.add_row(*(rich.text.Text(cell) for cell in row))
+    rich.console.Console(stderr=True).print(table)

@@ -19,7 +19,7 @@ from typing import Any
 
 from jwgan import check
 from jwgan.data import convert as tfds
-from jwgan.run import options
+from jwgan.run import options, output
 
 
 def _whole(name: str, splits: Any, classes: tuple[str, ...], out: str) -> pathlib.Path:
@@ -72,4 +72,4 @@ def main(argv: list[str] | None = None, doc: str | None = __doc__) -> None:
         "seconds": round(time.perf_counter() - began, 1),
         "megabytes": round(sum(f.stat().st_size for f in folder.iterdir()) / 1e6, 1),
     }
-    print(json.dumps(result) if chosen.json else json.dumps(result, indent=1))
+    output.show(json.dumps(result) if chosen.json else json.dumps(result, indent=1))

@@ -4,6 +4,7 @@ The Frechet distance here uses the features of a small classifier trained on the
 labels, named in the result; it is not comparable with published FID figures, which use Inception.
 """
 
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,19 @@ def picture(task: Any, algorithm: Any, state: Any) -> Any:
     return report.scatter(
         task.held_out[:POINTS], fake, score=lambda x: np.asarray(algorithm.score(state, x))
     )
+
+
+def save_real(task: Any, path: pathlib.Path) -> None:
+    """Writes a grid of training images, as many as `picture` has samples; once, and of images only.
+
+    A 2-D picture has the real points in it.
+    """
+    if task.dataset is None or path.exists():
+        return
+    images = task.dataset.images
+    # Files come class by class: the first hundred may be of a single one.
+    chosen = np.random.default_rng(0).permutation(len(images))[:PICTURES]
+    report.save_png(path, report.image_grid(images[np.sort(chosen)], columns=10))
 
 
 def quality(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
@@ -95,6 +109,32 @@ def held_out_points(task: Any) -> tuple[Any, Any]:
     return task.held_out[:half], task.held_out[half : 2 * half]
 
 
+def unseen_points(task: Any) -> Any:
+    """The held-out points of the alarm's metrics that are no training data, [N, *D]; N may be 0.
+
+    Between training images and themselves a critic has no gap, however much it has memorised.
+    """
+    held_out = held_out_points(task)[0]
+    if task.dataset is None:
+        return held_out
+    if task.dataset.test_images is None:
+        return held_out[:0]
+    # Some 64 values of an image tell nearly all apart: few are compared as a whole.
+    some = lambda x: x.reshape(-1)[:: max(1, x.size // 64)].tobytes()
+    known = {some(x) for x in held_out}
+    there = {x.tobytes() for x in task.dataset.images if some(x) in known}
+    return held_out[[x.tobytes() not in there for x in held_out]]
+
+
+def not_measured(task: Any) -> list[str]:
+    """A line for each of the alarm's metrics that a task has not: which, and why."""
+    if task.dataset is None or len(unseen_points(task)):
+        return []
+    none = task.dataset.test_images is None
+    why = "the data have no held-out part" if none else "all held-out data are training data"
+    return [f"memorisation (held_out_gap) is not measured: {why}"]
+
+
 def sample_metrics(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
     """Metrics of one state's samples and scores, traced."""
     # behind a barrier: of a constant XLA would sort the distances while it compiles, for seconds
@@ -105,9 +145,10 @@ def sample_metrics(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
         **coverage(held_out, fake),
         "sliced_distance": metrics.sliced.sliced_w1(jax.random.key(15), flat(held_out), flat(fake)),
     }
-    if task.dataset is not None:
+    new = unseen_points(task)
+    if task.dataset is not None and len(new):
         seen = task.dataset.images[: len(held_out)]
-        of_seen, *others = (algorithm.score(state, x) for x in (seen, fake, held_out))
+        of_seen, *others = (algorithm.score(state, x) for x in (seen, fake, new))
         # positive where the critic tells data from the others, energies included
         gap, learnt = (algorithm.separation(of_seen, other) for other in others)
         # Without a gap to the fakes its share is not defined; 0 raises no alarm.

@@ -22,7 +22,7 @@ import jax
 import jax.export
 
 from jwgan import check, files
-from jwgan.run import options, reading, xla
+from jwgan.run import options, output, reading, xla
 from jwgan.run.options import option
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -69,7 +69,9 @@ def save(run_dir: str, find: reading.Find, out: str, trial: int = 0, best: bool 
     artifact = exported.serialize()
     files.replace(pathlib.Path(out), artifact)
     shapes = f"z {exported.in_avals[0]} -> {exported.out_avals[0]}"
-    print(f"{out}: {len(artifact)} bytes, {shapes}, step {int(state.step)}, {', '.join(PLATFORMS)}")
+    output.show(
+        f"{out}: {len(artifact)} bytes, {shapes}, step {int(state.step)}, {', '.join(PLATFORMS)}"
+    )
 
 
 def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __doc__) -> None:

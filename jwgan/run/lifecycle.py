@@ -12,7 +12,6 @@ import math
 import pathlib
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,8 +27,10 @@ from jwgan.run import (
     evaluate,
     exact_w1,
     hosts,
+    output,
     session,
     shapes,
+    starts,
     sweep,
     sweep_build,
     sweep_session,
@@ -218,11 +219,15 @@ def conclude(run: session.Run, state: Any, result: dict[str, Any]) -> None:
             # The run is done: a metric that cannot be measured must not cost it its result.
             result["quality_not_measured"] = one_line(error)
             print(f"quality was not measured: {result['quality_not_measured']}", file=sys.stderr)
+    if run.sweep:
+        result["best_first"] = sweep_session.best_first(run.sweep, result)
     report.write_json(run.folder / "result.json", result)
     page = report.write_report(run.folder)
     # stdout has one line of JSON or nothing, so this goes to stderr.
-    for metric, value in result.get("quality", {}).items():
-        print(f"{metric}: {value}", file=sys.stderr)
+    if run.sweep:
+        console.print_ranking(result["best_first"])
+    else:
+        _print_metrics(result)
     print(f"report: {page}", file=sys.stderr)
     if stopped:
         print(
@@ -231,7 +236,17 @@ def conclude(run: session.Run, state: Any, result: dict[str, Any]) -> None:
             file=sys.stderr,
         )
     if config.json:
-        print(json.dumps(result))
+        output.show(json.dumps(result))
+
+
+def _print_metrics(result: dict[str, Any]) -> None:
+    """The result's metrics, a line each, under the names that result.json and the page have."""
+    if result["wasserstein_estimate"] is not None:
+        print(f"wasserstein_estimate: {result['wasserstein_estimate']:.4g}", file=sys.stderr)
+    for metric, value in result.get("quality", {}).items():
+        print(f"{metric}: {value}", file=sys.stderr)
+    for line in result.get("not_measured", []):
+        print(line, file=sys.stderr)
 
 
 def is_expected(error: Exception) -> bool:
@@ -337,13 +352,14 @@ def _last_w1(run: session.Run, callbacks: session.Session) -> dict[str, Any]:
 
 
 def _train_once(
-    run: session.Run, journal: session.Journal, metrics_of: Callable
+    run: session.Run, journal: session.Journal, metrics_of: Callable, clock: starts.Clock
 ) -> tuple[Any, session.Session]:
     """Trains until the last step, a signal, the time limit or a non-finite metric."""
     config, labels = run.config, []
     kind: type[session.Session] = session.Session
     if run.sweep:
         kind, labels = sweep_session.SweepSession, [one.label for one in run.sweep.trials]
+    widths = session.row_widths(config, len(labels) or 1)
     with (
         # Signals come outermost: one that arrives while the last checkpoint is written must not
         # interrupt it.
@@ -354,10 +370,10 @@ def _train_once(
             session.score_of,
             session.is_timed,
         ) as checkpoints,
-        _only_first(lambda: report.Writer(run.folder, run.step, trials=labels)) as writer,
+        _only_first(lambda: report.Writer(run.folder, run.step, trials=labels, **widths)) as writer,
         _only_first(lambda: console.progress_bar(run.name, config.steps, run.step)) as show,
     ):
-        callbacks = kind(run, journal, metrics_of, writer, checkpoints)
+        callbacks = kind(run, journal, metrics_of, writer, checkpoints, clock)
         callbacks.caught, callbacks.show = caught, show or callbacks.show
         state = loop.train(
             run.algorithm,
@@ -438,35 +454,40 @@ def train(run: session.Run) -> tuple[Any, dict[str, Any]]:
     Raises:
       NonFiniteError: a metric is not finite, and --on-nonfinite is stop or of no help.
     """
-    began, start, journal = time.perf_counter(), run.step, session.Journal.from_extra(run.extra)
+    clock, journal = starts.Clock(run.folder, run.step), session.Journal.from_extra(run.extra)
     # A new run: its first state is made after config.json is written, so a failure here leaves a
     # run that can be resumed.
     if run.state is None:
         run = run._replace(state=first_state(run))
     metrics_of, run = _make_sample_metrics(run), _with_w1_probe(run)
-    state, callbacks = _train_once(run, journal, metrics_of)
+    state, callbacks = _train_once(run, journal, metrics_of, clock)
     while callbacks.non_finite:
         run, journal = _retry(run, callbacks.non_finite, journal.retries)
-        state, callbacks = _train_once(run, journal, metrics_of)
-    step, seconds = step_of(state), time.perf_counter() - began
-    state = hosts.local(state, run.mesh)
+        state, callbacks = _train_once(run, journal, metrics_of, clock)
+    step, state = step_of(state), hosts.local(state, run.mesh)
+    if hosts.is_first():
+        clock.note(step)
+    # These seconds include compilation, pictures and checkpoints; `experiments.speed` times steps
+    # alone.
+    totals = clock.totals(step)
+    missing = [*evaluate.not_measured(run.task), *callbacks.not_measured.values()]
     return state, {
         "run_dir": str(run.folder),
         "steps": step,
-        # These seconds include compilation, pictures and checkpoints; `experiments.speed` times
-        # steps alone.
-        "seconds": round(seconds, 2),
+        "seconds": totals["seconds"],
         "seconds_to_first_picture": round(callbacks.first_picture or 0.0, 2),
         "seconds_saving": round(callbacks.save_seconds, 3),
         **callbacks.verified(),
-        "steps_per_second": round((step - start) / seconds, 3),
+        "steps_per_second": totals["steps_per_second"],
         "wasserstein_estimate": callbacks.journal.estimate,
+        # Of a sweep each trial has its own, see `SweepSession.more`.
+        **({} if run.sweep else {"evaluation": callbacks.last_metrics}),
         "state_sha256": checkpoint.state_sha256(state),
         "stopped_by": signal.Signals(callbacks.caught[0]).name if callbacks.caught else None,
         "best": journal.best,
         "retries": journal.retries,
         "warnings": list(journal.warnings.values()),
         **callbacks.more(),
-        **({"not_measured": [*callbacks.not_measured.values()]} if callbacks.not_measured else {}),
+        **({"not_measured": missing} if missing else {}),
         **_last_w1(run, callbacks),
     }

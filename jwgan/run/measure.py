@@ -8,7 +8,7 @@ import dataclasses
 import json
 import pathlib
 
-from jwgan.run import evaluate, exact_w1, options, reading, xla
+from jwgan.run import evaluate, exact_w1, options, output, reading, xla
 from jwgan.run.options import option
 
 
@@ -44,4 +44,4 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
         }
     except (ValueError, OSError) as error:
         options.fail(error)
-    print(json.dumps(found) if config.json else json.dumps(found, indent=1))
+    output.show(json.dumps(found) if config.json else json.dumps(found, indent=1))

@@ -11,6 +11,8 @@ import typing
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from jwgan.run import output
+
 # Groups of --help, in this order; an experiment's own options come first.
 OWN = "this experiment"
 GROUPS = (OWN, "networks", "training", "data", "several runs", "run directory", "devices")
@@ -168,6 +170,10 @@ class Config:
     keep: int = option(
         3, "latest checkpoints that stay; the best one stays too",
         group="run directory", at_least=1, may_change=True)
+    log_every: int = option(
+        0, "steps that a row of metrics.jsonl stands for, by their mean, least and largest value; "
+        "0: one, after 100,000 steps (of all trials) two, after twice as many four, and so on",
+        group="run directory", at_least=0, may_change=True)
     w1_every: int = option(
         0, "steps between evaluations of the exact W1 to held-out data, beside the critic's "
         "estimate of it; for images it is W1 between finite samples, by pixels, not the W1 of the "
@@ -217,6 +223,13 @@ class ImageConfig(Config):
 
 class Parser(argparse.ArgumentParser):
     """argparse with one-line errors and a guess at what was meant."""
+
+    def _print_message(self, message: str, file: typing.Any = None) -> None:
+        """Prints --help, of which `| head` reads ten lines."""
+        if file in (None, sys.stdout):
+            output.show(message.rstrip("\n"))
+        else:
+            super()._print_message(message, file)
 
     def error(self, message: str) -> typing.NoReturn:
         """Ends the program with one line that names the nearest option."""

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jwgan import report
-from jwgan.run import directory, options, reading, xla
+from jwgan.run import directory, options, output, reading, xla
 from jwgan.run.options import option
 
 
@@ -128,4 +128,6 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
     except (ValueError, OSError) as error:
         options.fail(error)
     trial = _trial(folder, config.trial)
-    print(f"{len(x)} samples of shape {x.shape[1:]} from step {int(state.step)}{trial} in {out}")
+    output.show(
+        f"{len(x)} samples of shape {x.shape[1:]} from step {int(state.step)}{trial} in {out}"
+    )

@@ -55,6 +55,18 @@ class Run(NamedTuple):
     make_source: Callable[[], Any] | None = None  # the source once more, its data read anew
 
 
+DENSE = 100_000  # steps, times the trials, that have a row each where --log-every is not given
+
+
+def row_widths(config: Any, trials: int = 1) -> dict[str, int]:
+    """How many steps a row of metrics.jsonl stands for, as `report.Writer` takes it."""
+    if config.log_every:
+        return {"stride": config.log_every}
+    # By the steps made and not by those planned: whatever --steps is, the same steps have the same
+    # rows.
+    return {"thin_from": max(1, DENSE // trials)}
+
+
 class NonFiniteError(RuntimeError):
     """A metric is NaN or infinite."""
 
@@ -87,6 +99,7 @@ class Journal:
       pending: metrics of the last evaluation that are in no row of metrics.jsonl yet.
       trials: of a sweep, what is remembered of each.
       estimate: the last Wasserstein estimate; of a sweep, the median over its trials.
+      best_share: the largest share of the data that samples covered, see `alarms.coverage_share`.
     """
 
     best: dict[str, Any] | None = None
@@ -97,6 +110,7 @@ class Journal:
     pending: dict[str, Any] = dataclasses.field(default_factory=dict)
     trials: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     estimate: float | None = None
+    best_share: float = 0.0
 
     @classmethod
     def from_extra(cls, extra: dict[str, Any]) -> "Journal":
@@ -149,15 +163,23 @@ class Session:
       metrics_of: `state -> {metric: value}` of samples, see `evaluate.make_sample_metrics`.
       writer: a `report.Writer`; None in processes that do not write.
       checkpoints: a `checkpoint.Checkpoints`.
+      clock: a `starts.Clock`, of all starts of the run.
     """
 
     def __init__(
-        self, run: Run, journal: Journal, metrics_of: Callable, writer: Any, checkpoints: Any
+        self,
+        run: Run,
+        journal: Journal,
+        metrics_of: Callable,
+        writer: Any,
+        checkpoints: Any,
+        clock: Any,
     ):
         self.run, self.journal, self.metrics_of = run, journal, metrics_of
+        self.last_metrics: dict[str, Any] = {}  # of the last evaluation, and its step
         self.last_w1: dict[str, Any] = {}  # the last exact W1, and its step
         self.w1_seconds = 0.0
-        self.writer, self.checkpoints = writer, checkpoints
+        self.writer, self.checkpoints, self.clock = writer, checkpoints, clock
         self.saved = self.evaluated = run.step  # what a run resumes from is saved already
         self.saved_at = time.monotonic()
         self.verifier = verify.Verifier(run) if run.config.verify_every else None
@@ -277,9 +299,17 @@ class Session:
         if not self.non_finite:
             self.journal.window = alarms.add(self.journal.window, scalars)
             self.journal.estimate = float(info.wasserstein_estimate[-1])
-            # The bar has the kinds alone: the sentences were printed when they were new.
-            warning = ", ".join(self.journal.warnings)
-            self.show(first + len(info.penalty), self.journal.estimate, warning)
+            self.show_step(first + len(info.penalty))
+
+    def show_step(self, step: int) -> None:
+        """Moves the progress bar."""
+        if self.journal.estimate is not None:
+            self.show(step, self.journal.estimate, self.warning())
+
+    def warning(self) -> str:
+        """The warnings as the progress bar has them."""
+        # The bar has the kinds alone: the sentences were printed when they were new.
+        return ", ".join(self.journal.warnings)
 
     def draw(self, state: Any) -> Any:
         """The picture of a state."""
@@ -287,6 +317,7 @@ class Session:
 
     def picture(self, step: int, state: Any) -> None:
         """Writes the picture of a step."""
+        evaluate.save_real(self.run.task, self.run.folder / "real.png")
         image = self.draw(state)
         report.save_png(self.run.folder / "samples" / f"{step:08d}.png", image)
         self.writer.image("samples", step, image)
@@ -297,13 +328,18 @@ class Session:
         journal = self.journal
         metrics = self.metrics_of(state)
         journal.pending = {**journal.pending, **metrics}
-        self.evaluated = step
+        self.evaluated, self.last_metrics = step, {"step": step, **metrics}
         distance = self.score()
         if distance is not None and (
             journal.best is None or distance < journal.best["sliced_distance"]
         ):
             journal.best = {"step": step, "sliced_distance": distance}
-        self.warn(step, alarms.warnings_of(journal.reference, journal.window, metrics))
+        found = alarms.warnings_of(
+            journal.reference, journal.window, metrics, best_share=journal.best_share
+        )
+        self.warn(step, found)
+        # This evaluation is what a later one may fall from.
+        journal.best_share = max(journal.best_share, alarms.coverage_share(metrics) or 0.0)
         # The first window is what all later ones are compared with, once it has been looked at
         # itself.
         journal.reference = journal.reference or journal.window
@@ -336,6 +372,7 @@ class Session:
         extra = {**dataclasses.asdict(self.journal), "sliced_distance": sliced_distance}
         self.checkpoints.save(step, state, {**extra, "timed": True} if timed else extra)
         self.saved_at = time.monotonic()
+        self.clock.note(step)
         self.save_seconds += time.perf_counter() - began
 
     def verified(self) -> dict[str, float]:
@@ -347,7 +384,7 @@ class Session:
         return {}
 
     def finish(self, step: int, state: Any) -> None:
-        """The last checkpoint, picture and evaluation; after a signal there is no time for those.
+        """The last checkpoint, picture and evaluation; after a signal nothing is measured.
 
         The final evaluation comes after the last checkpoint, so that a resumed run does not inherit
         its warnings.
@@ -364,3 +401,9 @@ class Session:
             self.attempt(self.evaluate, step, state)
         if self.run.w1_probe and self.last_w1.get("step") != step and not self.caught:
             self.attempt(self.probe_w1, step, state)
+        # No chunk follows that would have these metrics in its first row.
+        if self.journal.pending:
+            self.writer.evaluation(step, self.journal.pending)
+            self.journal.pending = {}
+        # The bar stays on the terminal: it says what the last evaluation found.
+        self.show_step(step)

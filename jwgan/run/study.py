@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from jwgan import report
 from jwgan.report import article
-from jwgan.run import directory, options, xla
+from jwgan.run import directory, options, output, xla
 
 
 class Report(NamedTuple):
@@ -89,10 +89,10 @@ def _write(
     path = folder / "report.html"
     path.write_text(article.render(page.title, over, blocks), encoding="utf-8")
     if as_json:
-        print(json.dumps(result))
+        output.show(json.dumps(result))
         return
-    print(text_table(*page.table))
-    print(f"report: {path}")
+    output.show(text_table(*page.table))
+    output.show(f"report: {path}")
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from jwgan import adversarial, report
+from jwgan.report import quantities
 from jwgan.run import alarms, evaluate, hosts, session
 from jwgan.run.sweep_build import Sweep, summary
 
@@ -48,7 +49,7 @@ class SweepSession(session.Session):
         self.estimates: Any = [None] * len(self.labels)
         # A journal that comes from a checkpoint knows its trials already, the dead ones too.
         journal.trials = journal.trials or [
-            {"died": "", "reference": {}, "window": {}} for _ in self.labels
+            {"died": "", "reference": {}, "window": {}, "best_share": 0.0} for _ in self.labels
         ]
 
     def alive(self) -> list[int]:
@@ -58,10 +59,8 @@ class SweepSession(session.Session):
     def record(self, first: int, info: Any) -> None:
         """Writes a chunk's metrics, marks trials that are not finite, moves the progress bar."""
         scalars = adversarial.scalars(info)
-        # None becomes NaN.
-        rare = {name: np.array(values, float) for name, values in self.journal.pending.items()}
         if hosts.is_first():
-            self.writer.scalars(first, scalars, rare)
+            self.writer.scalars(first, scalars, self.journal.pending)
         self.journal.pending = {}
         # A dead trial goes on in the same program, since vmap cannot leave it out; nobody looks at
         # its metrics any more.
@@ -75,10 +74,12 @@ class SweepSession(session.Session):
         alive, self.estimates = self.alive(), info.wasserstein_estimate[-1]
         if alive:
             self.journal.estimate = float(np.median(self.estimates[alive]))
-            # The bar has room for one line, and K trials may have many warnings.
-            count = len(self.journal.warnings)
-            warning = f"{count} warnings" if count else ""
-            self.show(first + len(info.penalty), self.journal.estimate, warning)
+            self.show_step(first + len(info.penalty))
+
+    def warning(self) -> str:
+        """How many warnings there are: the bar has one line, and K trials may have many."""
+        count = len(self.journal.warnings)
+        return f"{count} warnings" if count > 1 else "1 warning" if count else ""
 
     def mark_dead(self, i: int, non_finite: session.NonFinite) -> None:
         """Marks a trial whose metrics are not finite; the last one ends the run."""
@@ -101,7 +102,7 @@ class SweepSession(session.Session):
         journal = self.journal
         metrics = self.metrics_of(state)
         journal.pending = {**journal.pending, **metrics}
-        self.evaluated = step
+        self.evaluated, self.last_metrics = step, {"step": step, **metrics}
         distance = self.score()
         if distance is not None and (
             journal.best is None or distance < journal.best["sliced_distance"]
@@ -112,8 +113,11 @@ class SweepSession(session.Session):
         for i in self.alive():
             mine = journal.trials[i]
             own = {name: x[i] for name, x in metrics.items() if x[i] is not None}
-            for kind, line in alarms.warnings_of(mine["reference"], mine["window"], own).items():
+            best = mine.get("best_share", 0.0)  # journals of 0.1.0 have none
+            of_trial = alarms.warnings_of(mine["reference"], mine["window"], own, best_share=best)
+            for kind, line in of_trial.items():
                 found[f"{i} {kind}"] = f"{self.labels[i]}: {line}"
+            mine["best_share"] = max(best, alarms.coverage_share(own) or 0.0)
             # The first window is what all later ones are compared with.
             mine["reference"] = mine["reference"] or mine["window"]
             mine["window"] = {}
@@ -138,8 +142,13 @@ class SweepSession(session.Session):
                 if kind != f"{i} died"
             ]
             last = None if died or self.estimates[i] is None else float(self.estimates[i])
+            evaluated = {
+                name: None if died else values[i]
+                for name, values in self.last_metrics.items()
+                if name != "step"
+            }
             row = {**trial.described(self.run.sweep.swept), "wasserstein_estimate": last}
-            rows.append({**row, "died": died, "warnings": warnings})
+            rows.append({**row, **evaluated, "died": died, "warnings": warnings})
         return {"per_trial": rows}
 
     def median(self, values: Sequence[float | None]) -> float | None:
@@ -216,6 +225,27 @@ def quality(sweep: Sweep, state: Any, alive: Sequence[int]) -> list[dict[str, An
                 else evaluate.world_quality(task, fakes[i])
             )
     return found
+
+
+def best_first(sweep: Sweep, result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The table to choose a trial by: its number, its options, its metrics, the best one first.
+
+    Trials are ordered by the first of `quantities.BEST_BY` that any of them has; those without it,
+    the dead among them, come last.
+    """
+    found = []
+    for number, row in enumerate(result["per_trial"]):
+        numbers = {**row.get("quality", {}), **row}
+        # What has no direction, or is the same for all, as figures of real data are, is no help.
+        useful = {n: value for n, value in numbers.items() if quantities.has_direction(n)}
+        useful.pop("classifier_held_out_accuracy", None)  # of real data
+        described = {name: row[name] for name in ("seed", *sweep.swept)}
+        died = {"not_finite": row["died"]} if row["died"] else {}
+        found.append({"trial": number, **described, **useful, **died})
+    has = lambda name: any(row.get(name) is not None for row in found)
+    by = next((name for name in quantities.BEST_BY if has(name)), "")
+    worst = lambda row: (row.get(by) is None, row.get(by) or 0.0)
+    return sorted(found, key=worst)
 
 
 def by_setting(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -1,26 +1,28 @@
 """The page of a run shows what there is, escapes it and needs nothing else."""
 
 import functools
+import io
 import json
 import os
 import re
 
 import jax
 import numpy as np
+import PIL.Image
 import pytest
 from outline import Outline
 
 from jwgan import report
-from jwgan.report import page
+from jwgan.report import film, html, page
 
 EVIL = "<script>alert('x')</script>\"'&amp;"
 
 
 def make_run(folder, rows=60, pictures=(5, 20, 60)):
     steps = np.arange(rows)
-    curves = {name: np.cos(steps / 9 + len(name)) for c in page.CHARTS for name in c.names}
+    known = dict.fromkeys(name for chart in page.CHARTS for name in chart.names)
     with report.Writer(folder) as writer:
-        writer.scalars(0, curves | {"k": steps / rows})
+        writer.scalars(0, {name: np.cos(steps / 9 + i) for i, name in enumerate(known)})
     for step in pictures:
         grid = report.image_grid(np.random.default_rng(step).uniform(-1, 1, (9, 8, 8, 1)))
         report.save_png(folder / f"samples/{step:08d}.png", grid)
@@ -42,6 +44,7 @@ def test_page_shows_the_run_and_asks_for_nothing(tmp_path):
     text = path.read_text()
     found = Outline(text)
     for words in (
+        "wgan_gp on d",
         "WGAN-GP (Gulrajani et al., 2017)",
         "1 min 15 s",
         "Wasserstein estimate",
@@ -52,7 +55,8 @@ def test_page_shows_the_run_and_asks_for_nothing(tmp_path):
         "ab" * 32,
     ):
         assert words in found.text
-    assert found.tags.count("svg") == len(page.CHARTS) + 1
+    # held_out_gap is there, so critic_held_out_gap has no chart: it is the same gap.
+    assert found.tags.count("svg") == len(page.CHARTS) - 1
     assert not {"script", "link", "iframe", "object", "img"} & set(found.tags)
     assert ("content", "default-src 'none'; img-src data:; style-src 'unsafe-inline'") in (
         found.attributes
@@ -164,15 +168,135 @@ def test_rare_figures_are_written_once_and_are_not_missing_elsewhere(tmp_path):
     assert "Coverage" in text
 
 
-def test_page_chooses_pictures_that_fit():
+def test_page_chooses_pictures_evenly():
     few = [(step, bytes(10)) for step in range(5)]
-    assert page.choose_pictures(few) == few
+    assert film.choose_pictures(few) == few
     many = [(step, bytes(10)) for step in range(500)]
-    chosen = [step for step, _ in page.choose_pictures(many)]
-    assert len(chosen) == page.PICTURES
+    chosen = [step for step, _ in film.choose_pictures(many)]
+    assert len(chosen) == film.PICTURES
     assert (chosen[0], chosen[-1]) == (0, 499)
     assert max(np.diff(chosen)) - min(np.diff(chosen)) <= 1
-    large = [(step, bytes(page.PICTURE_BYTES // 3)) for step in range(9)]
-    assert [step for step, _ in page.choose_pictures(large)] == [0, 4, 8]
-    assert page.choose_pictures([(1, bytes(page.PICTURE_BYTES + 1))])[0][0] == 1
-    assert page.choose_pictures([]) == []
+    assert film.choose_pictures([]) == []
+    assert film.choose_pictures(many, 1) == [many[-1]]
+
+
+def noise_png(size, channels=3, seed=0):
+    """A picture that no format can make small."""
+    noise = np.random.default_rng(seed).integers(0, 256, (size, size, channels), np.uint8)
+    file = io.BytesIO()
+    PIL.Image.fromarray(noise[..., 0] if channels == 1 else noise).save(file, format="PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("size", "channels", "count"), [
+    (40, 3, 12), (651, 3, 11), (651, 1, 11), (1300, 3, 4), (2000, 3, 2), (900, 3, 1), (8, 3, 0),
+])  # fmt: skip
+def test_all_pictures_stay_within_the_budget_and_the_newest_keeps_its_pixels(size, channels, count):
+    files = [noise_png(size, channels)] * count
+    found = film.fit(files)
+    assert None not in found
+    assert len(found) == count
+    if sum(map(len, files)) <= film.PICTURE_BYTES or count == 1:
+        assert found == files
+        return
+    assert sum(map(len, found)) <= film.PICTURE_BYTES
+    sizes = [PIL.Image.open(io.BytesIO(file)).size[0] for file in found]
+    assert sizes[-1] == size or size == 2000  # a megabyte does not hold so much noise
+    assert min(sizes) >= size // 8
+
+
+def test_a_broken_picture_does_not_cost_the_others_their_place():
+    whole = noise_png(400)
+    broken = whole[:60] + bytes(len(whole) - 80) + whole[-20:]
+    found = film.fit([broken, *[noise_png(900)] * 3])
+    assert [file is None for file in found] == [True, False, False, False]
+
+
+def test_real_data_come_first_and_the_newest_is_open(tmp_path):
+    make_run(tmp_path)
+    report.save_png(tmp_path / "real.png", np.full((9, 9, 1), 200, np.uint8))
+    found = Outline(report.write_report(tmp_path).read_text())
+    labels = [a["aria-label"] for _, a in found.elements if "aria-label" in a]
+    assert labels == ["Real data", *(f"Samples after {n} steps" for n in (5, 20, 60))]
+    inputs = [a for tag, a in found.elements if tag == "input"]
+    assert ["checked" in a for a in inputs] == [False] * 3 + [True]
+
+
+@pytest.mark.parametrize(
+    ("config", "trials", "title"),
+    [
+        (
+            {"config": {"steps": 2000}, "data": {"name": "digits"}},
+            0,
+            "wgan_gp on digits, 2\u202f000 steps",
+        ),
+        ({"config": {"member": "sngan"}, "data": {"name": "ring"}}, 0, "sngan on ring"),
+        (
+            {"config": {"data_dir": "/a/cats"}, "data": {"name": "folder"}},
+            0,
+            "wgan_gp on the folder cats",
+        ),
+        (
+            {"config": {"steps": 5}, "data": {"name": "ring"}},
+            3,
+            "wgan_gp on ring, 5 steps, 3 trials",
+        ),
+        ({}, 0, "wgan_gp"),
+    ],
+)
+def test_the_title_is_of_the_run_and_not_of_the_document(config, trials, title, tmp_path):
+    base = {"experiment": "wgan_gp", "title": "WGAN-GP on faces"}
+    more = {"trials": [{"label": str(i)} for i in range(trials)]} if trials else {}
+    report.write_json(tmp_path / "config.json", base | config | more)
+    found = report.write_report(tmp_path).read_text()
+    assert f"<h1>{title}</h1>" in found
+    assert f"<title>{title}</title>" in found
+
+
+@pytest.mark.parametrize("stride", [1, 7])
+def test_one_wasserstein_estimate_and_one_axis(stride, tmp_path):
+    """The headline, the legend and result.json have the last step's, and all charts end there."""
+    steps = np.arange(200)
+    estimate = np.exp(np.sin(steps) + steps / 30)  # a logarithmic axis
+    with report.Writer(tmp_path, stride=stride) as writer:
+        writer.scalars(0, {"wasserstein_estimate": estimate[:100], "penalty": estimate[:100]})
+        more = {"sliced_distance": 0.5, "coverage": 0.25}
+        writer.scalars(100, {"wasserstein_estimate": estimate[100:], "penalty": -steps[100:]}, more)
+        writer.evaluation(200, {"sliced_distance": 0.125, "coverage": 0.75})
+    report.write_json(
+        tmp_path / "result.json", {"steps": 200, "wasserstein_estimate": estimate[-1]}
+    )
+    text = report.write_report(tmp_path).read_text()
+    value = f"{estimate[-1]:.4g}"
+    assert f"<dt>Wasserstein estimate</dt><dd>{value}</dd>" in text
+    assert f"estimate {value}</span>" in text
+    assert "distance 0.125</span>" in text
+    assert "samples 0.75</span>" in text
+    assert "not finite" not in text
+    axes = {
+        re.sub(r"left:[\d.]+%", "", axis) for axis in re.findall(r'"ticks x">(.*?)</div>', text)
+    }
+    assert len(axes) == 1
+    assert "200" in axes.pop()
+
+
+def test_every_chart_says_what_it_is_and_what_is_better(tmp_path):
+    make_run(tmp_path)
+    text = report.write_report(tmp_path).read_text()
+    for chart in page.CHARTS:
+        assert chart.hint
+        assert chart.direction
+    hints = dict(re.findall(r'<h3>(.*?)</h3><div class="hint">(.*?)</div>', text))
+    directions = {html.text(chart.title): html.text(chart.direction) for chart in page.CHARTS}
+    assert len(hints) == len(page.CHARTS) - 1
+    assert all(directions[title] in hint for title, hint in hints.items())
+
+
+def test_the_same_curve_is_shown_once(tmp_path):
+    x = np.random.default_rng(0).normal(size=50)
+    with report.Writer(tmp_path) as writer:
+        writer.scalars(0, {"critic_loss": x, "generator_loss": x, "mine": x, "other": -x})
+    text = report.write_report(tmp_path).read_text()
+    assert "critic and generator " in text
+    assert "<h3>Mine</h3>" not in text
+    assert "<h3>Other</h3>" in text

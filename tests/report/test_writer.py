@@ -56,10 +56,71 @@ def test_rows_are_short(tmp_path):
     assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 0, "x": 0.1, "y": 0.5, "n": 3}\n'
 
 
-@pytest.mark.parametrize(("stride", "chunk"), [(1, 4), (3, 4), (5, 2), (100, 7)])
-def test_stride_does_not_depend_on_chunks(stride, chunk, tmp_path):
+@pytest.mark.parametrize(("stride", "chunk"), [(1, 4), (3, 4), (5, 2), (100, 7), (4, 8)])
+def test_rows_begin_at_multiples_of_the_stride_and_where_chunks_do(stride, chunk, tmp_path):
     write(tmp_path, 0, 23, chunk=chunk, stride=stride)
-    assert [row["step"] for row in read_lines(tmp_path)] == list(range(0, 23, stride))
+    steps = [i for i in range(23) if i % stride == 0 or i % chunk == 0]
+    assert [row["step"] for row in read_lines(tmp_path)] == steps
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 8, 200])
+@pytest.mark.parametrize("thin_from", [1, 7, 16])
+def test_rows_become_wider_by_the_step_alone(chunk, thin_from, tmp_path):
+    """One step a row, from thin_from on two, from twice that on four: whatever was planned."""
+    write(tmp_path, 0, 150, chunk=chunk, thin_from=thin_from)
+    found = report.read_metrics(tmp_path)
+    wide = lambda step: 1 if step < thin_from else 2 ** (1 + int(math.log2(step / thin_from)))
+    steps = [
+        s
+        for s in range(150)
+        if s % chunk == 0 or s % wide(s) == 0 or (s and wide(s) != wide(s - 1))
+    ]
+    assert found["step"].tolist() == steps
+    ends = np.r_[found["step"][1:], 150]
+    np.testing.assert_allclose(found["loss"] * 8, (found["step"] + ends - 1) / 2, rtol=1e-6)
+    np.testing.assert_array_equal(found["loss_min"][steps.index(thin_from) :] * 8, [
+        s for s in steps if s >= thin_from
+    ])  # fmt: skip
+    assert "loss_min" not in read_lines(tmp_path)[0]
+    # A run that is resumed in between, to a larger number of steps, has the same rows.
+    text = (tmp_path / "metrics.jsonl").read_bytes()
+    write(tmp_path, 8 * 5 * 3, 150, chunk=chunk, thin_from=thin_from)
+    if 120 % chunk == 0:
+        assert (tmp_path / "metrics.jsonl").read_bytes() == text
+
+
+@pytest.mark.parametrize("trials", [(), ("a", "b")])
+def test_a_stride_keeps_every_spike(trials, tmp_path):
+    values = np.random.default_rng(0).normal(size=(40, *[2] * len(trials[:1]))).astype(np.float32)
+    values[13], values[22] = 1e6, -1e6
+    values[31, ...] = np.nan
+    with report.Writer(tmp_path, stride=4, trials=trials) as writer:
+        writer.scalars(0, {"x": values[:16]})
+        writer.scalars(16, {"x": values[16:]}, {"coverage": [0.5] * len(trials) or 0.5})
+    found = report.read_metrics(tmp_path)
+    windows = values.reshape(10, 4, *values.shape[1:]).astype(float)
+    np.testing.assert_array_equal(found["step"], np.arange(0, 40, 4))
+    np.testing.assert_allclose(found["x"], windows.mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(found["x_min"], windows.min(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(found["x_max"], windows.max(axis=1), rtol=1e-6)
+    assert [row.get("coverage") for row in read_lines(tmp_path)].count(None) == 9
+
+
+@pytest.mark.parametrize("trials", [(), ("a", "b")])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_last_evaluation_has_a_row_of_its_own(trials, tmp_path, events):
+    shape, value = (5, *[2] * bool(trials)), [0.25, None] if trials else 0.25
+    with report.Writer(tmp_path, trials=trials) as writer:
+        writer.scalars(0, {"x": np.zeros(shape)})
+        writer.evaluation(5, {"coverage": value})
+    row = read_lines(tmp_path)[-1]
+    assert row == {"step": 5, "coverage": [0.25, "NaN"] if trials else 0.25}
+    tag = "coverage/a" if trials else "coverage"
+    assert [(e.step, e.value) for e in events(tmp_path).Scalars(tag)] == [(5, 0.25)]
+    # A run that goes on has the row of its next chunk in its place.
+    with report.Writer(tmp_path, step=5, trials=trials) as writer:
+        writer.scalars(5, {"x": np.zeros(shape)}, {"coverage": value})
+    assert [r["step"] for r in read_lines(tmp_path)] == list(range(10))
 
 
 @hypothesis.settings(derandomize=True, deadline=None, max_examples=30)

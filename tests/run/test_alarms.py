@@ -27,8 +27,8 @@ def sums(**kwargs):
 HEALTHY = {"coverage": 0.9, "coverage_of_real": 0.97, "held_out_gap": 0.05}
 
 
-def judged(health=HEALTHY, **recent):
-    return alarms.warnings_of(sums(), sums(**recent), health)
+def judged(health=HEALTHY, best_share=1.0, **recent):
+    return alarms.warnings_of(sums(), sums(**recent), health, best_share=best_share)
 
 
 def test_nothing_is_said_of_a_healthy_run():
@@ -63,15 +63,51 @@ def test_each_trouble_by_its_name(kind, recent):
 def test_samples():
     assert set(judged(HEALTHY | {"coverage": 0.1})) == {"collapse"}
     assert set(judged(HEALTHY | {"held_out_gap": 0.8})) == {"memorised"}
-    assert judged(HEALTHY | {"coverage": 0.0, "coverage_of_real": 0.0}) == {}  # 0 of 0
-    assert "cover 10% of what real data do" in judged(HEALTHY | {"coverage": 0.097})["collapse"]
+    line = judged(HEALTHY | {"coverage": 0.097}, 0.8)["collapse"]
+    assert "cover 10% of what real data cover, after 80% earlier" in line
+
+
+@pytest.mark.parametrize("best", [0.0, 0.1, 0.39])
+def test_coverage_that_was_never_good_is_no_collapse(best):
+    """A run that has not learnt yet covers nothing."""
+    assert judged(HEALTHY | {"coverage": 0.0}, best) == {}
+
+
+@pytest.mark.parametrize("best", [0.4, 0.7, 1.0])
+@pytest.mark.parametrize("coverage", [0.0, 0.1, 0.24])
+def test_a_fall_from_good_coverage_is_a_collapse(coverage, best):
+    assert set(judged(HEALTHY | {"coverage": 0.97 * coverage}, best)) == {"collapse"}
+    assert judged(HEALTHY | {"coverage": 0.97 * 0.26}, best) == {}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "share"),
+    [
+        ({}, None),
+        ({"coverage": 0.5}, None),
+        ({"coverage_of_real": 0.5}, None),
+        ({"coverage": 0.0, "coverage_of_real": 0.0}, None),  # a share of nothing
+        ({"coverage": 0.3, "coverage_of_real": 0.6}, 0.5),
+        ({"coverage": 0.0, "coverage_of_real": 0.6}, 0.0),
+    ],
+)
+def test_the_share_of_coverage(metrics, share):
+    assert alarms.coverage_share(metrics) == share
+    assert ("collapse" in judged(metrics)) == (share == 0.0)
+
+
+@pytest.mark.parametrize("gap", [0.51, 0.99, 1.0, 1.11, 7.0])
+def test_memorisation_is_no_percentage(gap):
+    """Held-out data may score lower than samples do: a share above 100 % is no share."""
+    line = judged(HEALTHY | {"held_out_gap": gap})["memorised"]
+    assert f"{gap:.2g} times as far" in line
+    assert "%" not in line
 
 
 def test_before_the_first_stretch_only_samples_speak():
+    fallen = HEALTHY | {"coverage": 0.0}
     assert alarms.warnings_of({}, {}, HEALTHY) == {}
-    assert set(alarms.warnings_of({}, sums(critic=1e9), HEALTHY | {"coverage": 0.0})) == {
-        "collapse"
-    }
+    assert set(alarms.warnings_of({}, sums(critic=1e9), fallen, best_share=1.0)) == {"collapse"}
 
 
 def test_a_critic_whose_gradient_vanishes_is_no_alarm():

@@ -219,6 +219,6 @@ def test_a_file_of_ones_own_in_any_folder(tmp_path):
     assert (described["experiment"], described["program"]) == ("mine", "python mine.py")
     assert described["title"] == "Mine: WGAN-GP on my points."
     mine("--steps", "6", "--chunk-steps", "2", "--no-quality", "--resume")
-    np.testing.assert_array_equal(report.read_metrics(folder)["step"], np.arange(6))
+    np.testing.assert_array_equal(report.read_metrics(folder)["step"], np.arange(7))
     mine("sample", str(folder), "--num", "4", "--out", "x.npy")
     assert np.load(tmp_path / "x.npy").shape == (4, 2)

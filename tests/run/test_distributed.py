@@ -91,7 +91,7 @@ def test_several_processes_are_one(kind, num, tmp_path):
     assert many["steps"] == 20
     assert difference(tmp_path / "one", tmp_path / "many") < TOLERANCE
     rows = (tmp_path / "many/metrics.jsonl").read_text().splitlines()
-    assert [json.loads(row)["step"] for row in rows] == list(range(20))
+    assert [json.loads(row)["step"] for row in rows] == list(range(21))
     for name, before, after in (("down", num, 1), ("up", 1, num)):
         finish(start(tmp_path / name, kind, before, 10))
         finish(start(tmp_path / name, kind, after, 20, "--resume"))

@@ -66,8 +66,13 @@ def test_a_run_leaves_everything(tmp_path, capsys):
     assert result["seconds_to_first_picture"] > 0
     assert np.isfinite(result["wasserstein_estimate"])
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows] == list(range(6))
-    assert result["wasserstein_estimate"] == pytest.approx(rows[-1]["wasserstein_estimate"])
+    assert [row["step"] for row in rows] == list(range(7))
+    assert result["wasserstein_estimate"] == pytest.approx(rows[5]["wasserstein_estimate"])
+    # The last evaluation is of the state after all steps: a row of its own.
+    assert {"step": 6, **rows[6]} == rows[6]
+    assert {"coverage", "sliced_distance"} <= rows[6].keys()
+    assert "wasserstein_estimate" not in rows[6]
+    assert result["evaluation"] == rows[6]
     pictures = sorted(path.name for path in (tmp_path / "run/samples").iterdir())
     assert pictures == ["00000002.png", "00000004.png", "00000006.png"]
     described = json.loads((tmp_path / "run/config.json").read_text())

@@ -1,6 +1,7 @@
 """--seeds and --sweep from the command line: every trial is its solo run, and is shown as one."""
 
 import json
+import types
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import pytest
 
 from experiments import sample, toy2d, wgan_gp
 from jwgan import many, report
-from jwgan.run import evaluate, launch, options, sweep, sweep_build, sweep_session, tasks
+from jwgan.run import console, evaluate, launch, options, sweep, sweep_build, sweep_session, tasks
 from jwgan.run import sample as run_sample
 
 TINY = ["--chunk-steps", "2", "--checkpoint-every", "2", "--batch-size", "8", "--width", "2"]
@@ -76,7 +77,7 @@ def test_a_trial_has_the_figures_of_its_solo_run(runs, tmp_path):
     alone = report.read_metrics(tmp_path / "7")
     assert alone.keys() == together.keys()
     for name in alone.keys() - {"step"}:
-        assert together[name].shape == (6, 8)
+        assert together[name].shape == (7, 8)  # the last row is the last evaluation's
         np.testing.assert_allclose(together[name][:, 7], alone[name], rtol=1e-4, atol=1e-5)
 
 
@@ -142,8 +143,14 @@ def test_a_trial_dies_and_the_others_go_on(tmp_path, capsys, monkeypatch):
     assert line in captured.err
     assert line in (tmp_path / "run/report.html").read_text()
     rows = report.read_metrics(tmp_path / "run")
-    assert np.isfinite(rows["critic_loss"][:, 0]).all()
-    assert np.isnan(rows["critic_loss"][:, 1]).tolist() == [False] * BAD + [True] * 3
+    assert np.isfinite(rows["critic_loss"][:8, 0]).all()
+    assert np.isnan(rows["critic_loss"][:8, 1]).tolist() == [False] * BAD + [True] * 3
+    # The table to choose by: the dead trial stands last, and the terminal shows it as well.
+    assert [row["trial"] for row in result["best_first"]] == [0, 1]
+    assert result["best_first"][1]["not_finite"] == "critic_loss is nan at step 5"
+    assert "sliced_distance" in result["best_first"][0]
+    assert "Trials, best first" in captured.err
+    assert "{" not in captured.err
 
 
 @pytest.mark.slow
@@ -219,6 +226,61 @@ def test_quality_is_summed_up_over_the_seeds_of_a_setting():
         },
         "b": {"runs": 1, "not_finite": 1},
     }
+
+
+def ranked(rows, swept=()):
+    """Trials in the order of `best_first`, of rows of figures."""
+    sweep_of = types.SimpleNamespace(swept=list(swept))
+    full = [{"seed": 0, "died": "", "quality": {}, **row} for row in rows]
+    return sweep_session.best_first(sweep_of, {"per_trial": full})
+
+
+@pytest.mark.parametrize(
+    ("rows", "order"),
+    [
+        ([], []),
+        ([{}, {}], [0, 1]),
+        (
+            [{"sliced_distance": 2.0}, {"sliced_distance": None}, {"sliced_distance": 1.0}],
+            [2, 0, 1],
+        ),
+        (
+            [
+                {"sliced_distance": 1.0, "quality": {"exact_w1": 3.0}},
+                {"sliced_distance": 2.0, "quality": {"exact_w1": 2.0}},
+                {"sliced_distance": None, "died": "nan"},
+            ],
+            [1, 0, 2],
+        ),
+        (
+            [{"quality": {"frechet_distance": x, "exact_w1": -x}} for x in (5.0, 0.0, 9.0)],
+            [1, 0, 2],
+        ),
+    ],
+    ids=["none", "no figures", "distance", "w1 before distance", "frechet first"],
+)
+def test_the_best_trial_comes_first(rows, order):
+    assert [row["trial"] for row in ranked(rows)] == order
+
+
+def test_the_table_has_what_helps_to_choose(capsys):
+    quality = {"exact_w1": 1.0, "exact_w1_of_real": 0.1, "modes": 8, "modes_covered": 3}
+    [row] = ranked([{"b1": 0.5, "c": 0.1, "quality": quality, "coverage": 0.5}], ["b1", "c"])
+    assert row == {
+        "trial": 0, "seed": 0, "b1": 0.5, "c": 0.1, "exact_w1": 1.0, "modes_covered": 3,
+        "coverage": 0.5,
+    }  # fmt: skip
+    console.print_ranking([row] * (console.ROWS + 2))
+    shown = capsys.readouterr().err
+    assert "2 more are on the page" in shown
+    assert shown.count("0.1") == console.ROWS
+
+
+@pytest.mark.parametrize("option", ["b1", "b2", "learning_rate", "weight", "ema"])
+def test_numbers_of_the_main_job_can_be_swept(option):
+    config = wgan_gp.Config(sweep=f"{option}=0.25,0.5", width=2, n_critic=1)
+    together = sweep_build.assemble(config, wgan_gp.build, tasks.from_config(config))
+    assert together.swept == [option]
 
 
 def test_a_trials_quality_is_its_solo_runs(monkeypatch):

@@ -151,7 +151,7 @@ def test_off_changes_nothing_on_adds_figures_and_resumed_is_the_same(tmp_path, c
     assert "transport" not in off
     assert on["state_sha256"] == off["state_sha256"]
     measured = {row["step"]: row["exact_w1"] for row in rows(tmp_path / "on") if "exact_w1" in row}
-    assert list(measured) == [6, 12]
+    assert list(measured) == [6, 12, 13]
     bare = [{k: v for k, v in row.items() if k not in FIGURES} for row in rows(tmp_path / "on")]
     assert bare == rows(tmp_path / "off")
     assert on["transport"].keys() == FIGURES | {"step", "seconds", "what"}
@@ -176,7 +176,7 @@ def test_images_run_and_say_what_it_is(tmp_path, capsys):
     assert "no estimate of the W1" in transport["what"]
     page = (tmp_path / "run/report.html").read_text()
     assert "Neither is the W1 of the laws" in page
-    assert np.isfinite(report.read_metrics(tmp_path / "run")["sample_w1"]).sum() == 1
+    assert np.isfinite(report.read_metrics(tmp_path / "run")["sample_w1"]).sum() == 2
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_an_old_run_goes_on(old):
     result = json.loads((folder / "result.json").read_text())
     assert result["steps"] == 60
     metrics = report.read_metrics(folder)
-    np.testing.assert_array_equal(metrics["step"], np.arange(60))
+    np.testing.assert_array_equal(metrics["step"], np.arange(61))
     page = (folder / "report.html").read_text()
     if sweep:
         assert [one["label"] for one in result["per_trial"]] == [
