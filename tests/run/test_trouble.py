@@ -83,7 +83,9 @@ def same_end(folder, whole):
     result = json.loads((folder / "result.json").read_text())
     assert result["state_sha256"] == whole["state_sha256"]
     assert result["wasserstein_estimate"] == whole["wasserstein_estimate"]
-    np.testing.assert_array_equal(report.read_metrics(folder)["step"], np.arange(12))
+    steps = report.read_metrics(folder)["step"].tolist()
+    assert steps[:12] == list(range(12))
+    assert steps[12:] in ([12], [])  # of the last evaluation, where it could be made
     assert checkpoint.steps(folder / "checkpoints")[-1] == 12
     assert (folder / "report.html").exists()
 
