@@ -7,7 +7,7 @@ from pathlib import Path
 AnyPath = str | os.PathLike[str]
 
 
-def replace(path: Path, content: bytes | Iterable[bytes]) -> None:
+def replace(path: Path, content: bytes | bytearray | Iterable[bytes]) -> None:
     """Writes a file whole or not at all; makes its folder. `content` may come in pieces.
 
     The content is on the disk before the file gets its name, in one rename: whoever reads the file,
@@ -20,7 +20,7 @@ def replace(path: Path, content: bytes | Iterable[bytes]) -> None:
     unfinished = draft(path)
     unfinished.unlink(missing_ok=True)
     with unfinished.open("xb") as file:  # a link or a pipe of that name is not written through
-        file.writelines([content] if isinstance(content, bytes) else content)
+        file.writelines([content] if isinstance(content, bytes | bytearray) else content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(unfinished, path)

@@ -117,6 +117,8 @@ def test_asked_to_stop(sent, tmp_path):
     assert "Traceback" not in err
     result = json.loads(out.strip().splitlines()[-1])
     assert result["stopped_by"] == sent.name
-    assert checkpoint.steps(folder / "checkpoints")[-1] == result["steps"] == rows(folder)
+    assert checkpoint.steps(folder / "checkpoints")[-1] == result["steps"]
+    # One more where the last step's samples were measured before the signal.
+    assert result["steps"] <= rows(folder) <= result["steps"] + 1
     assert f"Stopped by {sent.name}" in (folder / "report.html").read_text()
     check_what_is_left(folder)

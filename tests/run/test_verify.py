@@ -115,7 +115,7 @@ def test_a_flipped_bit_is_found_and_the_run_goes_on(part, bit, tmp_path, capsys,
     assert checkpoint.steps(folder / "checkpoints") == [4]  # nothing of the wrong state is saved
     ended = run(capsys, "device", folder, "--resume")
     assert ended["state_sha256"] == run(capsys, "device", tmp_path / "whole")["state_sha256"]
-    np.testing.assert_array_equal(report.read_metrics(folder)["step"], np.arange(12))
+    np.testing.assert_array_equal(report.read_metrics(folder)["step"], np.arange(13))
 
 
 @pytest.mark.parametrize("kind", ["images", "stream"])
