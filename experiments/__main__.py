@@ -18,7 +18,7 @@ GROUPS = {
     ),
     "Train on points in the plane": ("toy2d", "modes"),
     "Train at the papers' sizes": ("cifar10", "celeb_a", "lsun", "imagenet_resized"),
-    "Use a run, prepare data": ("sample", "measure", "convert", "export"),
+    "Use a run, prepare data": ("sample", "measure", "convert", "export", "upgrade"),
     "Check critics against known answers": (
         *("parallel_lines", "divergences", "w1_benchmark", "claims"),
     ),

@@ -12,6 +12,7 @@ import numpy as np
 
 from jwgan import check, numerics
 
+UPGRADE = "`python -m experiments.upgrade RUN`, or the word upgrade behind a command of your own"
 _SCALARS = (bool, int, float, complex)  # Python's own numbers, which a state may hold beside arrays
 
 
@@ -128,7 +129,13 @@ def json_sha256(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def fill(target: Any, seal: dict[str, Any], arrays: dict[str, np.ndarray], where: Path) -> Any:
+def fill(
+    target: Any,
+    seal: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    where: Path,
+    grow: bool = False,
+) -> Any:
     """Puts a checkpoint's leaves into the target's tree, once all of them are known to fit.
 
     Args:
@@ -136,6 +143,7 @@ def fill(target: Any, seal: dict[str, Any], arrays: dict[str, np.ndarray], where
       seal: of the checkpoint.
       arrays: {path: array} of all leaves.
       where: the checkpoints' directory, for the message.
+      grow: whether leaves that the checkpoint lacks keep the target's values.
 
     Raises:
       CheckpointError: a leaf is missing, is not in the target, or is of another kind.
@@ -146,13 +154,23 @@ def fill(target: Any, seal: dict[str, Any], arrays: dict[str, np.ndarray], where
     saved = {record["path"]: record for record in seal["leaves"]}
     for path, origin in _origins(wanted, saved).items():
         saved[path], arrays[path] = saved[origin], arrays[origin]
-    if problems := list(_misfits(wanted, saved)):
+    new = [path for path in wanted if path not in saved]
+    known = {path: leaf for path, leaf in wanted.items() if path in saved}
+    problems = list(_misfits(known, saved))
+    if not grow:
+        problems += [f"leaf {path} is not in the checkpoint" for path in new]
+    if problems:
         more = f" (and {len(problems) - 1} more)" if problems[1:] else ""
+        # A state that has grown holds all that it held when it was saved.
+        grown = f"; or bring the run over with {UPGRADE}" if len(problems) == len(new) else ""
         raise CheckpointError(
             f"checkpoint {seal['step']} in {where} does not fit: {problems[0]}{more}: "
-            "restore with the model and configuration it was saved with"
+            f"restore with the model and configuration it was saved with{grown}"
         )
-    leaves = [_placed(leaf, arrays[path], saved[path]["impl"]) for path, leaf in wanted.items()]
+    leaves = [
+        _placed(leaf, arrays[path], saved[path]["impl"]) if path in known else leaf
+        for path, leaf in wanted.items()
+    ]
     return jax.tree.unflatten(jax.tree.structure(target), leaves)
 
 
@@ -177,12 +195,17 @@ def grown(target: Any, seal: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
+def missing(target: Any, seal: dict[str, Any]) -> tuple[str, ...]:
+    """Names the leaves of the target for which a checkpoint has no value."""
+    wanted, saved = _flat(target), {record["path"]: record for record in seal["leaves"]}
+    origins = _origins(wanted, saved)
+    return tuple(path for path in wanted if path not in saved and path not in origins)
+
+
 def _misfits(wanted: dict[str, Any], saved: dict[str, Any]) -> Iterator[str]:
     for path, leaf in wanted.items():
         here = _kind(path, leaf)
-        if path not in saved:
-            yield f"leaf {path} is not in the checkpoint"
-        elif here != saved[path]["kind"]:
+        if here != saved[path]["kind"]:
             yield f"leaf {path} is {saved[path]['kind']} in the checkpoint and {here} here"
     for path in saved.keys() - wanted.keys():
         yield f"leaf {path} is in the checkpoint and not here"

@@ -49,9 +49,10 @@ class Restored(NamedTuple):
     step: int
     state: Any  # the target's structure, filled, on the target's devices
     extra: dict[str, Any]  # as given to `save`
-    state_sha256: str  # of `state`
+    state_sha256: str  # of the state that was saved
     skipped: tuple[str, ...]  # a line for every newer checkpoint that was damaged, and why
     grown: tuple[str, ...] = ()  # a line for every kind of leaf that an older checkpoint lacks
+    added: tuple[str, ...] = ()  # paths of the leaves that are the target's own, see `grow`
 
 
 class Checkpoints:
@@ -190,6 +191,7 @@ def restore(
     target: Any,
     step: int | None = None,
     wanted: Callable[[dict[str, Any]], bool] | None = None,
+    grow: bool = False,
 ) -> Restored:
     """Restores the newest undamaged checkpoint as a state like `target`.
 
@@ -201,6 +203,8 @@ def restore(
         has one, is where the restored leaf is put.
       step: restores this step and no other.
       wanted: `extra -> bool`; checkpoints of which it is false are left out.
+      grow: whether leaves that a checkpoint lacks keep the values of `target`, which must then be a
+        state; `added` names them.
 
     Raises:
       CheckpointError: no checkpoint is whole; or a leaf, which is named, is missing, is not in
@@ -221,7 +225,7 @@ def restore(
             continue
         # Outside the try: that a whole checkpoint does not fit is the caller's mistake, which must
         # not be taken for damage.
-        state = leaves.fill(target, seal, arrays, directory)
+        state = leaves.fill(target, seal, arrays, directory, grow)
         return Restored(
             candidate,
             state,
@@ -229,6 +233,7 @@ def restore(
             seal["state_sha256"],
             tuple(skipped),
             leaves.grown(target, seal),
+            leaves.missing(target, seal),
         )
     reasons = f" ({'; '.join(skipped)})" if skipped else ""
     raise CheckpointError(f"no whole checkpoint in {directory}{reasons}: start without resuming")

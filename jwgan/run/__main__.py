@@ -6,6 +6,7 @@
     python -m jwgan.run sample RUN_DIR --num 100 --out grid.png
     python -m jwgan.run measure RUN_DIR                         # needs jwgan[transport]
     python -m jwgan.run export RUN_DIR --out generator.bin
+    python -m jwgan.run upgrade RUN_DIR                         # an old run's state has grown
     python -m jwgan.run convert folder IMAGES --name faces --out tfds_data
 
 The command `jwgan` is the same. Members: {members}.

@@ -6,7 +6,18 @@ import sys
 from collections.abc import Iterator
 
 from jwgan import check
-from jwgan.run import export, lifecycle, measure, options, reading, sample, session, sweep, xla
+from jwgan.run import (
+    export,
+    lifecycle,
+    measure,
+    options,
+    reading,
+    sample,
+    session,
+    sweep,
+    upgrade,
+    xla,
+)
 from jwgan.run.experiment import Experiment
 
 # What every run imports on its way, beside jax and optax; asked for before anything is written.
@@ -16,7 +27,12 @@ OUT_OF_MEMORY = (
     "a shared GPU set XLA_PYTHON_CLIENT_MEM_FRACTION below its 0.75"
 )
 # What reads a run: `python mine.py sample RUN_DIR`.
-COMMANDS = {"sample": sample.main, "measure": measure.main, "export": export.main}
+COMMANDS = {
+    "sample": sample.main,
+    "measure": measure.main,
+    "export": export.main,
+    "upgrade": upgrade.main,
+}
 
 
 @contextlib.contextmanager
