@@ -292,9 +292,13 @@ def _labels(axes: _Axes) -> str:
         f"<span style='bottom:{_scaled(np.array(y), axes.y) / 10:.1f}%'>{label}</span>"
         for y, label in _y_ticks(axes)
     )
+    # A long number at the end of the axis would stick out of a phone's page: it ends there.
+    ends = lambda place: ";transform:translateX(-100%)" if place > 96 else ""
     xs = "".join(
-        f"<span style='left:{_scaled(np.array(x), axes.x) / 10:.1f}%'>{show(int(x))}</span>"
-        for x in ticks(*axes.x)
+        f"<span style='left:{place:.1f}%{ends(place)}'>{show(int(x))}</span>"
+        # Long numbers have less room.
+        for x in ticks(*axes.x, count=5 if axes.x[1] < 1e5 else 3)
+        for place in [_scaled(np.array(x), axes.x) / 10]
         # A run of two or three steps would have ticks at half steps.
         if x == int(x)
     )

@@ -150,3 +150,9 @@ def test_quartiles_are_numpys(rows):
 def test_quartiles_of_what_is_lost_are_nan_and_infinity_is_lost():
     values = np.array([[np.nan, np.inf], [-np.inf, 3.0]])
     np.testing.assert_array_equal(chart.quartiles(values), [[np.nan, 3.0]] * 3)
+
+
+@pytest.mark.parametrize(("rows", "shifted"), [(1001, True), (990, False)])
+def test_the_last_label_of_an_axis_ends_where_the_axis_does(rows, shifted):
+    """1 000 at the right edge would stick out of a narrow page."""
+    assert ("translateX(-100%)" in drawn(np.linspace(0.0, 1.0, rows))) == shifted
