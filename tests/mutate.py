@@ -9,8 +9,8 @@ It is no test and no part of the continuous integration: it takes an hour or two
 in a clean checkout, which must not change meanwhile. Each mutant runs in a forked child of this
 process, which has JAX imported but has computed nothing. Of the module's tests only those run that
 execute the changed line, the fastest first, until one fails; which they are is surveyed once per
-module. (A test that finds a trace in JAX's caches executes no line: look at a survivor with its
-whole file before you believe it.)
+module. A test that finds a trace in JAX's caches, or calls what was built at the import, executes
+no line: so --again tries survivors with all tests of their module.
 
 A mutant that no test notices is a survivor: sharpen a test, or, where the change means the same,
 list it with the reason in tests/mutants_equal.json. Docstrings' examples are not run here, which
@@ -343,10 +343,11 @@ def attempt(module: str, mutant: dict[str, Any], names: list[str]) -> list[Any]:
     return [run_tests(module, plugin), plugin.failed]
 
 
-def tests_of(tests: dict[str, Any], line: int) -> list[str]:
+def tests_of(tests: dict[str, Any], line: int, everything: bool) -> list[str]:
     """Those that execute the line, the fastest first; all for what runs at the import."""
     hit = [name for name, test in tests.items() if line in test["lines"]]
-    return sorted(hit or tests, key=lambda name: tests[name]["seconds"])
+    chosen = tests if everything or not hit else hit
+    return sorted(chosen, key=lambda name: (name not in hit, tests[name]["seconds"]))
 
 
 def surveyed(module: str, out: pathlib.Path) -> dict[str, Any]:
@@ -369,7 +370,7 @@ def run(out: pathlib.Path, only: list[str], again: bool) -> None:
         if mutant["name"] in done or (only and module not in only):
             continue
         tests = surveyed(module, out)
-        names = tests_of(tests, mutant["line"])
+        names = tests_of(tests, mutant["line"], again)
         start = time.perf_counter()
         limit = 60 + 5 * sum(tests[name]["seconds"] for name in names)
         result = in_child(lambda: attempt(module, mutant, names), limit)

@@ -332,6 +332,14 @@ def test_defaults_are_the_papers(make):
     assert found == DEFAULTS[make]
 
 
+def test_a_power_of_2_is_the_squared_norm_and_the_least():
+    critic_fn, x = lambda x: x @ jnp.array([3.0, 4.0]), jnp.ones((2, 2))
+    value = penalties.divergence_penalty(2.0, power=2.0)(jax.random.key(0), critic_fn, x, 0 * x)
+    np.testing.assert_allclose(value, 50.0, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"power is 1\.9: give p >= 2"):
+        penalties.divergence_penalty(power=1.9)
+
+
 @pytest.mark.parametrize("make", DEFAULTS)
 def test_one_pair_is_enough_and_none_is_refused(make):
     critic_fn, x = lambda x: (x**2).sum(axis=1), jnp.ones((1, 2))
