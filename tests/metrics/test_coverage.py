@@ -133,7 +133,7 @@ def test_neighbours_of_too_few_or_other_samples_are_refused():
         (two[:0], two, 1, "real is"),
         (two[:1], two, 1, "real is"),
         (two, two[:0], 1, "fake is"),
-        (two, two[:, :2], 1, "fake is"),
+        (two, two[:, :2], 1, r"fake is \(2, 2\)"),
         (two, two, 0, "num_neighbours is 0: give 1 to 1"),
         (two, two, 2, "num_neighbours is 2: give 1 to 1"),
     ]:
