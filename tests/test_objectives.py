@@ -413,3 +413,13 @@ def test_an_objective_of_ones_own():
 def test_without_a_separation_real_is_the_higher_side():
     mine = objectives.stateless(lambda real, fake: fake.mean(), lambda real, fake: -fake.mean())
     assert mine.separation(jnp.array([3.0]), jnp.array([1.0])) == 2.0
+
+
+def test_a_diversity_ratio_of_1_is_allowed():
+    state, _ = objectives.began(gamma=1.0, lambda_k=0.1).update(
+        objectives.BEGANState(jnp.zeros(()), jnp.zeros(())), jnp.array([2.0]), jnp.array([1.0])
+    )
+    np.testing.assert_allclose(state.k, 0.1)
+    for gamma in (0.0, 1.01):
+        with pytest.raises(ValueError, match=f"gamma is {gamma}"):
+            objectives.began(gamma=gamma)
