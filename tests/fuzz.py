@@ -35,6 +35,9 @@ CASES = {
     "checkpoints": (40, 700),
     "metrics": (60, 900),
     "pages": (40, 400),
+    "what a resume reads": (150, 6000),
+    "seals": (60, 2000),
+    "compilation caches": (40, 700),
 }
 PATIENCE = 30  # seconds for one case, on a busy machine
 

@@ -385,6 +385,7 @@ def _read_seal(directory: Path, step: int) -> dict[str, Any]:
     # `data` is a folder's name and nothing else: ".." or a path would be read outside of the
     # directory.
     _verify(known and _DATA.fullmatch(seal["data"]), path.name)
+    _verify(isinstance(seal["extra"], dict), path.name)  # others read it without further checks
     return seal
 
 

@@ -204,6 +204,12 @@ def command_line(experiment: Experiment, argv: Sequence[str]) -> str:
     return shlex.join([*experiment.program.split(), *argv])
 
 
+def entries(old: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """A list of a description; what is no entry of one, in a damaged file, is left out."""
+    found = old.get(name, [])
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
 def gone_on(
     old: dict[str, Any], new: dict[str, Any], step: int, changed: dict[str, list[Any]]
 ) -> dict[str, Any]:
@@ -215,9 +221,9 @@ def gone_on(
       step: from which it goes on.
       changed: see `changes`.
     """
-    resumes = [*old.get("resumes", []), {"step": step, "command": new["command"]}]
+    resumes = [*entries(old, "resumes"), {"step": step, "command": new["command"]}]
     kept = {"command": old.get("command", new["command"]), "resumes": resumes}
-    record = old.get("changes", [])
+    record = entries(old, "changes")
     if changed:
         record = [*record, {"step": step, "changed": changed}]
     return {**new, **kept, **({"changes": record} if record else {})}

@@ -126,10 +126,10 @@ class Journal:
 
 def score_of(extra: dict[str, Any]) -> float:
     """How good a checkpoint is, from its `extra`: the highest score is the best."""
-    # A checkpoint that was saved without an evaluation has no distance and is never the best. NaN
-    # counts as no score.
+    # A checkpoint that was saved without an evaluation has no distance, a stranger's may have
+    # anything: they are never the best, since NaN counts as no score.
     distance = extra.get("sliced_distance")
-    return float("nan") if distance is None else -distance
+    return -distance if isinstance(distance, float) else float("nan")
 
 
 def is_timed(extra: dict[str, Any]) -> bool:

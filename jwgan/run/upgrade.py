@@ -85,7 +85,7 @@ def upgrade_run(folder: pathlib.Path, find: reading.Find) -> tuple[str, ...]:
             names = ", ".join(added[:SHOWN]) + (", ..." if added[SHOWN:] else "")
             what = f"{len(added)} new parts, as at the start of a run: {names}"
             changed = {"step": step, "changed": {"state": ["as it was saved", what]}}
-            changes = [*described.get("changes", []), changed]
+            changes = [*directory.entries(described, "changes"), changed]
             report.write_json(folder / "config.json", {**described, "changes": changes})
     return added
 

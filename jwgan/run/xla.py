@@ -25,8 +25,10 @@ CACHE_BYTES = 2**30
 def use_compilation_cache() -> None:
     """Keeps compiled programs as `CACHE_NOTE` says; only the user can read or write them."""
     # JAX keeps no program that compiled in less than a second, unless told otherwise. A run has a
-    # dozen of those, and a restart would compile all of them again.
-    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+    # dozen of those, and a restart would compile all of them again. (Of jax 0.10.0 and 0.10.2 the
+    # older one prints two lines of errors for every program that it takes from the cache.)
+    quiet = jax.__version_info__ >= (0, 10, 2)
+    if quiet and "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     # JAX reads the variable itself; that folder is the user's, and is not trimmed.
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
@@ -77,7 +79,7 @@ def remove_torn(folder: pathlib.Path) -> None:
             # Others were whole at an earlier start. One second is a file system's coarsest clock.
             if path.stat().st_mtime >= since - 1 and not is_whole(path.read_bytes()):
                 path.unlink()
-        except FileNotFoundError:  # another process has removed it
+        except OSError:  # another process has removed it, or it is no file of JAX's
             continue
 
 
