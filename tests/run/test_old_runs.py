@@ -10,6 +10,7 @@ import pytest
 from experiments import sample, toy2d
 from jwgan import checkpoint, report
 from jwgan.run import launch, reading, session
+from jwgan.run import measure as run_measure
 from jwgan.run import sample as run_sample
 
 OLD = pathlib.Path(__file__).parent / "old_runs"
@@ -45,6 +46,17 @@ def test_an_old_run_is_sampled(old, tmp_path):
     argv = [str(folder), "--num", "5", "--trial", str(last), "--out", str(tmp_path / "x.npy")]
     run_sample.main(sample.find, argv)
     assert np.load(tmp_path / "x.npy", allow_pickle=False).shape == (5, 2)
+
+
+@pytest.mark.slow
+def test_an_old_run_is_measured(old, capsys):
+    folder, sweep = old
+    trial = str(len(sweep) and 3)
+    run_measure.main(sample.find, [str(folder), "--trial", trial, "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["step"] == 40
+    assert found["quality"]["exact_w1"] > found["quality"]["exact_w1_of_real"] > 0
+    assert np.isfinite(found["transport"]["critic_estimate"])
 
 
 def test_an_old_run_goes_on(old):
