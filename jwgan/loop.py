@@ -117,7 +117,7 @@ def require_finite(first_step: int, info: Any) -> None:
     Traceback (most recent call last):
     FloatingPointError: critic_loss is nan at step 51: look at the data, or lower the learning rate
     """
-    found = []
+    found: list[tuple[int, int, str, Any]] = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(info):
         rows = np.reshape(leaf, (len(leaf), -1))
         bad = ~np.isfinite(rows).all(axis=1)

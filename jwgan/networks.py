@@ -16,7 +16,7 @@ from jwgan.types import Array, Key, ModelState, Network, Params, require_network
 
 # For a Linen module that is called as `module(x, train=True)` in training and with `train=False`
 # afterwards, as those with batch norm are: `from_linen(module, **TRAIN_ARGUMENT)`.
-TRAIN_ARGUMENT = {"train": {"train": True}, "evaluate": {"train": False}}
+TRAIN_ARGUMENT: dict[str, Any] = {"train": {"train": True}, "evaluate": {"train": False}}
 
 
 def from_fn(init: Callable[[Key, Array], Params], apply: Callable[[Params, Array], Any]) -> Network:

@@ -32,7 +32,7 @@ def no_cache_of_the_users(monkeypatch, tmp_path):
 def test_every_member_has_a_command():
     presets = {name for name in jwgan.__all__ if name in dir(jwgan.algorithms)}
     presets -= set(dir(jwgan.types)) | {"adversarial", "constraints", "networks", "objectives"}
-    assert presets - {"penalties"} == set(members.NAMES)
+    assert presets - {"penalties", "schedules"} == set(members.NAMES)
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (32, 32, 3), (2,)])
