@@ -173,10 +173,10 @@ def test_the_kept_states_can_be_read(tmp_path, capsys, monkeypatch):
 
 
 def test_out_of_memory_is_one_line(tmp_path, capsys, monkeypatch):
-    def full(self, step, state):
+    def full(self, first, info):  # while it trains; a measurement that fails costs no run
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory\nallocating 1 byte")
 
-    monkeypatch.setattr(session.Session, "evaluate", full)
+    monkeypatch.setattr(session.Session, "record", full)
     line = fails(capsys, "device", tmp_path / "run")
     assert "give a smaller --batch-size" in line
     assert "RESOURCE_EXHAUSTED" in line
