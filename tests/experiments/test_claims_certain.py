@@ -178,7 +178,7 @@ def test_the_readmes_table_counts_bars(monkeypatch):
     bars = [{"verdict": ledger.HOLDS}, {"verdict": ledger.FAILS}, {"verdict": ledger.HOLDS}]
     run = {"verdict": ledger.FAILS, "bars": bars, "seeds": 16}
     result = lambda name: {"claims": {"C1": run}} if name == "claim-C1" else {}
-    monkeypatch.setattr(claims_tables, "figures", result)
+    monkeypatch.setattr(claims_tables.results, "metrics", result)
     lines = claims_tables.verdicts().splitlines()
     assert len(lines) == 2 + len(ledger.MODULES)
     assert lines[2].endswith("| fails | 2 of 3 | 16 |")
@@ -190,7 +190,7 @@ def test_the_readmes_table_counts_bars(monkeypatch):
 def test_the_readmes_grid_counts_successes_of_what_is_there(monkeypatch):
     quality = {"a": {"gan": [0.95, 0.1], "wgan": [0.9, 0.91]}, "b": {"gan": [0.0, math.nan]}}
     known = {"claim-C11": {"claims": {"C11": {"drawn": {"quality": quality}}}}}
-    monkeypatch.setattr(claims_tables, "figures", lambda name: known.get(name, {}))
+    monkeypatch.setattr(claims_tables.results, "metrics", lambda name: known.get(name, {}))
     lines = claims_tables.grid().splitlines()
     assert lines[0] == "| architecture | `gan` | `wgan` |"
     assert lines[2:] == ["| a | 1 of 2 | 2 of 2 |", "| b | 0 of 2 |  |"]
