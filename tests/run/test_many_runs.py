@@ -199,7 +199,9 @@ def test_an_option_that_cannot_be_traced_is_refused():
         return wgan_gp.build(config, shape) if config.weight > 1 else None
 
     config = wgan_gp.Config(sweep="weight=2,3", width=2)
-    with pytest.raises(ValueError, match=r"sweep names 'weight': .* n_critic, ema, learning_rate;"):
+    with pytest.raises(
+        ValueError, match=r"sweep names 'weight': .* n_critic, ema, learning_rate, b1, b2;"
+    ):
         sweep_build.assemble(config, build, tasks.from_config(config))
 
 
