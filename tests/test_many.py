@@ -61,6 +61,7 @@ def assert_trial(i, trained, solo, rtol=RTOL):
     assert_same_run(jax.tree.map(lambda x: x[:, i], infos), solo[1], rtol)
 
 
+@pytest.mark.slow
 def test_seeds_are_solo_runs_however_they_are_mapped():
     """All at once; one after another, to the bit; 2 of 3 at a time, a whole group and a rest."""
     make = next(case for case in CASES if case.name == "wgan_gp+ema").make
@@ -149,6 +150,7 @@ def test_every_number_can_be_swept(name, settings, net):
     assert_trial(1, together(*setup), alone(1, *setup))
 
 
+@pytest.mark.slow
 def test_trials_differ_in_n_critic():
     """sngan's power iterations count its critic updates, too."""
     setup = (member("sngan"), {"n_critic": [1, 3, 2]}, [1, 3, 2])
@@ -203,6 +205,7 @@ def test_a_stream_gives_every_trial_the_same_rows():
         many.drawn(draw, [2, 1])
 
 
+@pytest.mark.slow
 def test_restored_equals_never_stopped(tmp_path):
     n_critic = [1, 2]
     make = member("wgan_gp")

@@ -140,6 +140,7 @@ def test_uneven_batches_are_refused(way, monkeypatch):
         RUNS[way](algorithm, jax.devices()[:3], state, case.batch(steps=1))
 
 
+@pytest.mark.slow
 def test_seeds_by_data():
     """Four seeds in two groups of two devices: each is its solo run."""
     case = next(case for case in cases.CASES if case.name == "wgan_gp")

@@ -119,6 +119,7 @@ def reported_penalty(network, player, key, real, fake):
     return figures
 
 
+@pytest.mark.slow
 def test_the_step_penalises_a_trained_bfloat16_critic_within_1_percent():
     """The scores are rounded, the penalty is not."""
     state, _ = trained("bfloat16")

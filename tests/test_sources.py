@@ -23,6 +23,7 @@ def batches(source, key, first, length):
     return np.asarray(jax.jit(chunk)(source.fetch(first, length), key))
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(size=st.integers(1, 13), count=st.integers(1, 40), data=st.data())
 def test_every_epoch_uses_every_row_once(size, count, data):

@@ -156,9 +156,8 @@ def fill(
         saved[path], arrays[path] = saved[origin], arrays[origin]
     new = [path for path in wanted if path not in saved]
     known = {path: leaf for path, leaf in wanted.items() if path in saved}
-    problems = list(_misfits(known, saved))
-    if not grow:
-        problems += [f"leaf {path} is not in the checkpoint" for path in new]
+    problems = [] if grow else [f"leaf {path} is not in the checkpoint" for path in new]
+    problems += _misfits(known, saved)
     if problems:
         more = f" (and {len(problems) - 1} more)" if problems[1:] else ""
         # A state that has grown holds all that it held when it was saved.

@@ -212,6 +212,7 @@ TREES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @hypothesis.settings(derandomize=True, deadline=None, max_examples=40)
 @hypothesis.given(tree=TREES)
 def test_any_tree_comes_back(tree, tmp_path_factory):

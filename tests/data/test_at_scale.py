@@ -118,6 +118,7 @@ def test_a_damaged_image_is_named_when_it_is_read(made, monkeypatch):
         streams.TFDSRows("other", out, image_size=8)
 
 
+@pytest.mark.slow
 def test_streamed_and_resumed_is_never_stopped(made, tmp_path, capsys, monkeypatch):
     """A run on a TFDS data set, its order kept across the resume."""
     monkeypatch.chdir(tmp_path)
@@ -136,6 +137,8 @@ def test_streamed_and_resumed_is_never_stopped(made, tmp_path, capsys, monkeypat
     assert run("half", "--steps", "8", "--resume") == whole
 
 
+@pytest.mark.slow
+@pytest.mark.rare
 @pytest.mark.parametrize("name", ["cifar10", "celeb_a", "lsun", "imagenet_resized"])
 def test_paper_size_experiments_fit_together(name):
     """Shapes of a whole step, nothing computed."""
@@ -152,6 +155,7 @@ def test_paper_size_experiments_fit_together(name):
     assert "Published" in module.__doc__
 
 
+@pytest.mark.slow
 def test_cifar10_rates_fall_to_zero():
     """The critic's schedule counts its own updates, five for each of the generator's."""
     config = cifar10.Config(width=4, latent=4, decay_steps=2, batch_size=2, learning_rate=0.1)

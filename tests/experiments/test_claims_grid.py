@@ -141,6 +141,8 @@ def test_a_picture_from_json_marks_what_failed():
     assert colours[0] != colours[1]
 
 
+@pytest.mark.slow
+@pytest.mark.rare
 def test_a_cell_is_trained_and_gives_images_of_each_seed():
     images = np.zeros((64, 8, 8, 1), np.float32)
     x = architectures.samples("gan", architectures.plain_pair("gan"), images, seeds=2, steps=2)

@@ -152,6 +152,8 @@ def test_c13_every_successor_has_its_own_promise(plays, monkeypatch):
     assert verdicts(c13_successors)[:4] == [FAILS] * 4
 
 
+@pytest.mark.slow
+@pytest.mark.rare
 def test_c14_measures_the_critics_derivatives_and_compares_final_w1(plays):
     none, layer, batch = (trace(w1=(1.0, end)) for end in (0.30, 0.35, 0.60))
     plays([none, layer, batch])

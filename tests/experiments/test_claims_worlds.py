@@ -37,6 +37,8 @@ def trace():
     )
 
 
+@pytest.mark.slow
+@pytest.mark.rare
 def test_a_trace_has_every_evaluation_of_every_seed(trace):
     assert trace.steps == [2, 4]
     assert trace.w1.shape == trace.modes.shape == trace.high_quality.shape == (2, SEEDS)
@@ -54,6 +56,8 @@ def test_w1_before_training_is_that_of_fresh_generators(trace):
     np.testing.assert_allclose(trace.w1_before, w1, rtol=0.2)  # of 40 of the 500 points
 
 
+@pytest.mark.slow
+@pytest.mark.rare
 def test_seeds_from_another_first_one_are_the_same_runs_and_their_largest_is_of_every_step(trace):
     each = worlds.play(  # evaluated after each step, so that its means are the step's scalars
         worlds.member("wgan_gp", width=8),
@@ -107,6 +111,8 @@ def test_the_largest_weight_is_found_in_any_leaf_of_any_seed():
     assert c07_clipping.largest_weight(states) == pytest.approx(0.7)
 
 
+@pytest.mark.slow
+@pytest.mark.rare
 def test_cpu_seconds_are_those_of_updates_in_turn(monkeypatch):
     monkeypatch.setattr(c13_successors, "ROUNDS", 2)
     found = c13_successors.seconds_per_update(("wgan_gp",), 2, 2)

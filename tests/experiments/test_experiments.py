@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import pathlib
 
+import cases
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,7 +34,7 @@ def step_shapes(algorithm, batch):
     return state, after
 
 
-@pytest.mark.parametrize("side", [8, 32])
+@pytest.mark.parametrize("side", cases.slow_but([8, 32], 8))
 @pytest.mark.parametrize("name", IMAGES)
 def test_image_experiments_build(name, side):
     module = importlib.import_module(f"experiments.{name}")

@@ -340,6 +340,7 @@ def loader():
     return [line[4:] for line in lines[first : last + 1]]
 
 
+@pytest.mark.slow
 def test_a_saved_generator_runs_without_jwgan_and_flax(tmp_path, capsys):
     folder = tmp_path / "run"
     argv = ["--steps", "2", "--chunk-steps", "2", "--batch-size", "4", "--n-critic", "1"]
@@ -367,6 +368,7 @@ def test_a_saved_generator_runs_without_jwgan_and_flax(tmp_path, capsys):
     assert np.std(x, axis=0).max() > 0
 
 
+@pytest.mark.slow
 def test_a_generator_with_layers_takes_any_batch():
     shape = (8, 8, 1)
     modes = {"train": {"train": True}, "evaluate": {"train": False}}

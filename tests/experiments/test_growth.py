@@ -76,6 +76,8 @@ def test_the_least_time_of_a_step_counts(small, monkeypatch):
     assert (found["cpu_ms"], found["wall_ms"]) == (100.0, 25.0)
 
 
+@pytest.mark.slow
+@pytest.mark.rare
 def test_planned_memory_grows_with_the_seeds(small, monkeypatch):
     """By the states at least: parameters, moments and keys of every seed."""
     monkeypatch.setattr(timing, "repeats_in", lambda run, seconds: 1)

@@ -4,7 +4,6 @@ import json
 import math
 import sys
 
-import cases
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -114,9 +113,8 @@ def test_plans():
     assert found["best_of_random_functions"] < area
 
 
-@pytest.mark.parametrize(
-    "name", cases.slow_but(["parallel_lines", "divergences"], "parallel_lines")
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["parallel_lines", "divergences"])
 def test_both_leave_pictures_a_page_and_one_line_of_json(name, tmp_path, capsys, monkeypatch):
     module = {"parallel_lines": parallel_lines, "divergences": divergences}[name]
     argv = [name, "--seeds", "2", "--steps", "2", "--json", "--out", str(tmp_path / "out")]

@@ -44,6 +44,7 @@ def test_every_seed_is_the_run_that_toy2d_would_be_alone():
     assert result["modes_covered"]["median"] <= result["per_seed"][0]["modes"] == 8
 
 
+@pytest.mark.slow
 def test_a_world_without_modes_has_no_modes_covered(no_setup, capsys):
     argv = ["--dataset", "swiss_roll", "--seeds", "1", "--n-critic", "1", "--json"]
     modes.main([*argv, "--width", "4", "--batch-size", "8", "--steps", "1"])
@@ -80,6 +81,7 @@ def algorithm_of(points):
     return types.SimpleNamespace(sample=lambda key, state, num: np.resize(points, (num, 2)))
 
 
+@pytest.mark.slow
 def test_the_label_is_the_modes_covered():
     task = tasks.load_world("eight_gaussians")
     centres = np.asarray(task.problem.modes)
@@ -118,6 +120,8 @@ def test_precision_and_recall_are_counted():
     assert (quiet["precision"], quiet["recall"]) == (None, None)
 
 
+@pytest.mark.slow
+@pytest.mark.rare
 def test_a_settings_seeds_are_labelled_one_by_one(monkeypatch):
     monkeypatch.setattr(alarm, "TESTING", {"small": ("gan", {"learning_rate": 1e-3}, 1)})
     monkeypatch.setattr(alarm, "WINDOW", 2)

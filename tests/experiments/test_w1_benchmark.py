@@ -123,9 +123,7 @@ def test_published_sizes():
 
 @pytest.mark.parametrize(
     "name",
-    cases.slow_but(
-        sorted(set(methods.METHODS) - {"penalised", "orthonormal"}), "ours", "wgan", "wgan_gp"
-    ),
+    cases.slow_but(sorted(set(methods.METHODS) - {"penalised", "orthonormal"}), "wgan", "wgan_gp"),
 )
 def test_every_method_learns_and_keeps_its_bound(name):
     """Hard-Lipschitz critics never see more than W1; none sees less than nothing."""

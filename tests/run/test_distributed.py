@@ -98,6 +98,7 @@ def test_several_processes_are_one(kind, num, tmp_path):
         assert difference(tmp_path / "one", tmp_path / name) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_a_lost_process_ends_the_others_and_the_run_resumes(tmp_path):
     folder = tmp_path / "run"
     processes = start(folder, "on the device", 2, 100_000)

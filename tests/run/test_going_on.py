@@ -82,6 +82,7 @@ def test_a_changed_rate_is_refused_and_the_advice_works(ends):
     assert len(described()["changes"]) == 1
 
 
+@pytest.mark.slow
 def test_a_resume_finds_the_options_of_the_last_start(ends):
     """Extended, stopped in between by a failure, and gone on with by the bare command."""
     toy(*TOY)
@@ -255,6 +256,7 @@ def failing(at):
     return build
 
 
+@pytest.mark.slow
 def test_the_advice_after_what_is_not_finite_works(ends):
     code, line = ends(toy, *TOY, build=failing(1))
     assert code == 1
@@ -321,6 +323,7 @@ def bars(dataset):
     return result()
 
 
+@pytest.mark.slow
 def test_quality_without_a_held_out_part():
     found = bars(labelled(40))["quality"]
     assert found["not_measured"].startswith("the data have no held-out images")
@@ -328,6 +331,7 @@ def test_quality_without_a_held_out_part():
     assert "frechet_distance" not in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [10, 100])
 def test_quality_of_few_rows(count):
     found = bars(labelled(count, test=8))["quality"]

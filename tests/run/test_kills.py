@@ -82,7 +82,8 @@ def check_what_is_left(folder):
     assert (steps == np.arange(len(steps))).all()
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.rare)])
+@pytest.mark.slow
 def test_killed_and_resumed_is_never_killed(kills, tmp_path):
     folder, steps = tmp_path / "killed", kills * STEPS_A_KILL
     rng = np.random.default_rng(kills)

@@ -81,6 +81,7 @@ def test_a_trial_has_the_figures_of_its_solo_run(runs, tmp_path):
         np.testing.assert_allclose(together[name][:, 7], alone[name], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_resumed_equals_uninterrupted(runs):
     whole, half = (read(runs / name / "result.json") for name in ("whole", "half"))
     assert half["state_sha256"] == whole["state_sha256"]
@@ -285,6 +286,7 @@ def test_numbers_of_the_main_job_can_be_swept(option):
     assert together.swept == [option]
 
 
+@pytest.mark.slow
 def test_a_trials_quality_is_its_solo_runs(monkeypatch):
     monkeypatch.setattr(evaluate, "POINTS", 40)
     config = toy2d.Config(width=2, batch_size=4, sweep="weight=1,10")

@@ -143,6 +143,7 @@ def rows(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_off_changes_nothing_on_adds_figures_and_resumed_is_the_same(tmp_path, capsys):
     toy(tmp_path / "off", "--steps", "13")
     off = last_json(capsys)

@@ -95,6 +95,7 @@ def test_before_the_first_checkpoint_there_is_the_start(tmp_path, capsys):
     assert checkpoint.restore(tmp_path / "bad/nonfinite", target(tmp_path / "bad")).step == BAD
 
 
+@pytest.mark.slow
 def test_restore_goes_on_with_another_key(tmp_path, capsys):
     run(tmp_path / "bad", "--on-nonfinite", "restore", build=build_failing())
     bad = result(capsys)
@@ -111,6 +112,7 @@ def test_restore_goes_on_with_another_key(tmp_path, capsys):
     assert half["retries"] == bad["retries"]
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_with_restore(tmp_path, capsys):
     fails(capsys, run, tmp_path / "bad", build=build_failing())
     run(tmp_path / "bad", "--resume", "--on-nonfinite", "restore", build=build_failing())
@@ -119,6 +121,7 @@ def test_a_stopped_run_goes_on_with_restore(tmp_path, capsys):
     assert resumed["state_sha256"] == result(capsys)["state_sha256"]
 
 
+@pytest.mark.slow
 def test_restoring_is_given_up(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(lifecycle, "MAX_RETRIES", 2)
     build = build_failing(always=True)
@@ -198,6 +201,7 @@ def test_files_that_cannot_be_written(size, tmp_path, capsys, monkeypatch):
     assert steps_of(folder) == list(range(13))
 
 
+@pytest.mark.slow
 def test_an_unreadable_file_in_the_middle_of_the_stream(tmp_path, capsys, monkeypatch):
     """The state so far is saved, the file is named; mended and resumed, it is the same run."""
     folder = tmp_path / "images"

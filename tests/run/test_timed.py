@@ -75,6 +75,7 @@ def test_they_change_nothing_and_a_kill_loses_one_chunk(tmp_path, capsys, monkey
     assert checkpoint.steps(tmp_path / "killed/checkpoints") == [4, 8, 12]
 
 
+@pytest.mark.slow
 def test_the_clock_does_not_decide_where_another_key_begins(tmp_path, capsys):
     options = ["--on-nonfinite", "restore", "--checkpoint-every", "6", "--checkpoint-seconds"]
     never = run(capsys, tmp_path / "never", *options, "0", build=build_failing)

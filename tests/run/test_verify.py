@@ -2,6 +2,7 @@
 
 import json
 
+import cases
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -89,7 +90,7 @@ def check_stopped(line, folder, first):
     assert kept == [[first + 2], [first + 2]]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", cases.slow_but(KINDS, "device"))
 def test_a_sound_machine_raises_no_alarm(kind, tmp_path, capsys):
     plain = run(capsys, kind, tmp_path / "plain")
     checked = run(capsys, kind, tmp_path / "checked", "--verify-every", "1")
@@ -103,7 +104,11 @@ def test_a_sound_machine_raises_no_alarm(kind, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("part", "bit"),
-    [(".critic.params", 0), (".generator.params", 31), (".critic.opt_state", 0)],
+    [
+        (".critic.params", 0),
+        pytest.param(".generator.params", 31, marks=pytest.mark.slow),
+        pytest.param(".critic.opt_state", 0, marks=pytest.mark.slow),
+    ],
 )
 def test_a_flipped_bit_is_found_and_the_run_goes_on(part, bit, tmp_path, capsys, monkeypatch):
     folder = tmp_path / "run"
@@ -118,6 +123,7 @@ def test_a_flipped_bit_is_found_and_the_run_goes_on(part, bit, tmp_path, capsys,
     np.testing.assert_array_equal(report.read_metrics(folder)["step"], np.arange(13))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["images", "stream"])
 def test_a_flipped_bit_of_the_batch_is_found(kind, tmp_path, capsys, monkeypatch):
     assembled = lifecycle._assembled
@@ -146,6 +152,7 @@ def test_a_flipped_bit_of_one_trial_is_found(tmp_path, capsys, monkeypatch):
     check_stopped(line, tmp_path / "run", 4)
 
 
+@pytest.mark.slow
 def test_one_chunk_in_so_many_is_checked_wherever_the_run_goes_on(tmp_path, capsys, monkeypatch):
     """With N = 3, steps 0 and 6 begin a checked chunk: a flip at 2 passes, one at 6 does not."""
     folder = tmp_path / "run"
