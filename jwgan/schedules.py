@@ -25,6 +25,9 @@ def scale_by_rate(rate: optax.Schedule) -> optax.GradientTransformationExtraArgs
     Args:
       rate: `step [] int32 -> rate []`, an optax schedule; both players read the same step.
 
+    Raises:
+      TypeError: at an update, if nobody hands it the `step`: a loop of one's own must.
+
     >>> tx = schedules.scale_by_rate(optax.linear_schedule(1.0, 0.0, transition_steps=4))
     >>> update, _ = tx.update(jnp.ones(2), tx.init(jnp.ones(2)), step=jnp.int32(1))
     >>> update.tolist()

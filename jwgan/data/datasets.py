@@ -118,8 +118,8 @@ def _digits_table() -> np.ndarray:
       MissingPackageError: scikit-learn is not installed.
     """
     check.require_package("sklearn", "data")
-    # The file alone is read where it lies: importing scikit-learn takes two seconds, longer than
-    # all else that stands between a restart and its first step.
+    # The file alone is read where it lies: importing scikit-learn takes more than a second,
+    # which every restart would wait before its first step.
     spec = importlib.util.find_spec("sklearn")
     path = Path(spec.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if spec else None
     if path and path.is_file():

@@ -29,8 +29,8 @@ border:solid var(--rule);border-width:1px 0}
 gap:14px 16px;align-items:start}
 .film input{position:absolute;opacity:0;pointer-events:none}
 .film label{cursor:pointer;text-align:center}
-.film label .p{display:block;margin-bottom:4px;opacity:.72}
-.film label:hover .p,.film input:checked+label .p{opacity:1}
+.film label .p{display:block;margin-bottom:4px}
+.film label:hover{color:var(--ink)}
 .film input:checked+label{color:var(--ink);font-weight:600}
 .film input:checked+label .p{outline:2px solid var(--c0);outline-offset:2px}
 .film input:focus-visible+label{outline:2px solid var(--c0);outline-offset:4px}

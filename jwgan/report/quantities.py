@@ -164,7 +164,7 @@ def title(name: str) -> str:
 
 
 def rank(name: str) -> int:
-    """Small for a metric to compare runs by."""
+    """Ranks a metric: the smaller the number, the better runs are compared by it."""
     if name in BEST_BY:
         return BEST_BY.index(name)
     # The classifier's own accuracy says how far to trust what it says of samples.

@@ -39,6 +39,25 @@ def _made_by(described: dict[str, Any]) -> str:
     return f"; it was made by {check.printable(program)}"
 
 
+def described_run(folder: pathlib.Path, find: Find) -> tuple[dict[str, Any], Experiment, Any, Any]:
+    """Reads a run's config.json: (description, experiment, config, task without data).
+
+    Raises:
+      ValueError: it is no run, of no known experiment, or has options that nothing can run with.
+    """
+    described = directory.read_description(folder)
+    try:
+        experiment = find(described)
+        config = options.from_description(experiment.config, described["config"])
+        # It checks that the description has a shape, before any file of the data is read.
+        bare = tasks.without_data(described["data"])
+    except ValueError as error:
+        raise ValueError(f"{folder / 'config.json'}: {error}") from error
+    # A stranger's config.json may hold any numbers: they are checked as a command line's are.
+    options.check(config)
+    return described, experiment, config, bare
+
+
 def read_run(
     folder: pathlib.Path, find: Find, trial: int = 0, with_data: bool = True, best: bool = False
 ) -> tuple[Any, Any, Any]:
@@ -55,17 +74,7 @@ def read_run(
     Raises:
       ValueError: it is no run, has no such trial, or no best checkpoint.
     """
-    described = directory.read_description(folder)
-    try:
-        experiment = find(described)
-        config = options.from_description(experiment.config, described["config"])
-        # This is made also where the data are loaded: it checks that the description has a shape,
-        # before any file is read.
-        bare = tasks.without_data(described["data"])
-    except ValueError as error:
-        raise ValueError(f"{folder / 'config.json'}: {error}") from error
-    # A stranger's config.json may hold any numbers: they are checked as a command line's are.
-    options.check(config)
+    _, experiment, config, bare = described_run(folder, find)
     task = experiment.load(config) if with_data else bare
     return task, *restore(folder, config, experiment.build, task, trial, best)
 

@@ -255,9 +255,10 @@ class Session:
             measure(step, state)
         except (ValueError, MemoryError, RuntimeError) as error:
             name = measure.__name__
-            if name not in self.not_measured:
-                print(f"{name} failed at step {step}: {check.one_line(error)}", file=sys.stderr)
-            self.not_measured[name] = f"{name} failed at step {step}: {check.one_line(error)}"
+            line = f"{name} failed at step {step}: {check.one_line(error)}"
+            if name not in self.not_measured:  # a later failure is in the result alone
+                print(line, file=sys.stderr)
+            self.not_measured[name] = line
 
     def require_folder(self) -> None:
         """Raises OSError if the run's directory is no longer the one that the run began in."""

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 
 from jwgan import check, checkpoint, report
-from jwgan.run import directory, options, reading, sweep, sweep_build, tasks, xla
+from jwgan.run import directory, options, reading, sweep, sweep_build, xla
 from jwgan.run.options import option
 
 SHOWN = 5  # names of new parts in config.json and on the terminal
@@ -71,14 +71,7 @@ def upgrade_run(folder: pathlib.Path, find: reading.Find) -> tuple[str, ...]:
     Raises:
       ValueError: it is no run, another process runs there, or it cannot be brought over.
     """
-    described = directory.read_description(folder)
-    try:
-        experiment = find(described)
-        config = options.from_description(experiment.config, described["config"])
-        task = tasks.without_data(described["data"])
-    except ValueError as error:
-        raise ValueError(f"{folder / 'config.json'}: {error}") from error
-    options.check(config)
+    described, experiment, config, task = reading.described_run(folder, find)
     with directory.lock(folder):
         step, added = bring_over(folder, fresh_state(config, experiment.build, task))
         if added:
