@@ -194,8 +194,12 @@ def test_dropout_in_linen_draws_anew_in_every_apply_and_not_after_training(norm,
         y, state = jax.jit(network.apply)(params, state, x)
         outputs.append(np.asarray(y))
     assert len({y.tobytes() for y in outputs}) == 3  # other units are dropped every time
-    again, _ = jax.jit(network.apply)(params, network.init(key, x)[1], x)
+    first = network.init(key, x)[1]
+    again, moved = jax.jit(network.apply)(params, first, x)
     np.testing.assert_array_equal(again, outputs[0])  # a function of the key
+    # No key is both drawn from and kept: one half of the split is drawn from, the other kept.
+    kept = jax.random.split(first["rngs"]["dropout"])[1]
+    assert moved["rngs"]["dropout"] == kept
     assert set(state) == ({"rngs", "batch_stats"} if norm else {"rngs"})
     if not norm:  # what is kept is doubled: each output is an even multiple of its row's value
         assert np.all(outputs[0] % (2 * x[:, 0]) == 0)
