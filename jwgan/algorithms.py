@@ -459,6 +459,7 @@ def began(
     b2=0.999,
     gamma=0.5,
     lambda_k=1e-3,
+    k_min=0.0,
     window: int = 1000,
     patience: int = 3,
     min_scale: float = 0.01,
@@ -495,7 +496,7 @@ def began(
     rates, txs = (learning_rate, critic_learning_rate), (critic_tx, generator_tx)
     players = _players(optimizer, rates, txs)
     algorithm = _build(
-        critic, generator, prior, players, objectives.began(gamma, lambda_k), penalty
+        critic, generator, prior, players, objectives.began(gamma, lambda_k, k_min), penalty
     )
 
     def step(state, batch):

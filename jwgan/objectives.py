@@ -241,19 +241,26 @@ class BEGANState(NamedTuple):
     convergence: Array  # [], the measure M of the last step; infinity before the first
 
 
-def began(gamma: float | Array = 0.5, lambda_k: float | Array = 1e-3) -> Objective:
+def began(
+    gamma: float | Array = 0.5, lambda_k: float | Array = 1e-3, k_min: float | Array = 0.0
+) -> Objective:
     r"""Critic $L(x) - k_t L(g)$, generator $L(g)$, and
-    $k_{t+1} = \mathrm{clip}(k_t + \lambda_k(\gamma L(x) - L(g)), 0, 1)$ with $k_0 = 0$.
+    $k_{t+1} = \mathrm{clip}(k_t + \lambda_k(\gamma L(x) - L(g)), k_{min}, 1)$ with $k_0 = 0$.
 
     $L$ is the auto-encoder's mean absolute reconstruction error. Info: `k` (used in this step) and
     `convergence`, $M = L(x) + |\gamma L(x) - L(g)|$.
 
+    The paper keeps k in [0, 1], and so do the PyTorch collection of znxlwm and chainer-gan-lib. The
+    TensorFlow collection of hwalsuklee and the first compare_gan do not clip k at all. Below 0 the
+    critic learns to reconstruct the fakes as well: `k_min=-1.0` allows that.
+
     Args:
       gamma: diversity ratio in (0, 1].
       lambda_k: proportional gain of k.
+      k_min: smallest k, at most 0.
 
     Raises:
-      ValueError: gamma outside (0, 1], or lambda_k <= 0.
+      ValueError: gamma outside (0, 1], lambda_k <= 0, or k_min > 0.
 
     Reference: Berthelot, Schumm and Metz, 2017, BEGAN, section 3.4 and 3.4.1.
 
@@ -266,6 +273,7 @@ def began(gamma: float | Array = 0.5, lambda_k: float | Array = 1e-3) -> Objecti
     """
     require((gamma > 0) & (gamma <= 1), "gamma", gamma, "give a diversity ratio in (0, 1]")
     require(lambda_k > 0, "lambda_k", lambda_k, "give a gain > 0 (the paper's is 0.001)")
+    require(k_min <= 0, "k_min", k_min, "give the smallest k, 0 (the paper's) or below")
 
     def critic_loss(state: BEGANState, real: Array, fake: Array) -> Array:
         return real.mean() - state.k * fake.mean()
@@ -276,7 +284,7 @@ def began(gamma: float | Array = 0.5, lambda_k: float | Array = 1e-3) -> Objecti
 
     def update(state: BEGANState, real: Array, fake: Array) -> tuple[BEGANState, Info]:
         balance = gamma * real.mean() - fake.mean()
-        k = jnp.clip(state.k + lambda_k * balance, min=0.0, max=1.0)
+        k = jnp.clip(state.k + lambda_k * balance, min=k_min, max=1.0)
         convergence = real.mean() + jnp.abs(balance)
         return BEGANState(k, convergence), {"k": state.k, "convergence": convergence}
 

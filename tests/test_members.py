@@ -436,7 +436,7 @@ DEFAULTS = {
     "ebgan": {"learning_rate": 1e-3, "margin": 10.0, "pulling_away_weight": 0.1},
     "began": {
         **{"learning_rate": 1e-4, **ADAM, "gamma": 0.5, "lambda_k": 1e-3},
-        **{"window": 1000, "patience": 3, "min_scale": 0.01},
+        **{"k_min": 0.0, "window": 1000, "patience": 3, "min_scale": 0.01},
     },
     "dragan": {"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9, "weight": 10.0},
     "r1_gan": {"learning_rate": 1e-4, "decay": 0.99, "weight": 10.0},

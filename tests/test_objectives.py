@@ -283,7 +283,7 @@ def test_ebgan_reports_the_share_beyond_the_margin(energies, share):
 DEFAULTS = {
     objectives.least_squares: {"a": 0.0, "b": 1.0, "c": 1.0},
     objectives.ebgan: {"margin": 10.0, "pulling_away_weight": 0.0},
-    objectives.began: {"gamma": 0.5, "lambda_k": 1e-3},
+    objectives.began: {"gamma": 0.5, "lambda_k": 1e-3, "k_min": 0.0},
 }
 
 
@@ -379,6 +379,19 @@ def test_k_starts_at_zero_and_a_generated_batch_too_good_raises_it():
     np.testing.assert_allclose(state.k, 0.001 * (0.5 * 2 - 0.25))
 
 
+@pytest.mark.parametrize("k_min", [0.0, -0.25, -1.0])
+def test_k_stays_between_k_min_and_1(k_min):
+    objective = objectives.began(gamma=0.5, lambda_k=0.4, k_min=k_min)
+    state = objective.init()
+    lowered, _ = objective.update(state, jnp.array([1.0]), jnp.array([2.0]))  # by 0.4 * 1.5
+    np.testing.assert_allclose(lowered.k, max(k_min, -0.6), rtol=1e-6)
+    raised, _ = objective.update(state, jnp.array([9.0]), jnp.array([0.5]))
+    assert raised.k == 1.0
+    # Below 0 the critic is paid for reconstructing the fakes too.
+    loss = objective.critic_loss(lowered, jnp.array([1.0]), jnp.array([2.0]))
+    np.testing.assert_allclose(loss, 1.0 - 2.0 * lowered.k)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -388,6 +401,7 @@ def test_k_starts_at_zero_and_a_generated_batch_too_good_raises_it():
         (lambda: objectives.began(gamma=1.5), r"gamma is 1.5: give a diversity ratio in \(0, 1\]"),
         (lambda: objectives.began(gamma=0.0), r"gamma is 0.0"),
         (lambda: objectives.began(lambda_k=0.0), r"lambda_k is 0.0: give a gain > 0"),
+        (lambda: objectives.began(k_min=0.1), r"k_min is 0.1: give the smallest k"),
     ],
 )
 def test_bad_arguments(make, message):

@@ -8,7 +8,7 @@ _find, __dir__ = lazy.submodules(
     __name__,
     (
         *("autoencoder", "conv", "dcgan", "lipschitz", "mlp", "norms", "resnet", "robustness"),
-        *("scaling", "sngan", "sorting"),
+        *("scaling", "shallow", "sngan", "sorting"),
     ),
 )
 

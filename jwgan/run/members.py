@@ -40,6 +40,7 @@ MEANINGS = {
     "pulling_away_weight": "of the pulling-away term",
     "gamma": "diversity ratio, E L(G(z)) / E L(x)",
     "lambda_k": "gain of k_t",
+    "k_min": "smallest k_t, 0 or below",
     "window": "steps over which M is averaged before the rate may be halved",
     "patience": "windows without a smaller M before the rate is halved",
     "min_scale": "of the rate, below which it is not halved any more",
