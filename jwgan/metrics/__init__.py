@@ -5,11 +5,15 @@ from types import ModuleType
 from jwgan import check, lazy
 
 _find, __dir__ = lazy.submodules(
-    __name__, ("classifier", "coverage", "frechet", "kernel", "sliced")
+    __name__,
+    (
+        *("classifier", "coverage", "frechet", "inception", "kernel", "resizing", "sliced"),
+        *("tensor_files", "torch_pickles"),
+    ),
 )
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name == "classifier":  # the only one with a network
+    if name in ("classifier", "inception"):  # those with a network
         check.require_package("flax", "flax")
     return _find(name)

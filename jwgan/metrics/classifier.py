@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jwgan.check import require
@@ -207,3 +208,96 @@ def label_report(probabilities: Array) -> LabelReport:
         classes_present=(shares >= 0.03).sum(dtype=jnp.int32),
         confident_share=(probabilities.max(axis=1) > 0.9).mean(),
     )
+
+
+class ScoreSums(NamedTuple):
+    """Sums over samples from which a score as Inception's is known.  S splits, K classes.
+
+    Attributes:
+      samples: [S] how many there are of each split.
+      probability: [S, K] sums of their probabilities.
+      negative_entropy: [S] sums of p log p over their classes, nats.
+    """
+
+    samples: np.ndarray
+    probability: np.ndarray
+    negative_entropy: np.ndarray
+
+
+def split_of_rows(num: int, num_splits: int = 10, seed: int = 2020) -> np.ndarray:
+    """The split [num] of each of num samples: random parts, equal in size or nearly so.
+
+    They are the parts that torch-fidelity makes of rows in the same order.
+
+    Raises:
+      ValueError: fewer samples than splits, or no split.
+
+    >>> np.bincount(classifier.split_of_rows(25)).tolist()
+    [2, 3, 2, 3, 2, 3, 2, 3, 2, 3]
+    """
+    good = 1 <= num_splits <= num
+    require(good, "num_splits", num_splits, f"give 1 to {num}, the number of samples")
+    order, split = np.random.RandomState(seed).permutation(num), np.empty(num, int)
+    for i in range(num_splits):
+        split[order[i * num // num_splits : (i + 1) * num // num_splits]] = i
+    return split
+
+
+def add_scores(sums: ScoreSums | None, logits, split: np.ndarray, num_splits: int) -> ScoreSums:
+    """Takes samples with logits [n, K], each of a split [n], into the sums, in float64.
+
+    Args:
+      sums: of the samples before; None at the beginning.
+      logits: unnormalised log probabilities.
+      split: of `split_of_rows`.
+      num_splits: S.
+
+    Raises:
+      ValueError: logits that are not finite, or another number of splits than of logits.
+
+    >>> sums = classifier.add_scores(None, [[0.0, 0.0]], np.array([0]), 1)
+    >>> sums.samples.tolist(), sums.probability.tolist(), sums.negative_entropy.round(4).tolist()
+    ([1], [[0.5, 0.5]], [-0.6931])
+    """
+    logits = np.asarray(logits, np.float64)
+    require(np.isfinite(logits).all(), "logits", "not finite", "look for NaN in the samples")
+    require(len(split) == len(logits), "split", len(split), f"give [{len(logits)}]")
+    log_p = logits - logits.max(axis=1, keepdims=True)
+    log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
+    p = np.exp(log_p)
+    if sums is None:
+        parts = (num_splits, logits.shape[1])
+        sums = ScoreSums(np.zeros(num_splits, int), np.zeros(parts), np.zeros(num_splits))
+    found = ScoreSums(*(x.copy() for x in sums))
+    np.add.at(found.samples, split, 1)
+    np.add.at(found.probability, split, p)
+    np.add.at(found.negative_entropy, split, (p * log_p).sum(axis=1))
+    return found
+
+
+def inception_score(sums: ScoreSums) -> tuple[float, float]:
+    """Mean and standard deviation over splits of exp(mean KL(p(class | x) || p(class))).
+
+    1 if all samples look alike to the classifier, K if each is of one class and classes are equally
+    frequent.  It bears its name with the logits of the original Inception network only.
+
+    Args:
+      sums: of `add_scores`, each split with a sample.
+
+    Raises:
+      ValueError: a split without samples.
+
+    Reference: Salimans et al., 2016, Improved Techniques for Training GANs.
+
+    >>> sure = 100.0 * np.eye(4)  # four samples, each surely of a class of its own
+    >>> sums = classifier.add_scores(None, sure, np.zeros(4, int), 1)
+    >>> mean, std = classifier.inception_score(sums)
+    >>> round(mean, 6), std
+    (4.0, 0.0)
+    """
+    require(sums.samples.min() >= 1, "splits", "without samples", "give at least one to each")
+    mean = sums.probability / sums.samples[:, None]
+    # 0 log 0 = 0: a class that no sample may have.
+    entropy = -(mean * np.log(np.where(mean > 0, mean, 1.0))).sum(axis=1)
+    scores = np.exp(sums.negative_entropy / sums.samples + entropy)
+    return float(scores.mean()), float(scores.std())

@@ -2,8 +2,10 @@
 
 Host code in float64 numpy: the square roots lose half the digits, and eigenvalue problems are slow
 or missing on accelerators.  The features decide what the number means; it is called FID only with
-the original Inception weights, which are not used here.
+the original Inception weights (`jwgan.metrics.inception`), which the user has.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -53,6 +55,70 @@ def moments(features) -> tuple[np.ndarray, np.ndarray]:
     finite = np.isfinite(features).all()
     require(finite, "features", "not finite", "look for NaN in the samples")
     return features.mean(axis=0), np.cov(features, rowvar=False).reshape(2 * features.shape[1:])
+
+
+class Sums(NamedTuple):
+    """Sums over rows that came so far, from which mean and covariance are known.
+
+    Attributes:
+      num: N, rows.
+      mean: [F] float64.
+      scatter: [F, F] float64, the sum of the outer squares of the rows' differences from the mean.
+    """
+
+    num: int
+    mean: np.ndarray
+    scatter: np.ndarray
+
+
+def add(sums: Sums | None, features) -> Sums:
+    """Takes rows of features [n, F] into the sums, in float64: millions of rows need no memory.
+
+    The sums are kept about the mean (Chan, Golub and LeVeque, 1983, Algorithms for Computing the
+    Sample Variance), so that features far from 0 keep their digits.
+
+    Args:
+      sums: of the rows before; None at the beginning.
+      features: n may be 0 or differ from call to call.
+
+    Raises:
+      ValueError: another shape, or a value that is not finite.
+
+    >>> sums = frechet.add(frechet.add(None, [[0.0], [1.0]]), [[5.0]])
+    >>> sums.num, sums.mean.tolist(), frechet.moments_of_sums(sums)[1].tolist()
+    (3, [2.0], [[7.0]])
+    """
+    features = np.asarray(features, np.float64)
+    fits = features.ndim == 2 and features.shape[1] >= 1
+    fits = fits and (sums is None or features.shape[1] == len(sums.mean))
+    require(fits, "features", features.shape, "give [n, F], F that of the rows before")
+    finite = np.isfinite(features).all()
+    require(finite, "features", "not finite", "look for NaN in the samples")
+    num = len(features)
+    if num == 0:
+        width = features.shape[1]
+        return sums or Sums(0, np.zeros(width), np.zeros((width, width)))
+    mean = features.mean(axis=0)
+    centred = features - mean
+    scatter = centred.T @ centred
+    if sums is None or sums.num == 0:
+        return Sums(num, mean, scatter)
+    total, difference = sums.num + num, mean - sums.mean
+    between = np.outer(difference, difference) * (sums.num * num / total)
+    return Sums(total, sums.mean + difference * (num / total), sums.scatter + scatter + between)
+
+
+def moments_of_sums(sums: Sums) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [F] and unbiased covariance [F, F] of all rows of the sums, as `moments` has them.
+
+    Raises:
+      ValueError: fewer than two rows.
+
+    >>> frechet.moments_of_sums(frechet.add(None, [[0.0], [2.0]]))
+    (array([1.]), array([[2.]]))
+    """
+    require(sums.num >= 2, "rows", sums.num, "give at least two")
+    return sums.mean, sums.scatter / (sums.num - 1)
 
 
 def distance_of_moments(real_mean, real_cov, fake_mean, fake_cov) -> float:

@@ -165,3 +165,62 @@ def test_defaults():
         **{"batch_size": 128, "learning_rate": 3e-3},
         **{"widths": (32, 64), "num_features": 64},
     }
+
+
+# ---- the score of Salimans et al. ---------------------------------------------------------------
+
+
+def score_of(logits, split, num_splits, pieces=1):
+    sums = None
+    for part, rows in zip(
+        np.array_split(logits, pieces), np.array_split(split, pieces), strict=True
+    ):
+        sums = classifier.add_scores(sums, part, rows, num_splits)
+    return classifier.inception_score(sums)
+
+
+def score_by_definition(logits, split, num_splits):
+    scores = []
+    for i in range(num_splits):
+        p = np.exp(logits[split == i])
+        p /= p.sum(axis=1, keepdims=True)
+        scores.append(np.exp((p * (np.log(p) - np.log(p.mean(axis=0)))).sum(axis=1).mean()))
+    return np.mean(scores), np.std(scores)
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 7])
+def test_the_score_is_its_definition_however_it_comes(rng, pieces):
+    logits, split = rng.normal(0, 3, (57, 11)), classifier.split_of_rows(57, 4)
+    np.testing.assert_allclose(
+        score_of(logits, split, 4, pieces), score_by_definition(logits, split, 4), rtol=1e-10
+    )
+
+
+def test_the_score_lies_between_one_and_the_number_of_classes():
+    alike, split = np.tile([[3.0, 1.0, -2.0]], (20, 1)), classifier.split_of_rows(20, 2)
+    assert score_of(alike, split, 2) == (pytest.approx(1), pytest.approx(0, abs=1e-12))
+    sure = 1e4 * np.eye(5)[np.arange(20) % 5]
+    mean, std = score_of(sure, np.zeros(20, int), 1)
+    assert (mean, std) == (pytest.approx(5), 0)
+    # adding a number to all logits changes nothing, however large
+    assert score_of(sure + 1e6, np.zeros(20, int), 1)[0] == pytest.approx(5)
+
+
+@pytest.mark.parametrize(("num", "splits"), [(10, 10), (23, 10), (7, 1), (50, 3)])
+def test_splits_are_torch_fidelitys_parts(num, splits):
+    order = np.random.RandomState(2020).permutation(num)
+    split = classifier.split_of_rows(num, splits)
+    for i in range(splits):
+        part = order[i * num // splits : (i + 1) * num // splits]
+        assert set(np.flatnonzero(split == i)) == set(part)
+
+
+def test_scores_of_nothing_and_of_no_numbers():
+    with pytest.raises(ValueError, match="num_splits is 10: give 1 to 9"):
+        classifier.split_of_rows(9)
+    with pytest.raises(ValueError, match="logits is 'not finite'"):
+        classifier.add_scores(None, [[np.nan, 0.0]], np.array([0]), 1)
+    with pytest.raises(ValueError, match=r"split is 2: give \[1\]"):
+        classifier.add_scores(None, [[0.0, 0.0]], np.array([0, 0]), 1)
+    with pytest.raises(ValueError, match="splits is 'without samples'"):
+        classifier.inception_score(classifier.add_scores(None, [[0.0, 1.0]], np.array([0]), 2))

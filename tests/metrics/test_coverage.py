@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jwgan.metrics import coverage
 from jwgan.problems import gaussians
@@ -169,3 +171,74 @@ def test_defaults_and_shapes_of_mode_coverage():
 def test_a_sample_on_the_radius_is_near():
     x = at(((4, 0), 1), ((4.001, 0), 1))
     assert coverage.mode_coverage(x, MODES[:1], 1.0).counts.tolist() == [1]
+
+
+# ---- precision, recall, density, coverage -------------------------------------------------------
+
+
+def oracle_of_neighbours(real, fake, k, k_density):
+    """By the definition, all pairs at once; exact for whole numbers."""
+    square = lambda a, b: ((a[:, None] - b[None]) ** 2).sum(axis=-1)
+    radius = lambda x, k: np.sort(square(x, x), axis=1)[:, k]
+    pairs, within, wide = square(real, fake), square(real, real), radius(real, k_density)[:, None]
+    share = (k_density - (within < wide).sum(axis=1)) / (within == wide).sum(axis=1)
+    inside = (pairs < wide) + (pairs == wide) * share[:, None]
+    return (
+        (pairs <= radius(real, k)[:, None]).any(axis=0).mean(),
+        (pairs <= radius(fake, k)).any(axis=1).mean(),
+        inside.sum() / (k_density * len(fake)),
+        (pairs <= wide).any(axis=1).mean(),
+    )
+
+
+fixed = settings(derandomize=True, deadline=None, max_examples=100)
+# Few values in few dimensions: most distances are tied, many rows are duplicates.
+rows = st.integers(0, 2**31 - 1).map(np.random.default_rng)
+
+
+@fixed
+@given(random=rows, num=st.tuples(*[st.integers(7, 30)] * 2), features=st.integers(1, 4))
+def test_neighbours_are_the_definitions_ties_included(random, num, features):
+    draw = lambda n: random.integers(0, 4, (n, features)).astype(np.float64) + 1000
+    real, fake = draw(num[0]), draw(num[1])
+    found = coverage.neighbours(real, fake, block=int(random.integers(1, 40)))
+    np.testing.assert_allclose(found, oracle_of_neighbours(real, fake, 3, 5), rtol=1e-12)
+
+
+@fixed
+@given(random=rows, num=st.integers(2, 12), copies=st.integers(1, 9))
+def test_equal_sets_have_one_in_all_four(random, num, copies):
+    x = np.repeat(random.normal(3, 1, (max(num, 6), 5)).astype(np.float32), copies, axis=0)
+    found = coverage.neighbours(x, random.permutation(x), block=7)
+    np.testing.assert_allclose(found, 1, rtol=1e-12)
+
+
+def test_far_sets_have_zero_and_a_part_has_its_share(rng):
+    real = rng.normal(size=(60, 8))
+    assert coverage.neighbours(real, real + 100) == (0, 0, 0, 0)
+    half = coverage.neighbours(real, real[:30])
+    assert (half.precision, half.coverage >= 0.5, half.recall < 1) == (1, True, True)
+    outliers = np.concatenate([real, real[:20] + 100])
+    assert coverage.neighbours(real, outliers).precision == pytest.approx(0.75)
+
+
+def test_one_law_has_density_one_and_coverage_of_the_closed_form(rng):
+    """Expected coverage of N = M samples of one law is near 1 - 2^-k (Naeem et al., 2020)."""
+    found = coverage.neighbours(rng.normal(size=(1500, 6)), rng.normal(size=(1500, 6)))
+    assert found.density == pytest.approx(1, abs=0.1)
+    assert found.coverage == pytest.approx(1 - 2**-5, abs=0.02)
+
+
+def test_neighbours_of_too_few_or_other_rows_are_refused(rng):
+    x = rng.normal(size=(6, 2))
+    for real, fake, says in [
+        (x[:5], x, r"real is \(5, 2\): give more than 5 rows"),
+        (x, x[:3], r"fake is \(3, 2\): give more than 3 rows"),
+        (x, x[:, :1], r"fake is \(6, 1\): give \[M, 2\]"),
+        (x[:, 0], x, r"real is \(6,\)"),
+        (x, x * np.nan, "features is 'not finite'"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            coverage.neighbours(real, fake)
+    with pytest.raises(ValueError, match="num_neighbours is"):
+        coverage.neighbours(x, x, num_neighbours=0)

@@ -138,3 +138,39 @@ def test_a_single_value_that_is_not_finite_is_refused(value):
     rows[3, 2] = value
     with pytest.raises(ValueError, match="not finite"):
         frechet.moments(rows)
+
+
+@fixed
+@given(seed=seeds, cuts=st.lists(st.integers(0, 50), max_size=6), offset=st.sampled_from([0, 1e6]))
+def test_sums_of_pieces_are_the_moments_of_the_whole(seed, cuts, offset):
+    x = np.random.default_rng(seed).normal(size=(50, 4)) * [1, 2, 0, 5] + offset
+    sums = None
+    for piece in np.split(x, sorted(cuts)):  # pieces may be empty
+        sums = frechet.add(sums, piece)
+    mean, cov = frechet.moments_of_sums(sums)
+    assert sums.num == 50
+    np.testing.assert_allclose(mean, x.mean(axis=0), rtol=1e-12, atol=1e-12)
+    # Of features a million from 0 each is known to 1e-10.
+    np.testing.assert_allclose(cov, np.cov(x, rowvar=False), rtol=1e-12, atol=1e-7 * (offset > 0))
+
+
+def test_sums_of_float32_are_kept_in_float64():
+    x = np.full((1000, 1), 1000.1, np.float32)
+    x[0] += 1
+    sums = None
+    for piece in np.split(x, 10):
+        sums = frechet.add(sums, piece)
+    mean, cov = frechet.moments_of_sums(sums)
+    assert cov[0, 0] == pytest.approx(np.var(x.astype(np.float64), ddof=1), rel=1e-9)
+    assert mean.dtype == cov.dtype == np.float64
+
+
+def test_sums_refuse_what_moments_refuse():
+    sums = frechet.add(None, [[1.0, 2.0]])
+    for features in ([1.0], [[1.0]], np.zeros((3, 0)), [[np.nan, 0.0]], [[np.inf, 0.0]]):
+        with pytest.raises(ValueError, match="features is"):
+            frechet.add(sums, features)
+    with pytest.raises(ValueError, match="rows is 1: give at least two"):
+        frechet.moments_of_sums(sums)
+    with pytest.raises(ValueError, match="rows is 0: give at least two"):
+        frechet.moments_of_sums(frechet.add(None, np.zeros((0, 3))))

@@ -104,3 +104,42 @@ def test_defaults_are_kids():
         kernel.mmd2(X, Y[:1], kernel.rbf(1.0))
     with pytest.raises(ValueError, match="bandwidth is -1"):
         kernel.rbf(-1.0)
+
+
+def test_subsets_of_all_rows_are_mmd2():
+    x, y = X[:9], Y
+    mean, std = kernel.mmd2_of_subsets(
+        x, y, kernel.polynomial(), num_subsets=3, subset_size=9, seed=1
+    )
+    assert mean == pytest.approx(float(kernel.mmd2(x, y, kernel.polynomial())), rel=1e-5)
+    assert std == pytest.approx(0, abs=1e-6)
+
+
+@kernels
+def test_subsets_are_drawn_as_torch_fidelity_draws_them(name):
+    ours, oracle = KERNELS[name]
+    random, found = np.random.RandomState(5), []
+    for _ in range(4):
+        y = Y[random.choice(9, 6, replace=False)]  # its input1, the generated
+        x = X[random.choice(12, 6, replace=False)]
+        pairs = sum((k.sum() - np.trace(k)) / 30 for k in (oracle(x, x), oracle(y, y)))
+        found.append(pairs - 2 * oracle(x, y).mean())
+    mean, std = kernel.mmd2_of_subsets(X, Y, ours, num_subsets=4, subset_size=6, seed=5)
+    np.testing.assert_allclose((mean, std), (np.mean(found), np.std(found)), rtol=1e-3)
+    assert std > 0
+
+
+def test_subsets_that_there_are_not():
+    for how, says in [
+        ({"subset_size": 10}, "subset_size is 10: give 2 to 9, the rows that there are"),
+        ({"subset_size": 1}, "subset_size is 1: give 2 to 9"),
+        ({"subset_size": 5, "num_subsets": 0}, "num_subsets is 0"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            kernel.mmd2_of_subsets(X, Y, kernel.polynomial(), **how)
+    defaults = inspect.signature(kernel.mmd2_of_subsets).parameters
+    assert [defaults[n].default for n in ("num_subsets", "subset_size", "seed")] == [
+        100,
+        1000,
+        2020,
+    ]
