@@ -65,7 +65,7 @@ def load(stream: io.BytesIO) -> Any:
     Raises:
       ValueError: damaged, or a program that wants more than tensors; it names what it wants.
 
-    >>> import pickle
+    >>> import io, pickle
     >>> torch_pickles.load(io.BytesIO(pickle.dumps({"width": [1, 2]}, protocol=2)))
     {'width': [1, 2]}
     >>> torch_pickles.load(io.BytesIO(pickle.dumps(print, protocol=2)))
