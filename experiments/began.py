@@ -39,6 +39,8 @@ class Config(run.ImageConfig):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
+    # Both players are the paper's auto-encoder's parts.
+    run.require_choice("network", config.network, ("auto",))
     # The residuals count a network's applications in training, two in a step, see `BEGANCritic`.
     vanishing = 2 * config.vanishing
     skips, zero = config.skips, config.zero

@@ -4,6 +4,7 @@ Paper: Radford, Metz and Chintala, 2016, Unsupervised Representation Learning wi
 
     python -m experiments.dcgan                             # real handwritten digits, 8x8
     python -m experiments.dcgan --dataset fashion_mnist --minutes 10 --steps 100000
+    python -m experiments.dcgan --dataset folder --data-dir IMAGES --network resnet
 
 Expected: recognisable digits.
 """
@@ -11,8 +12,7 @@ Expected: recognisable digits.
 import dataclasses
 
 import jwgan
-from jwgan import networks, priors, run
-from jwgan.models import dcgan, norms
+from jwgan import priors, run
 from jwgan.run import option
 
 
@@ -26,13 +26,10 @@ class Config(run.ImageConfig):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
-    norm, init = norms.batch_norm, dcgan.PAPER_INIT
-    critic = dcgan.DCGANCritic(shape, config.width, norm=norm, kernel_init=init)
-    generator = dcgan.DCGANGenerator(shape, config.width, norm=norm, kernel_init=init)
+    critic, generator = run.batch_norm_players(shape, config)
     algorithm = jwgan.dcgan(
-        # Batch norm has to be told whether it trains or is sampled from.
-        run.player(critic, config, **networks.TRAIN_ARGUMENT),
-        run.player(generator, config, **networks.TRAIN_ARGUMENT),
+        critic,
+        generator,
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
     )

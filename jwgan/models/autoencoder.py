@@ -73,20 +73,19 @@ def elu(x: Array) -> Array:
 # ---- BEGAN ---------------------------------------------------------------------------------------
 
 
-def began_scales(image_shape: Sequence[int]) -> list[int]:
-    """Lists the sides of BEGAN's feature maps from the image down to 8.
+def began_scales(image_shape: Sequence[int]) -> list[tuple[int, int]]:
+    """Lists the sizes of BEGAN's feature maps from the image down to 8 pixels at the smaller side.
 
-    Images below 16x16 go down to 4, so that there is a scale to change.
+    Images with a side below 16 go down to 4, so that there is a scale to change.
 
     Raises:
-      ValueError: as `scaling.scales`, and for sides above 128.
+      ValueError: as `scaling.scales`.
 
     >>> autoencoder.began_scales((32, 32, 3)), autoencoder.began_scales((8, 8, 1))
-    ([32, 16, 8], [8, 4])
+    ([(32, 32), (16, 16), (8, 8)], [(8, 8), (4, 4)])
     """
-    remedy = "give (H, W, C) with sides of at most 128; resize the images"
-    require(len(image_shape) == 3 and image_shape[0] <= 128, "image_shape", image_shape, remedy)
-    return scales(image_shape, smallest=8 if image_shape[0] >= 16 else 4)
+    small = len(image_shape) != 3 or min(image_shape[:2]) < 16
+    return scales(image_shape, smallest=4 if small else 8)
 
 
 def _carry(module: nn.Module, applies: int) -> Array | None:
@@ -177,9 +176,9 @@ class BEGANDecoder(nn.Module):
     def __call__(self, z: Array) -> Array:
         """Decodes codes or noise [B, *Z]; the paper's z is uniform in [-1, 1]."""
         carry = _carry(self, self.vanishing)
-        *larger, side = began_scales(self.image_shape)
-        x = nn.Dense(side * side * self.n)(z.reshape(z.shape[0], -1))
-        x = h0 = x.reshape(-1, side, side, self.n)
+        *larger, (height, width) = began_scales(self.image_shape)
+        x = nn.Dense(height * width * self.n)(z.reshape(z.shape[0], -1))
+        x = h0 = x.reshape(-1, height, width, self.n)
         x = self._second_conv(carry, x, elu(Conv(self.n, 3)(x)))
         for i in range(len(larger)):
             if self.skips and i > 0:

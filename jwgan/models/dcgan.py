@@ -27,6 +27,10 @@ Array = jax.Array
 Initializer = Callable[[Array, Sequence[int], Any], Array]
 
 _SMALLEST = 4  # largest side of the last feature maps, in pixels
+_LARGEST = 512  # side of an image, in pixels
+# Channels stop doubling here, where the paper's 64x64 networks end: in one more doubling the
+# deepest kernel would have four times the parameters.
+_MOST_WIDENED = 8
 PAPER_INIT = nn.initializers.normal(0.02)  # of every kernel in the DCGAN paper
 
 
@@ -37,15 +41,15 @@ def sizes(image_shape: Sequence[int]) -> list[tuple[int, int]]:
       image_shape: (H, W, C).
 
     Raises:
-      ValueError: unless H and W are 5 to 64 and C >= 1.
+      ValueError: unless H and W are 5 to 512 and C >= 1.
 
     >>> dcgan.sizes((28, 28, 1))
     [(28, 28), (14, 14), (7, 7), (4, 4)]
     """
-    remedy = "give (H, W, C) with H and W from 5 to 64; resize or crop the images"
+    remedy = f"give (H, W, C) with H and W from 5 to {_LARGEST}; resize or crop the images"
     require(len(image_shape) == 3, "image_shape", image_shape, remedy)
     height, width, channels = image_shape
-    good = min(height, width) >= 5 and max(height, width) <= 64 and channels >= 1
+    good = min(height, width) >= 5 and max(height, width) <= _LARGEST and channels >= 1
     require(good, "image_shape", image_shape, remedy)
     result = [(height, width)]
     while max(result[-1]) > _SMALLEST:
@@ -53,11 +57,21 @@ def sizes(image_shape: Sequence[int]) -> list[tuple[int, int]]:
     return result
 
 
+def widths(image_shape: Sequence[int], width: int) -> list[int]:
+    """Channels from the image down: doubled with each halving, up to eight times `width`.
+
+    >>> dcgan.widths((28, 28, 1), 8), dcgan.widths((256, 256, 3), 64)
+    ([8, 16, 32], [64, 128, 256, 512, 512, 512])
+    """
+    levels = len(sizes(image_shape)) - 1
+    return [width * min(2**level, _MOST_WIDENED) for level in range(levels)]
+
+
 class DCGANCritic(nn.Module):
     """A score per image: [B, H, W, C] -> [B].
 
-    Convolutions of stride 2 down to 4x4 or less, of `width`, 2 `width`, 4 `width`, ... channels,
-    leaky ReLU, and one linear layer.
+    Convolutions of stride 2 down to 4x4 or less, of `width`, 2 `width`, 4 `width`, at most 8
+    `width` channels, leaky ReLU, and one linear layer.
 
     Attributes:
       image_shape: (H, W, C); see `sizes` for those that work.
@@ -99,8 +113,7 @@ class DCGANCritic(nn.Module):
         expected, sides = tuple(self.image_shape), ", ".join(map(str, self.image_shape))
         require(x.shape[1:] == expected, "x.shape", x.shape, f"must be [B, {sides}]")
         init = self.kernel_init or nn.initializers.lecun_normal()
-        for level in range(len(sizes(self.image_shape)) - 1):
-            features = self.width * 2**level
+        for level, features in enumerate(widths(self.image_shape, self.width)):
             x = Conv(features, self.kernel_size, 2, kernel_init=init, dtype=self.dtype)(x)
             if level > 0:
                 x = normalised(self.norm, x, train)
@@ -117,7 +130,7 @@ class DCGANGenerator(nn.Module):
 
     Attributes:
       image_shape: (H, W, C); see `sizes` for those that work.
-      width: channels of the last hidden feature maps; doubled with each halving.
+      width: channels of the last hidden feature maps; doubled with each halving, see `widths`.
       kernel_size: of every transposed convolution.
       norm: None, `norms.batch_norm`, `norms.layer_norm` or another `Norm`; applied to every layer
         but the last.
@@ -148,11 +161,11 @@ class DCGANGenerator(nn.Module):
           train: False makes batch norm use its stored averages; else without effect.
         """
         *larger, smallest = sizes(self.image_shape)
-        widths = [self.width * 2**level for level in range(len(larger))]
+        hidden = widths(self.image_shape, self.width)
         init = self.kernel_init or nn.initializers.lecun_normal()
-        dense = nn.Dense(math.prod(smallest) * widths[-1], kernel_init=init, dtype=self.dtype)
-        x = dense(z.reshape(z.shape[0], -1)).reshape(-1, *smallest, widths[-1])
-        channels = [self.image_shape[-1], *widths[:-1]]
+        dense = nn.Dense(math.prod(smallest) * hidden[-1], kernel_init=init, dtype=self.dtype)
+        x = dense(z.reshape(z.shape[0], -1)).reshape(-1, *smallest, hidden[-1])
+        channels = [self.image_shape[-1], *hidden[:-1]]
         for size, features in zip(reversed(larger), reversed(channels), strict=True):
             x = nn.relu(normalised(self.norm, x, train))
             # The size is given, since 7 and 8 pixels both halve to 4.

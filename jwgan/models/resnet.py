@@ -129,9 +129,9 @@ class ResNetGenerator(nn.Module):
           z: noise [B, *Z]; the paper's is normal, with 128 dimensions.
           train: False makes batch norm use its stored averages; else without effect.
         """
-        *larger, side = scales(self.image_shape)
-        x = nn.Dense(side * side * self.width, kernel_init=GLOROT)(z.reshape(z.shape[0], -1))
-        x = x.reshape(-1, side, side, self.width)
+        *larger, (height, width) = scales(self.image_shape)
+        dense = nn.Dense(height * width * self.width, kernel_init=GLOROT)
+        x = dense(z.reshape(z.shape[0], -1)).reshape(-1, height, width, self.width)
         for _ in larger:
             x = UpBlock(self.width, self.norm)(x, train)
         x = nn.relu(normalised(self.norm, x, train))
@@ -156,6 +156,21 @@ def sum_over_space(x: Array) -> Array:
     return x.sum((1, 2))
 
 
+def downs_for(image_shape: Sequence[int]) -> int:
+    """Halving blocks of a critic whose last feature maps have 8 to 15 pixels at the smaller side.
+
+    The paper's CIFAR-10 critic has 2 for 32 pixels; each doubling of the image adds one, and there
+    is at least one.
+
+    Raises:
+      ValueError: as `scaling.scales`.
+
+    >>> [resnet.downs_for((side, side, 3)) for side in (8, 32, 64, 256)]
+    [1, 2, 3, 5]
+    """
+    return max(1, len(scales(image_shape)) - 2)
+
+
 class ResNetCritic(nn.Module):
     """A score per image: [B, H, W, C] -> [B].
 
@@ -165,7 +180,7 @@ class ResNetCritic(nn.Module):
     Attributes:
       image_shape: (H, W, C), H and W divisible by 2**downs.
       width: channels of every feature map.
-      downs: halving blocks; one more for each doubling of the image keeps the last maps at 8x8.
+      downs: halving blocks; see `downs_for`.
       plain: blocks after them.
       norm: see `norms`; None for none. Never a batch norm under a gradient penalty.
       pool: [B, h, w, width] -> [B, width].
@@ -323,11 +338,11 @@ class BottleneckGenerator(nn.Module):
     @nn.compact
     def __call__(self, z: Array, train: bool = True) -> Array:
         """Generates images from z [B, *Z]; with `train` False by batch norm's stored averages."""
-        sides = scales(self.image_shape)
-        features, side = self.width * 2 ** (len(sides) - 1), sides[-1]
-        x = nn.Dense(side * side * features, kernel_init=GLOROT)(z.reshape(z.shape[0], -1))
-        x = x.reshape(-1, side, side, features)
-        for i, num in enumerate(blocks_per_scale(self.depth, len(sides))):
+        *larger, (height, width) = scales(self.image_shape)
+        features = self.width * 2 ** len(larger)
+        x = nn.Dense(height * width * features, kernel_init=GLOROT)(z.reshape(z.shape[0], -1))
+        x = x.reshape(-1, height, width, features)
+        for i, num in enumerate(blocks_per_scale(self.depth, len(larger) + 1)):
             if i > 0:
                 features //= 2
                 x = BottleneckBlock(features, _twice, _Subpixel, self.norm)(x, train)

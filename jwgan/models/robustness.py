@@ -127,11 +127,11 @@ class ConvGenerator(nn.Module):
     @nn.compact
     def __call__(self, z: Array, train: bool = True) -> Array:
         """Generates images from z [B, *Z]; with `train` False by batch norm's stored averages."""
-        side, bias = scales(self.image_shape)[-1], self.norm is None
+        (height, width), bias = scales(self.image_shape)[-1], self.norm is None
         features = [self.expansion * width for width in self.widths]
         plain = self.plain or [0] * len(features)
-        x = nn.Dense(side * side * features[0], use_bias=bias)(z.reshape(z.shape[0], -1))
-        x = x.reshape(-1, side, side, features[0])
+        x = nn.Dense(height * width * features[0], use_bias=bias)(z.reshape(z.shape[0], -1))
+        x = x.reshape(-1, height, width, features[0])
         for level, num in enumerate(plain):
             if level > 0:
                 x = ConvTranspose(features[level], 5, 2, use_bias=bias)(x)

@@ -20,32 +20,33 @@ Array = jax.Array
 Initializer = Callable[[Array, Sequence[int], Any], Array]
 
 
-def scales(image_shape: Sequence[int], smallest: int = 4) -> list[int]:
-    """Sides of the feature maps from the image down, halved while they stay >= `smallest`.
+def scales(image_shape: Sequence[int], smallest: int = 4) -> list[tuple[int, int]]:
+    """Sizes of the feature maps from the image down: halved while both sides stay >= `smallest`.
 
     Args:
       image_shape: (H, W, C).
-      smallest: lower bound of the last side.
+      smallest: lower bound of the last sides.
 
     Raises:
-      ValueError: unless the image is a square whose side can be halved down to below
-        2 * `smallest`, at least once.
+      ValueError: unless both sides can be halved until the smaller one is below 2 * `smallest`,
+        at least once.
 
-    >>> scaling.scales((32, 32, 3)), scaling.scales((28, 28, 1))
-    ([32, 16, 8, 4], [28, 14, 7])
+    >>> scaling.scales((32, 32, 3)), scaling.scales((28, 56, 1))
+    ([(32, 32), (16, 16), (8, 8), (4, 4)], [(28, 56), (14, 28), (7, 14)])
     """
     remedy = (
-        f"give (H, W, C) with H = W = m * 2**k, m from {smallest} to {2 * smallest - 1}, k >= 1 "
-        "(for example 32); pad or resize the images"
+        f"give (H, W, C) whose smaller side is m * 2**k, m from {smallest} to {2 * smallest - 1}, "
+        "k >= 1, and the larger one a multiple of 2**k (for example 32 x 48); pad or resize the "
+        "images"
     )
-    good = len(image_shape) == 3 and image_shape[0] == image_shape[1] and image_shape[2] >= 1
-    require(good, "image_shape", image_shape, remedy)
-    sides = [image_shape[0]]
-    while sides[-1] >= 2 * smallest:
-        require(sides[-1] % 2 == 0, "image_shape", image_shape, remedy)
-        sides.append(sides[-1] // 2)
-    require(len(sides) > 1, "image_shape", image_shape, remedy)
-    return sides
+    require(len(image_shape) == 3 and min(image_shape) >= 1, "image_shape", image_shape, remedy)
+    sizes = [(image_shape[0], image_shape[1])]
+    while min(sizes[-1]) >= 2 * smallest:
+        height, width = sizes[-1]
+        require(height % 2 == 0 and width % 2 == 0, "image_shape", image_shape, remedy)
+        sizes.append((height // 2, width // 2))
+    require(len(sizes) > 1, "image_shape", image_shape, remedy)
+    return sizes
 
 
 def check_images(x: Array, image_shape: Sequence[int]) -> None:

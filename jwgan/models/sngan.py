@@ -51,10 +51,10 @@ class SNGANGenerator(nn.Module):
     @nn.compact
     def __call__(self, z: Array, train: bool = True) -> Array:
         """Generates images from z [B, *Z]; with `train` False by batch norm's stored averages."""
-        *larger, side = scales(self.image_shape)
+        *larger, (height, width) = scales(self.image_shape)
         features = self.width * 2 ** len(larger)
-        x = nn.Dense(side * side * features, use_bias=False)(z.reshape(z.shape[0], -1))
-        x = x.reshape(-1, side, side, features)
+        x = nn.Dense(height * width * features, use_bias=False)(z.reshape(z.shape[0], -1))
+        x = x.reshape(-1, height, width, features)
         x = nn.relu(batch_norm(use_running_average=not train)(x))
         for _ in larger:
             features //= 2

@@ -94,7 +94,7 @@ of the family need no file at all: `python -m jwgan.run wgan_gp --help`.
 from jwgan.run.experiment import Experiment
 from jwgan.run.launch import main
 from jwgan.run.options import Config, ImageConfig, option, require_choice
-from jwgan.run.players import image_players, player
+from jwgan.run.players import batch_norm_players, image_players, player
 from jwgan.run.tasks import Task, image_task, load_world
 
 __all__ = [
@@ -102,6 +102,7 @@ __all__ = [
     "Experiment",
     "ImageConfig",
     "Task",
+    "batch_norm_players",
     "image_players",
     "image_task",
     "load_world",

@@ -4,6 +4,7 @@ The Frechet distance here uses the features of a small classifier trained on the
 labels, named in the result; it is not comparable with published FID figures, which use Inception.
 """
 
+import math
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,19 @@ from jwgan import metrics, report, transport
 PICTURES = 100  # samples in a grid of images
 METRIC_POINTS = 500  # samples in the metrics of the alarm, at most
 POINTS = 2000  # samples in a 2-D picture and in an exact W1
+# Values that are drawn at once: 500 images of 64 x 64 in colour. A generator's feature maps take
+# many times the memory of its images.
+AT_ONCE = METRIC_POINTS * 64 * 64 * 3
+
+
+def drawn(algorithm: Any, key: Any, state: Any, num: int, shape: tuple[int, ...]) -> Any:
+    """Samples [num, *shape]; large ones in pieces, each of a key of its own; traced."""
+    piece = max(1, AT_ONCE // math.prod(shape))
+    if num <= piece:
+        return algorithm.sample(key, state, num)
+    keys = jax.random.split(key, -(-num // piece))
+    x = jax.lax.map(lambda one: algorithm.sample(one, state, piece), keys)
+    return x.reshape(-1, *shape)[:num]
 
 
 def picture(task: Any, algorithm: Any, state: Any) -> Any:
@@ -25,7 +39,8 @@ def picture(task: Any, algorithm: Any, state: Any) -> Any:
     # not depend on the run's seed, so runs and steps are compared on the same latents.
     key = jax.random.key(12)
     if task.problem is None:
-        x = jax.jit(algorithm.sample, static_argnums=2)(key, state, PICTURES)
+        draw = jax.jit(lambda state: drawn(algorithm, key, state, PICTURES, task.shape))
+        x = draw(state)
         return report.image_grid(np.asarray(x), columns=10)
     fake = np.asarray(algorithm.sample(key, state, POINTS))
     return report.scatter(
@@ -58,11 +73,22 @@ def quality(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
     if task.dataset is None or task.dataset.labels is None:
         return {}
     require_labels(task.dataset)
-    num = 1000 if task.name == "digits" else 10000
-    # Pieces of 500 are one compiled program, and bound the memory.
+    pieces, size = quality_pieces(task)
     sample = jax.jit(algorithm.sample, static_argnums=2)
-    keys = jax.random.split(key, num // 500)
-    return image_quality(task, np.concatenate([sample(k, state, 500) for k in keys]))
+    keys = jax.random.split(key, pieces)
+    return image_quality(task, np.concatenate([sample(k, state, size) for k in keys]))
+
+
+def quality_pieces(task: Any) -> tuple[int, int]:
+    """(number, samples of each) of the pieces in which the samples of `image_quality` are drawn.
+
+    Pieces of one size are one compiled program, and bound the memory: 20 of 500 images.
+    """
+    values = math.prod(task.shape)
+    # At most 2 GiB of samples: 10,000 of 128 x 128 in colour, 2,700 of 256 x 256.
+    num = 1000 if task.name == "digits" else min(10000, max(500, 2**29 // values))
+    size = min(500, max(1, AT_ONCE // values))
+    return num // size, size
 
 
 def require_labels(dataset: Any) -> None:
@@ -140,7 +166,7 @@ def sample_metrics(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
     # behind a barrier: of a constant XLA would sort the distances while it compiles, for seconds
     held_out = jax.lax.optimization_barrier(jnp.asarray(held_out_points(task)[0]))
     flat = lambda x: x.reshape(len(x), -1)
-    fake = algorithm.sample(jax.random.key(14), state, len(held_out))
+    fake = drawn(algorithm, jax.random.key(14), state, len(held_out), task.shape)
     found = {
         **coverage(held_out, fake),
         "sliced_distance": metrics.sliced.sliced_w1(jax.random.key(15), flat(held_out), flat(fake)),
@@ -184,9 +210,10 @@ def image_quality(task: Any, fake: Any, fitted: Any = None) -> dict[str, Any]:
     """
     data = task.dataset
     fitted = fitted or fit_classifier(data)
-    seen = lambda x: fitted.probabilities(fitted.params, x)
-    features = lambda x: np.asarray(jax.jit(fitted.features)(fitted.params, x))  # [N, F]
-    probabilities, distance = jax.jit(seen), metrics.frechet.frechet_distance
+    distance = metrics.frechet.frechet_distance
+    compiled = {name: jax.jit(getattr(fitted, name)) for name in ("probabilities", "features")}
+    probabilities = lambda x: _in_pieces(compiled["probabilities"], fitted.params, x)  # [N, K]
+    features = lambda x: np.asarray(_in_pieces(compiled["features"], fitted.params, x))  # [N, F]
     of_fake = metrics.classifier.label_report(probabilities(fake))
     found = {
         "samples": len(fake),
@@ -212,6 +239,14 @@ def image_quality(task: Any, fake: Any, fitted: Any = None) -> dict[str, Any]:
         "frechet_distance": round(distance(real, features(fake)), 4),
         "frechet_distance_of_real": round(distance(real, train), 4),
     }
+
+
+def _in_pieces(function: Callable, params: Any, x: Any) -> Any:
+    """`function(params, x)`, whose feature maps of many large images would fill the memory."""
+    piece = max(1, 20 * AT_ONCE // math.prod(x.shape[1:]))  # 10,000 images of 64 x 64 in colour
+    if len(x) <= piece:
+        return function(params, x)
+    return jnp.concatenate([function(params, x[i : i + piece]) for i in range(0, len(x), piece)])
 
 
 def fit_classifier(dataset: Any) -> Any:

@@ -5,8 +5,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
-
 import jwgan
 from jwgan import algorithms, check, models, networks, priors
 from jwgan.run import options, players, tasks
@@ -109,62 +107,43 @@ def load(config: Any) -> tasks.Task:
     return tasks.from_config(config)
 
 
-def _modules(member: str, config: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
-    """The Linen modules (critic, generator) of a member whose networks are its own, on images."""
-    width, code = config.width, config.latent
-    if member == "dcgan":
-        norm, init = models.norms.batch_norm, models.dcgan.PAPER_INIT
-        return (
-            models.dcgan.DCGANCritic(shape, width, norm=norm, kernel_init=init),
-            models.dcgan.DCGANGenerator(shape, width, norm=norm, kernel_init=init),
-        )
+def _energy_players(member: str, config: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    """(auto-encoder, generator) for images; BEGAN's generator is the auto-encoder's second half."""
+    width, energy = config.width, models.autoencoder
     if member == "began":
-        return (
-            models.autoencoder.BEGANCritic(shape, width, code),
-            models.autoencoder.BEGANDecoder(shape, width),
-        )
+        critic: Any = energy.BEGANCritic(shape, width, config.latent)
+        generator = players.player(energy.BEGANDecoder(shape, width), config)
+        return players.player(critic, config), generator
     # EBGAN's convolutions halve the sides twice: below 16 pixels nothing is left to convolve.
-    small = min(shape[:2]) < 16
-    energy = models.autoencoder
-    critic = (
-        energy.EBGANMLPCritic((8 * width, width))
-        if small
-        else energy.EBGANConvCritic(shape, (width, 2 * width))
-    )
-    hidden = (8 * width,) * 3
-    generator = (
-        models.mlp.MLPGenerator(shape, hidden, final_activation=jnp.tanh)
-        if small
-        else models.dcgan.DCGANGenerator(shape, width)
-    )
-    return critic, generator
+    if min(shape[:2]) < 16:
+        critic = energy.EBGANMLPCritic((8 * width, width))
+    else:
+        critic = energy.EBGANConvCritic(shape, (width, 2 * width))
+    return players.player(critic, config), players.image_players(shape, config)[1]
 
 
 def _players(member: str, config: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
     """(critic, generator) for images [H, W, C] or vectors [D].
 
     Raises:
-      ValueError: --network is given to a member that has networks of its own.
+      ValueError: --network is given to BEGAN, which has networks of its own.
     """
-    hidden = (8 * config.width,) * 3
-    if member in ("dcgan", *ENERGIES) and config.network != "auto":
+    if member == "began" and config.network != "auto":
         raise ValueError(
             f"network is {config.network!r}: {member} has networks of its own; leave it out"
         )
-    if len(shape) != 3:
-        auto_encoder = models.autoencoder.EBGANMLPCritic(hidden[:2])
-        critic = auto_encoder if member in ENERGIES else models.mlp.MLPCritic(hidden)
-        both = (critic, models.mlp.MLPGenerator(shape, hidden))
-    elif member in ("dcgan", *ENERGIES):
-        both = _modules(member, config, shape)
-    else:
-        return players.image_players(shape, config)
-    # Only DCGAN's batch norm needs to be told whether it trains.
-    train = networks.TRAIN_ARGUMENT if member == "dcgan" and len(shape) == 3 else {}
-    critic, generator = (players.player(module, config, **train) for module in both)
-    if member == "began" and len(shape) != 3:  # BEGAN's energy has no code beside it
+    if len(shape) == 3:
+        if member in ENERGIES:
+            return _energy_players(member, config, shape)
+        batch_norm, plain = players.batch_norm_players, players.image_players
+        return (batch_norm if member == "dcgan" else plain)(shape, config)
+    hidden = (8 * config.width,) * 3
+    auto_encoder = models.autoencoder.EBGANMLPCritic(hidden[:2])
+    module = auto_encoder if member in ENERGIES else models.mlp.MLPCritic(hidden)
+    critic = players.player(module, config)
+    if member == "began":  # BEGAN's energy has no code beside it
         critic = networks.map_output(critic, lambda x, y: y.score)
-    return critic, generator
+    return critic, players.player(models.mlp.MLPGenerator(shape, hidden), config)
 
 
 def experiment_of(member: str) -> Experiment:

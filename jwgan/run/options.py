@@ -211,9 +211,11 @@ class ImageConfig(Config):
     steps: int = option(8000)
     chunk_steps: int = option(50)
     network: str = option(
-        "auto", "mlp, dcgan, or auto: mlp for images under 16 pixels a side", group="networks")
+        "auto", "mlp, dcgan, resnet, or auto: mlp for images under 16 pixels a side, else dcgan",
+        group="networks")
     width: int = option(
-        32, "channels of the critic's first convolution; an MLP has 8 times that",
+        32, "channels of the critic's first convolution (of all of a ResNet's); an MLP has 8 times "
+        "that",
         group="networks", at_least=1)
     latent: int = option(16, "dimensions of the normal latents", group="networks", at_least=1)
     ema: float = option(

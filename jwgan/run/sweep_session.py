@@ -209,11 +209,11 @@ def quality(sweep: Sweep, state: Any, alive: Sequence[int]) -> list[dict[str, An
         return found
     else:
         evaluate.require_labels(task.dataset)
-        num = 1000 if task.name == "digits" else 10000
         # The key, the pieces and the numbers are those of `evaluate.quality`: a trial has its solo
         # run's quality.
-        keys = jax.random.split(key, num // 500)
-        fakes = np.concatenate([sample(k, state, 500) for k in keys], axis=1)
+        pieces, size = evaluate.quality_pieces(task)
+        keys = jax.random.split(key, pieces)
+        fakes = np.concatenate([sample(k, state, size) for k in keys], axis=1)
         # The classifier depends on the data alone: one serves all trials.
         classifier = evaluate.fit_classifier(task.dataset)
     for i in alive:

@@ -113,7 +113,7 @@ def test_skips_join_h0_after_every_upsampling():
     [(8, [8, 4]), (16, [16, 8]), (28, [28, 14]), (32, [32, 16, 8]), (128, [128, 64, 32, 16, 8])],
 )
 def test_scales(side, expected):
-    assert autoencoder.began_scales((side, side, 3)) == expected
+    assert autoencoder.began_scales((side, side, 3)) == [(n, n) for n in expected]
 
 
 CRITICS = {
@@ -214,7 +214,7 @@ def test_networks_lower_for_accelerators():
     model_laws.check_lowers_for_accelerators(CRITICS["ebgan"], (2, 8, 12, 1))
 
 
-@pytest.mark.parametrize("image_shape", [(32, 16, 1), (256, 256, 3), (9, 9, 1), (8, 8)])
+@pytest.mark.parametrize("image_shape", [(32, 17, 1), (33, 16, 3), (9, 9, 1), (8, 8), (8,)])
 def test_image_shapes_that_do_not_fit_are_refused(image_shape):
     for module in (autoencoder.BEGANCritic, autoencoder.BEGANDecoder):
         with pytest.raises(ValueError, match=r"image_shape is .* give \(H, W, C\).*resize"):
@@ -256,11 +256,11 @@ def test_the_smallest_networks_are_allowed(make):
         module((8, 8, 1), n=0)
 
 
-def test_sides_of_128_are_the_largest_and_16_go_down_to_8():
-    assert autoencoder.began_scales((128, 128, 3))[0] == 128
-    assert autoencoder.began_scales((16, 16, 3)) == [16, 8]
-    with pytest.raises(ValueError, match="sides of at most 128"):
-        autoencoder.began_scales((256, 256, 3))
+def test_sides_of_16_go_down_to_8_and_the_smaller_side_decides():
+    assert autoencoder.began_scales((256, 256, 3))[-1] == (8, 8)
+    assert autoencoder.began_scales((16, 16, 3)) == [(16, 16), (8, 8)]
+    assert autoencoder.began_scales((16, 32, 3)) == [(16, 32), (8, 16)]
+    assert autoencoder.began_scales((32, 8, 1)) == [(32, 8), (16, 4)]
     with pytest.raises(ValueError, match="image_shape"):
         autoencoder.began_scales((128, 128))
 

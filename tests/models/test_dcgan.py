@@ -23,6 +23,8 @@ def spec(*shape):
         ((64, 64, 3), [(64, 64), (32, 32), (16, 16), (8, 8), (4, 4)]),
         ((16, 24, 2), [(16, 24), (8, 12), (4, 6), (2, 3)]),
         ((5, 5, 1), [(5, 5), (3, 3)]),
+        ((218, 178, 3), [(218, 178), (109, 89), (55, 45), (28, 23), (14, 12), (7, 6), (4, 3)]),
+        ((40, 5, 1), [(40, 5), (20, 3), (10, 2), (5, 1), (3, 1)]),
     ],
 )
 def test_players_fit_each_other_at_every_size(key, image_shape, expected):
@@ -67,6 +69,26 @@ def test_with_layer_norm_samples_do_not_meet(key):
     np.testing.assert_allclose(jax.jit(generator.apply)(variables, z[1:2]), x[1:2], atol=1e-5)
     scores, variables = jax.jit(critic.init_with_output)(key, x)
     np.testing.assert_allclose(jax.jit(critic.apply)(variables, x[1:2]), scores[1:2], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("side", "expected"),
+    [(64, [3, 6, 12, 24]), (128, [3, 6, 12, 24, 24]), (256, [3, 6, 12, 24, 24, 24])],
+)
+def test_channels_double_up_to_eight_times_the_width(key, side, expected):
+    critic = jax.eval_shape(dcgan.DCGANCritic((side, side, 1), 3).init, key, spec(1, side, side, 1))
+    generator = jax.eval_shape(dcgan.DCGANGenerator((side, side, 1), 3).init, key, spec(1, 5))
+    kernels = [
+        {n: p["kernel"].shape for n, p in v["params"].items() if "Conv" in n}
+        for v in (critic, generator)
+    ]
+    assert [kernels[0][f"Conv_{i}"] for i in range(len(expected))] == [
+        (5, 5, *pair) for pair in zip([1, *expected], expected, strict=False)
+    ]
+    # A transposed convolution's kernel is that of the convolution it turns around.
+    assert [kernels[1][f"ConvTranspose_{i}"] for i in range(len(expected))] == [
+        (5, 5, *pair) for pair in zip([1, *expected], expected, strict=False)
+    ][::-1]
 
 
 @pytest.mark.parametrize("player", [dcgan.DCGANCritic, dcgan.DCGANGenerator])
@@ -115,10 +137,10 @@ def test_kernel_size_and_the_papers_initial_values(key, player):
         assert abs(kernel.std() / 0.02 - 1) < 4 / math.sqrt(kernel.size)
 
 
-@pytest.mark.parametrize("shape", [(28, 28), (4, 4, 1), (65, 65, 1), (28, 4, 1), (28, 28, 0)])
+@pytest.mark.parametrize("shape", [(28, 28), (4, 4, 1), (513, 64, 1), (28, 4, 1), (28, 28, 0)])
 @pytest.mark.parametrize("player", [dcgan.DCGANCritic, dcgan.DCGANGenerator])
 def test_impossible_image_shapes(player, shape):
-    with pytest.raises(ValueError, match=r"image_shape is \(.*\): give \(H, W, C\) .* 5 to 64"):
+    with pytest.raises(ValueError, match=r"image_shape is \(.*\): give \(H, W, C\) .* 5 to 512;"):
         player(shape)
 
 

@@ -231,12 +231,31 @@ def test_critics_lower_for_accelerators(module):
 
 
 def test_sides_halve_to_the_smallest():
-    assert scaling.scales((28, 28, 1)) == [28, 14, 7]
-    assert scaling.scales((32, 32, 3)) == [32, 16, 8, 4]
-    assert scaling.scales((48, 48, 3), smallest=8) == [48, 24, 12]
+    assert scaling.scales((28, 28, 1)) == [(28, 28), (14, 14), (7, 7)]
+    assert scaling.scales((32, 32, 3)) == [(32, 32), (16, 16), (8, 8), (4, 4)]
+    assert scaling.scales((48, 48, 3), smallest=8) == [(48, 48), (24, 24), (12, 12)]
+    assert scaling.scales((96, 16, 1)) == [(96, 16), (48, 8), (24, 4)]
+    assert scaling.scales((8, 10, 1)) == [(8, 10), (4, 5)]
 
 
-@pytest.mark.parametrize("image_shape", [(32, 32), (32, 16, 1), (7, 7, 1), (18, 18, 1), (8, 8, 0)])
+@pytest.mark.parametrize("shape", [(16, 24, 1), (24, 8, 3), (128, 128, 3), (256, 192, 3)])
+def test_pictures_that_are_not_square_and_large_ones(shape):
+    halvings = resnet.downs_for(shape)
+    critic = resnet.ResNetCritic(shape, 4, halvings)
+    generator = resnet.ResNetGenerator(shape, 4)
+    x, _ = jax.eval_shape(generator.init_with_output, jax.random.key(0), jnp.zeros((3, 5)))
+    assert x.shape == (3, *shape)
+    scores, variables = jax.eval_shape(critic.init_with_output, jax.random.key(0), x)
+    assert scores.shape == (3,)
+    blocks = variables["params"]
+    # The last feature maps have 4 to 15 pixels at the smaller side: 8 for powers of 2 from 16 on.
+    assert len(blocks) == halvings + 3
+    assert min(shape[:2]) // 2**halvings == (
+        4 if min(shape[:2]) == 8 else 8 if 192 not in shape else 12
+    )
+
+
+@pytest.mark.parametrize("image_shape", [(32, 32), (32, 18, 1), (7, 7, 1), (18, 18, 1), (8, 8, 0)])
 def test_image_shapes_that_do_not_fit_are_refused(image_shape):
     for module in (resnet.ResNetGenerator, resnet.BottleneckCritic):
         with pytest.raises(ValueError, match=r"image_shape is .* give \(H, W, C\).*resize"):

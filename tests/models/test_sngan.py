@@ -88,7 +88,7 @@ def test_networks_lower_for_accelerators():
     model_laws.check_lowers_for_accelerators(sngan.SNGANGenerator((8, 8, 1), width=2), (2, 3))
 
 
-@pytest.mark.parametrize("image_shape", [(32, 32), (32, 16, 1), (18, 18, 1)])
+@pytest.mark.parametrize("image_shape", [(32, 32), (32, 18, 1), (18, 18, 1)])
 def test_image_shapes_that_do_not_fit_are_refused(image_shape):
     for module in (sngan.SNGANGenerator, sngan.SNGANCritic, sngan.resnet_generator):
         with pytest.raises(ValueError, match=r"image_shape is .* give \(H, W, C\).*resize"):
