@@ -59,6 +59,7 @@ def image_players(shape: tuple[int, ...], config: Any) -> tuple[Any, Any]:
     """
     width, small = config.width, min(shape[:2]) < 16
     kind = require_choice("network", config.network, ("auto", "mlp", "dcgan", "resnet"))
+    critic: Any
     if kind == "resnet":
         resnet = models.resnet
         critic = resnet.ResNetCritic(shape, width, resnet.downs_for(shape))
@@ -68,7 +69,7 @@ def image_players(shape: tuple[int, ...], config: Any) -> tuple[Any, Any]:
         return player(critic, config), generator
     if kind == "mlp" or (kind == "auto" and small):
         hidden = (8 * width,) * 3
-        critic: Any = models.mlp.MLPCritic(hidden, activation=lambda x: jax.nn.leaky_relu(x, 0.2))
+        critic = models.mlp.MLPCritic(hidden, activation=lambda x: jax.nn.leaky_relu(x, 0.2))
         generator = models.mlp.MLPGenerator(shape, hidden, final_activation=jnp.tanh)
     else:
         critic = models.dcgan.DCGANCritic(shape, width=width)
