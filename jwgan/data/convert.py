@@ -3,46 +3,72 @@
 import io
 import pathlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jwgan import check
-from jwgan.data import datasets, images, readers
+from jwgan.data import archives, datasets, faces, images, readers
 
 # Versions that TFDS has of its own data sets; others get 1.0.0.
-VERSION = {"mnist": "3.0.1", "fashion_mnist": "3.0.1"}
+VERSION = {
+    **{"mnist": "3.0.1", "fashion_mnist": "3.0.1", "cifar10": "3.0.2", "cifar100": "3.0.2"},
+    **{"svhn_cropped": "3.1.0", "stl10": "1.0.0", "celeb_a": "2.1.0"},
+}
 
 
-def examples(rows: Any, labels: Any) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields (number, example) of rows [N, H, W, C] in [-1, 1] with labels [N] or None.
+def examples(
+    rows: Any, labels: Any, attribute_names: tuple[str, ...] = ()
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields (number, example) of rows with labels [N] or None.
+
+    Args:
+      rows: images [H, W, C], floats in [-1, 1] or bytes; or pictures' files, which are kept.
+      labels: [N], or None.
+      attribute_names: of the columns of `rows.attributes`; () without.
 
     Raises:
       MissingPackageError: Pillow is not installed.
     """
+    for i in range(len(rows)):
+        row = rows[i]
+        example = {"image": row if isinstance(row, bytes) else _png(row)}
+        if labels is not None:
+            example["label"] = int(labels[i])
+        if attribute_names:
+            values = map(bool, rows.attributes[i])
+            example["attributes"] = dict(zip(attribute_names, values, strict=True))
+        yield i, example
+
+
+def _png(row: Any) -> bytes:
     check.require_package("PIL", "data")
     from PIL import Image
 
-    for i in range(len(rows)):
-        # [H, W, C]; the inverse of the readers' scaling, so an 8-bit image keeps its values.
-        pixels = np.rint((rows[i] + 1) * 127.5).astype(np.uint8)
-        png = io.BytesIO()
-        # Pillow has grey pictures as [H, W] and refuses [H, W, 1].
-        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(png, "PNG")
-        label = {} if labels is None else {"label": int(labels[i])}
-        yield i, {"image": png.getvalue(), **label}
+    # [H, W, C]; the inverse of the readers' scaling, so an 8-bit image keeps its values.
+    pixels = row if row.dtype == np.uint8 else np.rint((row + 1) * 127.5).astype(np.uint8)
+    png = io.BytesIO()
+    # Pillow has grey pictures as [H, W] and refuses [H, W, 1].
+    grey = pixels.shape[-1] == 1
+    Image.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels)).save(png, "PNG")
+    return png.getvalue()
 
 
 def prepare(
-    name: str, splits: dict[str, tuple[Any, Any]], classes: tuple[str, ...], out: Any
+    name: str,
+    splits: dict[str, tuple[Any, Any]],
+    classes: tuple[str, ...],
+    out: Any,
+    attribute_names: tuple[str, ...] = (),
 ) -> Any:
     """Writes a data set as TFDS prepares it.
 
     Args:
       name: of the data set.
-      splits: {split: (images [N, H, W, C] in [-1, 1], labels [N] or None)}; "train" among them.
+      splits: {split: (rows, labels [N] or None)}, as `examples` takes them; "train" among them.
       classes: names of the labels; () without labels.
       out: the folder below which it is written.
+      attribute_names: see `examples`.
 
     Returns:
       The data set's folder, a `pathlib.Path`.
@@ -51,7 +77,10 @@ def prepare(
       MissingPackageError: tensorflow-datasets, or a package that it needs, is not installed.
     """
     tfds = readers.tensorflow_datasets()
-    shape = splits["train"][0][0].shape
+    rows = splits["train"][0]
+    are_files = isinstance(rows[0], bytes)
+    image = {"shape": rows.shape, "encoding_format": "jpeg"} if are_files else {}
+    image = image or {"shape": rows[0].shape}
 
     builder_class: Any = tfds.core.GeneratorBasedBuilder
 
@@ -63,9 +92,11 @@ def prepare(
         VERSION = tfds.core.Version(globals()["VERSION"].get(name, "1.0.0"))
 
         def _info(self) -> Any:
-            features = {"image": tfds.features.Image(shape=shape)}
+            features: dict[str, Any] = {"image": tfds.features.Image(**image)}
             if classes:
                 features["label"] = tfds.features.ClassLabel(names=list(classes))
+            if attribute_names:
+                features["attributes"] = dict.fromkeys(attribute_names, np.bool_)
             return tfds.core.DatasetInfo(
                 builder=self,
                 features=tfds.features.FeaturesDict(features),
@@ -73,7 +104,7 @@ def prepare(
             )
 
         def _split_generators(self, dl_manager: Any) -> Any:
-            return {split: examples(*parts) for split, parts in splits.items()}
+            return {split: examples(*parts, attribute_names) for split, parts in splits.items()}
 
         def _generate_examples(self) -> Any:
             raise NotImplementedError  # abstract in TFDS; the splits above are used
@@ -87,29 +118,66 @@ def prepare(
     return pathlib.Path(builder.data_dir)
 
 
-def read(
-    kind: str,
+class Read(NamedTuple):
+    """What is to be converted.
+
+    Attributes:
+      splits: {split: (rows, labels or None)}, as `examples` takes them.
+      class_names: of the labels.
+      notes: lines that a user should read.
+      attribute_names: see `examples`.
+    """
+
+    splits: dict[str, tuple[Any, Any]]
+    class_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    attribute_names: tuple[str, ...] = ()
+
+
+def read_folder(
     source: str,
     image_size: int | None = None,
     channels: int | None = None,
     follow_links: bool = False,
-) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
-    """Reads what is to be converted.
-
-    Args:
-      kind: "folder", "mnist" or "fashion_mnist".
-      source: the folder of the images or of the IDX files.
-      image_size, channels, follow_links: of a folder's images, see `data.folder`.
-
-    Returns:
-      ({split: (images, labels or None)}, names of the labels, lines that a user should read).
+) -> Read:
+    """Reads a folder of pictures; arguments as for `data.folder`.
 
     Raises:
-      DataError: `source` has nothing of that kind, or it is damaged.
+      DataError: there are none, or they are damaged.
     """
-    if kind == "folder":
-        rows = images.FolderRows(source, image_size, channels, follow_links)
-        return {"train": (rows, rows.labels)}, rows.class_names, rows.notes
-    whole = {"mnist": datasets.mnist, "fashion_mnist": datasets.fashion_mnist}[kind](source)
+    rows = images.FolderRows(source, image_size, channels, follow_links)
+    return Read({"train": (rows, rows.labels)}, rows.class_names, rows.notes)
+
+
+def read_idx(name: str, source: str) -> Read:
+    """Reads MNIST's or Fashion-MNIST's IDX files in a folder, packed or not, whatever their bytes.
+
+    Raises:
+      DataError: they are not there, or damaged.
+    """
+    whole = {"mnist": datasets.mnist, "fashion_mnist": datasets.fashion_mnist}[name](source)
     splits = {"train": (whole.images, whole.labels), "test": (whole.test_images, whole.test_labels)}
-    return splits, whole.class_names, whole.notes
+    return Read(splits, whole.class_names, whole.notes)
+
+
+def read_original(name: str, paths: list[pathlib.Path]) -> Read:
+    """Reads the original archives of a data set, see `archives`.
+
+    Raises:
+      DataError: they are damaged, or of another data set.
+    """
+    found = archives.ORIGINALS[name].read(paths)
+    return Read({split: tuple(part) for split, part in found.splits.items()}, found.class_names)
+
+
+def read_celeb_a(source: str, attribute: str | None = None) -> Read:
+    """Reads CelebA's files in a folder, see `faces`; an attribute's name makes labels of it.
+
+    Raises:
+      DataError: they are missing, or damaged.
+      ValueError: there is no such attribute.
+    """
+    found = faces.read(pathlib.Path(source))
+    labels, classes = faces.by_attribute(found, attribute) if attribute else ({}, ())
+    splits = {split: (rows, labels.get(split)) for split, rows in found.splits.items()}
+    return Read(splits, classes, (), found.attribute_names)

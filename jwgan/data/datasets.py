@@ -57,10 +57,10 @@ class _Catalogue(NamedTuple):
     remedy: str
 
 
-_DIGIT_NAMES = tuple("0123456789")
+DIGIT_NAMES = tuple("0123456789")
 _MNIST = _Catalogue(
     name="mnist",
-    class_names=_DIGIT_NAMES,
+    class_names=DIGIT_NAMES,
     # The data set's own folder comes before data_dir itself: MNIST's and Fashion-MNIST's files have
     # the same names, so files in data_dir itself may be the other data set's. MNIST/raw is
     # torchvision's.
@@ -70,12 +70,13 @@ _MNIST = _Catalogue(
     "where TensorFlow is installed (it is found without --data-dir): "
     "python -c \"import tensorflow_datasets as tfds; tfds.data_source('mnist')\"",
 )
+FASHION_NAMES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
 _FASHION_MNIST = _Catalogue(
     name="fashion_mnist",
-    class_names=(
-        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-    ),
+    class_names=FASHION_NAMES,
     folders=("fashion_mnist", "fashion-mnist", "FashionMNIST/raw", "."),
     installed=("/usr/share/datasets/fashion-mnist",),
     remedy="install it (Debian, Ubuntu: apt-get install dataset-fashion-mnist), or put the four "
@@ -106,7 +107,7 @@ def digits() -> Dataset:
         labels=labels[~held_out],
         test_images=images[held_out],
         test_labels=labels[held_out],
-        class_names=_DIGIT_NAMES,
+        class_names=DIGIT_NAMES,
         source="sklearn.datasets.load_digits",
     )
 

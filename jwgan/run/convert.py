@@ -1,12 +1,19 @@
-"""Makes a data set that TFDS can read of IDX files or a folder of images.
+"""Makes a data set that TFDS can read, of a folder of images or of the original archives.
 
     python -m jwgan.run convert folder IMAGES --name faces --out tfds_data --image-size 64
-    python -m jwgan.run convert fashion_mnist IDX_FOLDER --out tfds_data
+    python -m jwgan.run convert cifar10 --out tfds_data                # downloads it first
+    python -m jwgan.run convert cifar10 cifar-10-binary.tar.gz --out tfds_data
+    python -m jwgan.run convert celeb_a CELEBA_FOLDER --attribute Smiling
     python -m jwgan.run wgan_gp --dataset tfds/faces --data-dir tfds_data --stream
 
 What is written, array_record with PNG images, is what TFDS itself prepares and `tfds.data_source`
 reads, without TensorFlow. Class folders become labels, as in training on the folder itself
-(`jwgan.data.folder`). A converted mnist or fashion_mnist carries TFDS's own name and version.
+(`jwgan.data.folder`). Other data sets carry TFDS's own names, versions and class names.
+
+Without SOURCE the original archives are downloaded into OUT/downloads, where they stay; a download
+that was cut goes on, and SHA-256 tells a damaged one. SOURCE is an archive that lies here, a folder
+of them, for mnist and fashion_mnist a folder of IDX files, for celeb_a (which asks a person who
+downloads it) the folder of its pictures and lists.
 """
 
 import argparse
@@ -18,34 +25,74 @@ import time
 from typing import Any
 
 from jwgan import check
+from jwgan.data import archives, readers
 from jwgan.data import convert as tfds
 from jwgan.run import options, output
 
+KINDS = ("folder", *archives.ORIGINALS, "celeb_a")
 
-def _whole(name: str, splits: Any, classes: tuple[str, ...], out: str) -> pathlib.Path:
+
+def _whole(name: str, found: tfds.Read, out: str) -> pathlib.Path:
     """Writes the data set, or leaves nothing: a part of it would be in the way of the next try."""
     try:
-        return tfds.prepare(name, splits, classes, out)
+        return tfds.prepare(name, found.splits, found.class_names, out, found.attribute_names)
     except BaseException:
         shutil.rmtree(pathlib.Path(out) / name, ignore_errors=True)
         raise
 
 
-def main(argv: list[str] | None = None, doc: str | None = __doc__) -> None:
-    """The command `convert KIND SOURCE`."""
+def _show(name: str, there: int, size: int) -> None:
+    """How far a download is, on one line of a terminal."""
+    if sys.stderr.isatty():
+        end = "\n" if there == size else ""
+        print(f"\r{name}: {there / 1e6:.0f} of {size / 1e6:.0f} MB", end=end, file=sys.stderr)
+
+
+def _read(chosen: argparse.Namespace) -> tfds.Read:
+    """Reads, or downloads and reads, what the options name."""
+    kind, source = chosen.kind, chosen.source
+    if kind in ("folder", "celeb_a") and source is None:
+        raise ValueError(f"source is None: give the folder of {kind}'s pictures")
+    if chosen.attribute and kind != "celeb_a":
+        raise ValueError(f"attribute is {chosen.attribute!r}: only celeb_a has any; leave it out")
+    if kind == "folder":
+        return tfds.read_folder(source, chosen.image_size, chosen.channels, chosen.follow_links)
+    if kind == "celeb_a":
+        return tfds.read_celeb_a(source, chosen.attribute)
+    if source is None:
+        paths = archives.get(kind, pathlib.Path(chosen.out) / "downloads", _show)
+    elif kind in ("mnist", "fashion_mnist"):
+        return tfds.read_idx(kind, source)
+    else:
+        paths = archives.find(kind, pathlib.Path(source), checked=not chosen.unchecked)
+    return tfds.read_original(kind, paths)
+
+
+def _parser(doc: str | None) -> argparse.ArgumentParser:
     parser = options.Parser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=("folder", "mnist", "fashion_mnist"))
-    parser.add_argument("source", help="folder of pictures, or of IDX files")
-    parser.add_argument("--name", help="of the data set (default: that of the IDX files)")
-    parser.add_argument("--out", required=True, help="folder to write NAME/ into")
+    parser.add_argument("kind", choices=KINDS)
+    text = "folder of pictures or of IDX files, or the original archive (default: download it)"
+    parser.add_argument("source", nargs="?", help=text)
+    parser.add_argument("--name", help="of the data set (default: its own)")
+    text = "folder to write NAME/ into (default: that of TFDS, where experiments look)"
+    parser.add_argument("--out", default=str(readers.tfds_home()), help=text)
     text = "of a folder's images: squares of so many pixels a side (default: as they are)"
     parser.add_argument("--image-size", type=int, help=text)
     text = "of a folder's images: 1 for grey, 3 for colour (default: as they are)"
     parser.add_argument("--channels", type=int, help=text)
     text = "read what links in a folder lead to outside of it"
     parser.add_argument("--follow-links", action="store_true", help=text)
+    text = "of celeb_a: make labels of this attribute, Smiling for example"
+    parser.add_argument("--attribute", help=text)
+    text = "take an archive that lies here whatever its size and SHA-256 are"
+    parser.add_argument("--unchecked", action="store_true", help=text)
     parser.add_argument("--json", action="store_true", help="print one line of JSON at the end")
-    chosen = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str] | None = None, doc: str | None = __doc__) -> None:
+    """The command `convert KIND [SOURCE]`."""
+    chosen = _parser(doc).parse_args(argv)
     name = chosen.name or chosen.kind
     began = time.perf_counter()
     try:
@@ -55,21 +102,25 @@ def main(argv: list[str] | None = None, doc: str | None = __doc__) -> None:
         # TFDS would take what is there for the finished data set and write nothing.
         if (pathlib.Path(chosen.out) / name).exists():
             raise ValueError(f"out has a {name} already: give another --name or --out")
-        splits, classes, notes = tfds.read(
-            chosen.kind, chosen.source, chosen.image_size, chosen.channels, chosen.follow_links
-        )
-        folder = _whole(name, splits, classes, chosen.out)
-    except (ValueError, OSError) as error:
+        # Asked for before a long download, and not after it.
+        readers.tensorflow_datasets()
+        found = _read(chosen)
+        folder = _whole(name, found, chosen.out)
+    except (ValueError, OSError, check.MissingPackageError) as error:
         options.fail(error)
-    for line in notes:
+    for line in found.notes:
         print(check.printable(line), file=sys.stderr)
-    images = splits["train"][0]
-    result = {
+    output.show(json.dumps(_result(name, found, folder, began), indent=None if chosen.json else 1))
+
+
+def _result(name: str, found: tfds.Read, folder: pathlib.Path, began: float) -> dict[str, Any]:
+    rows = found.splits["train"][0]
+    shape = rows.shape if isinstance(rows[0], bytes) else rows[0].shape
+    return {
         "name": name,
-        "shape": list(images[0].shape),
-        "classes": len(classes),
-        "examples": {split: len(rows) for split, (rows, _) in splits.items()},
+        "shape": list(shape),
+        "classes": len(found.class_names),
+        "examples": {split: len(rows) for split, (rows, _) in found.splits.items()},
         "seconds": round(time.perf_counter() - began, 1),
         "megabytes": round(sum(f.stat().st_size for f in folder.iterdir()) / 1e6, 1),
     }
-    output.show(json.dumps(result) if chosen.json else json.dumps(result, indent=1))
