@@ -13,7 +13,7 @@ import gzip
 import io
 import tarfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -193,7 +193,7 @@ _CIFAR_ROWS = 50_000
 
 
 def _cifar(
-    paths: list[Path], parts: dict[str, tuple[str, ...]], names: str, label_bytes: int
+    paths: list[Path], parts: Mapping[str, tuple[str, ...]], names: str, label_bytes: int
 ) -> Contents:
     (path,) = paths
     size, files = label_bytes + 3072, [name for group in parts.values() for name in group]

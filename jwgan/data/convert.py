@@ -32,7 +32,7 @@ def examples(
     """
     for i in range(len(rows)):
         row = rows[i]
-        example = {"image": row if isinstance(row, bytes) else _png(row)}
+        example: dict[str, Any] = {"image": row if isinstance(row, bytes) else _png(row)}
         if labels is not None:
             example["label"] = int(labels[i])
         if attribute_names:

@@ -55,5 +55,5 @@ class Pair(NamedTuple):
 
 
 __getattr__, __dir__ = lazy.submodules(
-    __name__, ("funnels", "gaussians", "pairs", "rolls"), ("Pair", "Problem")
+    __name__, ("funnels", "gaussians", "pairs", "rolls", "series"), ("Pair", "Problem")
 )

@@ -95,16 +95,19 @@ from jwgan.run.experiment import Experiment
 from jwgan.run.launch import main
 from jwgan.run.options import Config, ImageConfig, option, require_choice
 from jwgan.run.players import batch_norm_players, image_players, player
-from jwgan.run.tasks import Task, image_task, load_world
+from jwgan.run.tasks import Task, array_task, image_task, load_array, load_table, load_world
 
 __all__ = [
     "Config",
     "Experiment",
     "ImageConfig",
     "Task",
+    "array_task",
     "batch_norm_players",
     "image_players",
     "image_task",
+    "load_array",
+    "load_table",
     "load_world",
     "main",
     "option",

@@ -242,6 +242,8 @@ def describe(
         "command": command_line(experiment, argv),
         "config": dataclasses.asdict(config),
         "data": {"name": task.name, "shape": list(task.shape), "sha256": task.checksum},
+        # What samples are decoded with, where the data are not as they lie in their files.
+        **({"encoding": task.encoding.to_dict()} if task.encoding else {}),
         "environment": report.environment(),
     }
 

@@ -13,7 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jwgan import metrics, report, transport
+from jwgan import files, metrics, report, transport
+from jwgan.data import tables
+from jwgan.run import views
 
 PICTURES = 100  # samples in a grid of images
 METRIC_POINTS = 500  # samples in the metrics of the alarm, at most
@@ -35,13 +37,14 @@ def drawn(algorithm: Any, key: Any, state: Any, num: int, shape: tuple[int, ...]
 
 def picture(task: Any, algorithm: Any, state: Any) -> Any:
     """A uint8 image [H, W, 3 or 1] of samples; always from the same latents, to compare by eye."""
-    # One fixed key for each use: 12 pictures, 13 quality, 14 and 15 the alarm's metrics. It does
+    # One fixed key for each use: 12 pictures, 13 quality, 14 and 15 the alarm's metrics, 16 and 17
+    # W1 (`exact_w1`), 18 rows of tables. It does
     # not depend on the run's seed, so runs and steps are compared on the same latents.
     key = jax.random.key(12)
     if task.problem is None:
         draw = jax.jit(lambda state: drawn(algorithm, key, state, PICTURES, task.shape))
         x = draw(state)
-        return report.image_grid(np.asarray(x), columns=10)
+        return views.draw(task, x, columns=10)
     fake = np.asarray(algorithm.sample(key, state, POINTS))
     return report.scatter(
         task.held_out[:POINTS], fake, score=lambda x: np.asarray(algorithm.score(state, x))
@@ -53,12 +56,13 @@ def save_real(task: Any, path: pathlib.Path) -> None:
 
     A 2-D picture has the real points in it.
     """
-    if task.dataset is None or path.exists():
+    # The picture of a table's samples has the real rows in it, too.
+    if task.dataset is None or views.is_table(task) or path.exists():
         return
     images = task.dataset.images
     # Files come class by class: the first hundred may be of a single one.
     chosen = np.random.default_rng(0).permutation(len(images))[:PICTURES]
-    report.save_png(path, report.image_grid(images[np.sort(chosen)], columns=10))
+    report.save_png(path, views.draw_real(task, images[np.sort(chosen)]))
 
 
 def quality(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
@@ -70,6 +74,8 @@ def quality(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
     key = jax.random.key(13)
     if task.problem is not None:
         return world_quality(task, np.asarray(algorithm.sample(key, state, POINTS)))
+    if len(task.shape) != 3 and task.dataset is not None:
+        return views.quality(task, jax.jit(algorithm.sample, static_argnums=2)(key, state, POINTS))
     if task.dataset is None or task.dataset.labels is None:
         return {}
     require_labels(task.dataset)
@@ -77,6 +83,14 @@ def quality(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
     sample = jax.jit(algorithm.sample, static_argnums=2)
     keys = jax.random.split(key, pieces)
     return image_quality(task, np.concatenate([sample(k, state, size) for k in keys]))
+
+
+def save_rows(task: Any, algorithm: Any, state: Any, path: pathlib.Path) -> None:
+    """Writes as many samples as there are real rows, at most 10,000; of tables only."""
+    if views.is_table(task):
+        num = min(10_000, len(task.dataset.images) + len(task.held_out))
+        x = jax.jit(algorithm.sample, static_argnums=2)(jax.random.key(18), state, num)
+        files.replace(path, tables.write_csv(task.encoding, x).encode())
 
 
 def quality_pieces(task: Any) -> tuple[int, int]:

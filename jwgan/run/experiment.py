@@ -18,14 +18,23 @@ class Experiment(NamedTuple):
       load: `(config) -> run.Task`; by default the image data set that --dataset names.
       name: of its runs; by default that of the file in which `config`, or else `build`, is defined.
       program: how it is started; by default as it was this time.
+      takes_encoding: whether `build` takes the task's encoding as its third argument, as a table's
+        output layer needs it.
     """
 
     config: type
-    build: Callable[[Any, tuple[int, ...]], Any]
+    build: Callable[..., Any]
     doc: str | None
     load: Callable[[Any], tasks.Task] = tasks.from_config
     name: str = ""
     program: str = ""
+    takes_encoding: bool = False
+
+    def build_for(self, task: tasks.Task) -> Callable[[Any, tuple[int, ...]], Any]:
+        """`build` as `(config, shape) -> jwgan.Algorithm` for a task."""
+        if not self.takes_encoding:
+            return self.build
+        return lambda config, shape: self.build(config, shape, task.encoding)
 
     def named(self) -> "Experiment":
         """The experiment with its name and program filled in.

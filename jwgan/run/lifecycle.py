@@ -113,7 +113,7 @@ def prepare(
 
     The directory is locked until `stack` is left; `argv` is recorded there as the command.
     """
-    name, build = experiment.name, experiment.build
+    name = experiment.name
     first = hosts.is_first()
     resumes = config.resume == "yes"
     # The others do not look at the folder of a new run: the first process may have made it already,
@@ -121,6 +121,7 @@ def prepare(
     reads = first or resumes
     folder = directory.choose_folder(config, name) if reads else pathlib.Path(config.run_dir)
     task = experiment.load(config)
+    build = experiment.build_for(task)
     # The packages are needed hours later, at the end of the run: they are asked for now.
     if config.w1_every or (config.quality and task.problem is not None):
         exact_w1.require_packages()
@@ -215,6 +216,7 @@ def conclude(run: session.Run, state: Any, result: dict[str, Any]) -> None:
                 sweep_session.add_quality(run.sweep, state, result)
             else:
                 result["quality"] = evaluate.quality(run.task, run.algorithm, state)
+                evaluate.save_rows(run.task, run.algorithm, state, run.folder / "samples.csv")
         except (ValueError, OSError, MemoryError, RuntimeError) as error:
             # The run is done: a metric that cannot be measured must not cost it its result.
             result["quality_not_measured"] = one_line(error)

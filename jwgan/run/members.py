@@ -58,7 +58,8 @@ class MemberConfig(options.ImageConfig):
     """Options of every member; its own numbers come beside them."""
 
     dataset: str = option(
-        "digits", f"digits, fashion_mnist, mnist, folder, tfds/NAME, {', '.join(tasks.WORLDS)}"
+        "digits",
+        f"digits, fashion_mnist, mnist, folder, array, tfds/NAME, {', '.join(tasks.WORLDS)}",
     )
 
 

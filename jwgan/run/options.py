@@ -106,9 +106,10 @@ class Config:
 
     # fmt: off
     dataset: str = option(
-        "digits", "digits, fashion_mnist, mnist, folder or tfds/NAME", group="data")
+        "digits", "digits, fashion_mnist, mnist, folder, array or tfds/NAME", group="data")
     data_dir: str | None = option(
-        None, "where data files are (IDX, TFDS or an image folder)", group="data", may_change=True)
+        None, "where data files are (IDX, TFDS or an image folder; of array the .npy or .npz file)",
+        group="data", may_change=True)
     image_size: int | None = option(
         None, "make images squares of so many pixels a side (default: as they are; pictures of "
         "several sizes: the most common shorter side)", group="data", at_least=1)

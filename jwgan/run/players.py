@@ -57,8 +57,10 @@ def image_players(shape: tuple[int, ...], config: Any) -> tuple[Any, Any]:
     Raises:
       ValueError: for an unknown network or a shape it cannot be built for.
     """
-    width, small = config.width, min(shape[:2]) < 16
-    kind = require_choice("network", config.network, ("auto", "mlp", "dcgan", "resnet"))
+    # Samples that are no images have nothing to convolve.
+    width, small = config.width, len(shape) != 3 or min(shape[:2]) < 16
+    kinds = ("auto", "mlp", "dcgan", "resnet") if len(shape) == 3 else ("auto", "mlp")
+    kind = require_choice("network", config.network, kinds)
     critic: Any
     if kind == "resnet":
         resnet = models.resnet

@@ -50,7 +50,7 @@ def described_run(folder: pathlib.Path, find: Find) -> tuple[dict[str, Any], Exp
         experiment = find(described)
         config = options.from_description(experiment.config, described["config"])
         # It checks that the description has a shape, before any file of the data is read.
-        bare = tasks.without_data(described["data"])
+        bare = tasks.without_data(described["data"], described.get("encoding"))
     except ValueError as error:
         raise ValueError(f"{folder / 'config.json'}: {error}") from error
     # A stranger's config.json may hold any numbers: they are checked as a command line's are.
@@ -76,7 +76,7 @@ def read_run(
     """
     _, experiment, config, bare = described_run(folder, find)
     task = experiment.load(config) if with_data else bare
-    return task, *restore(folder, config, experiment.build, task, trial, best)
+    return task, *restore(folder, config, experiment.build_for(task), task, trial, best)
 
 
 def best_step(folder: pathlib.Path) -> int:

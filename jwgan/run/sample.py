@@ -1,7 +1,8 @@
 """Draws samples from a finished or running run.
 
-`.npy` holds float32 [num, *D], images in [-1, 1]; `.png` is a grid of images, or a scatter plot of
-points. With --interpolate K each of the num rows is a path of K samples from one latent to another:
+`.npy` holds numbers [num, *D], images in [-1, 1]; `.png` is a grid of images, a scatter plot of
+points, curves or histograms; `.csv` has the rows of a table. Data that a run scaled are scaled
+back. With --interpolate K each of the num rows is a path of K samples from one latent to another:
 along a great circle for normal latents (every point of it is as likely as its ends), along a
 straight line for bounded ones. The samples come from the newest whole checkpoint, or with
 --best from that with the smallest sliced distance to held-out data.
@@ -16,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jwgan import report
-from jwgan.run import directory, options, output, reading, xla
+from jwgan.data import tables
+from jwgan.run import directory, options, output, reading, views, xla
 from jwgan.run.options import option
 
 
@@ -26,7 +28,7 @@ class Config:
 
     run_dir: str = option("", "the run's directory")
     num: int = option(100, "how many samples, or paths with --interpolate")
-    out: str = option("samples.png", "file to write, .npy or .png")
+    out: str = option("samples.png", "file to write: .npy, .png, or of a table .csv")
     seed: int = option(0, "of the latents")
     interpolate: int = option(0, "samples on each path between two latents; 0: no paths")
     trial: int = option(0, "which one of a run with --seeds or --sweep, counted from 0")
@@ -57,20 +59,23 @@ def draw(algorithm: Any, state: Any, config: Config) -> Any:
     return np.concatenate([generate(state, z[i : i + 500]) for i in range(0, len(z), 500)])
 
 
-def write(x: Any, out: pathlib.Path, real: Any, columns: int | None) -> None:
-    """Writes samples as an array file or a picture.
+def write(x: Any, out: pathlib.Path, task: Any, real: Any, columns: int | None) -> None:
+    """Writes samples as an array file, a CSV file or a picture.
 
     Args:
-      x: images [N, H, W, C] or points [N, 2]; an array file takes any samples [N, *D].
-      out: its ending, .npy or .png, says what is written.
+      x: samples [N, *D].
+      out: its ending, .npy, .csv or .png, says what is written.
+      task: what the samples are of; those that were scaled are scaled back.
       real: real points [M, 2] to draw beside the samples; None for the samples alone.
       columns: of a grid of images.
     """
     if out.suffix.lower() == ".npy":
         with out.open("wb") as file:  # np.save itself would add an ending to a name in capitals
-            np.save(file, x)
-    elif x.ndim == 4:
-        report.save_png(out, report.image_grid(x, columns=columns))
+            np.save(file, views.decoded(task, x))
+    elif out.suffix.lower() == ".csv":
+        out.write_text(tables.write_csv(task.encoding, x), encoding="utf-8")
+    elif task.encoding is not None or task.shape != (2,):
+        report.save_png(out, views.draw(task, x, columns=columns))
     else:
         report.save_png(out, report.scatter(x if real is None else real[:2000], x))
 
@@ -108,8 +113,10 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
     out = pathlib.Path(config.out)
     try:
         # The ending is checked before anything is read: a run can take a while to be rebuilt.
-        if out.suffix.lower() not in (".npy", ".png"):
-            raise ValueError(f"out is {config.out!r}: give a name ending in .npy or .png")
+        if out.suffix.lower() not in (".npy", ".png", ".csv"):
+            raise ValueError(
+                f"out is {config.out!r}: give a name ending in .npy or .png, of a table .csv"
+            )
         if not out.parent.is_dir():
             raise ValueError(f"out is {config.out!r}: there is no folder {out.parent}; make it")
         if config.num < 1 or config.interpolate < 0:
@@ -121,10 +128,13 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
         task, algorithm, state = reading.read_run(
             folder, find, config.trial, with_data=False, best=config.best
         )
+        if out.suffix.lower() == ".csv" and not views.is_table(task):
+            raise ValueError(f"out is {config.out!r}: only tables are written so; give .npy")
         x = draw(algorithm, state, config)
-        picture_of_points = out.suffix.lower() == ".png" and len(task.shape) == 1
+        # Of a table the picture shows real rows as well, where its data can be had.
+        picture_of_points = out.suffix.lower() == ".png" and task.shape == (2,)
         real = _real_points(folder, find, config.trial) if picture_of_points else None
-        write(x, out, real, config.interpolate or None)
+        write(x, out, task, real, config.interpolate or None)
     except (ValueError, OSError) as error:
         options.fail(error)
     trial = _trial(folder, config.trial)

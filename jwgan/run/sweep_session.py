@@ -13,7 +13,7 @@ import numpy as np
 
 from jwgan import adversarial, report
 from jwgan.report import quantities
-from jwgan.run import alarms, evaluate, hosts, session
+from jwgan.run import alarms, evaluate, hosts, session, views
 from jwgan.run.sweep_build import Sweep, summary
 
 STRIP = 10  # samples of each trial in a picture of images
@@ -165,7 +165,7 @@ def picture(sweep: Sweep, state: Any) -> Any:
         # More would not be readable; samples and checkpoints have every trial.
         labels = labels[: SHOWN["images"]]
         x = np.asarray(sample(key, state, STRIP))
-        strips = [report.image_grid(x[i], columns=STRIP) for i in range(len(labels))]
+        strips = [views.draw(sweep.task, x[i], columns=STRIP) for i in range(len(labels))]
         return report.labelled(strips, labels, columns=1)
     labels = labels[: SHOWN["points"]]
     fake = np.asarray(sample(key, state, evaluate.POINTS))  # [K, N, 2]
@@ -203,7 +203,7 @@ def quality(sweep: Sweep, state: Any, alive: Sequence[int]) -> list[dict[str, An
     )
     found: list[dict[str, Any]] = [{} for _ in sweep.trials]
     classifier = None
-    if task.problem is not None:
+    if task.problem is not None or (task.dataset is not None and len(task.shape) != 3):
         fakes = np.asarray(sample(key, state, evaluate.POINTS))
     elif task.dataset is None or task.dataset.labels is None:
         return found
@@ -222,7 +222,7 @@ def quality(sweep: Sweep, state: Any, alive: Sequence[int]) -> list[dict[str, An
             found[i] = (
                 evaluate.image_quality(task, fakes[i], classifier)
                 if classifier
-                else evaluate.world_quality(task, fakes[i])
+                else (evaluate.world_quality if task.problem else views.quality)(task, fakes[i])
             )
     return found
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jwgan import check, data, sources
-from jwgan.data import images, memory, pictures, streams
+from jwgan.data import arrays, images, memory, pictures, scaling, streams, tables
 from jwgan.problems import gaussians, rolls
 from jwgan.run.options import Config, require_choice
 
@@ -27,6 +27,8 @@ class Task(NamedTuple):
       problem: `jwgan.problems.Problem` of a synthetic world, else None.
       checksum: sha256 of the training data, "" for a synthetic world.
       notes: what a user should know of the data, a line each; printed when the run starts.
+      encoding: `data.scaling.Scaler` or `data.tables.Table` that made the samples of the data; None
+        where they are as they were.
     """
 
     name: str
@@ -37,10 +39,11 @@ class Task(NamedTuple):
     problem: Any = None
     checksum: str = ""
     notes: tuple[str, ...] = ()
+    encoding: Any = None
 
 
 TFDS = "tfds/"  # and a name as TFDS has it
-IMAGES = ("digits", "mnist", "fashion_mnist", "folder")
+IMAGES = ("digits", "mnist", "fashion_mnist", "folder", "array")
 WORLDS = ("eight_gaussians", "twenty_five_gaussians", "ring", "swiss_roll")
 
 
@@ -66,6 +69,8 @@ def load_images(
             name.removeprefix(TFDS), data_dir, image_size=image_size, channels=channels
         )
         return image_task(dataset, name)
+    if name == "array":
+        return load_array(data_dir, image_size, channels)
     # These are functions, so that only the chosen data set is read, and only its packages are
     # needed.
     loaders: dict[str, Callable[[], Any]] = {
@@ -74,7 +79,9 @@ def load_images(
         "fashion_mnist": lambda: data.fashion_mnist(data_dir),
     }
     pictures.require_form(image_size, channels)
-    dataset = loaders[require_choice("dataset", name, [*loaders, "folder", f"{TFDS}NAME"])]()
+    dataset = loaders[
+        require_choice("dataset", name, [*loaders, "folder", "array", f"{TFDS}NAME"])
+    ]()
     # The held-out part is changed as well: metrics compare it with samples.
     train, test = (
         _repeated(_resized(part, image_size), channels)
@@ -83,13 +90,50 @@ def load_images(
     return image_task(dataset._replace(images=train, test_images=test), name)
 
 
+def load_array(
+    path: str | None,
+    image_size: int | None = None,
+    channels: int | None = None,
+    per_channel: bool = False,
+) -> Task:
+    """A task of an .npy or .npz file of samples [N, *D]; size and channels are of images only.
+
+    Raises:
+      ValueError: see `data.arrays.load`; or an option that samples of their shape cannot have.
+    """
+    pictures.require_form(image_size, channels)
+    dataset, scaler = arrays.load(_path(path, "the .npy or .npz file"), per_channel)
+    shape = dataset.images.shape[1:]
+    if image_size or channels:
+        are_images = len(shape) == 3 and shape[2] in (1, channels or shape[2])
+        remedy = "give images [N, H, W, 1 or 3], or leave --image-size and --channels out"
+        check.require(are_images, "the samples' shape", list(shape), remedy)
+        changed: Any = {
+            name: _repeated(_resized(part, image_size), channels)
+            for name in ("images", "test_images")
+            if (part := getattr(dataset, name)) is not None
+        }
+        dataset = dataset._replace(**changed)
+    return array_task(dataset, "array", scaler)
+
+
+def load_table(path: str | None, schema: str | None = None) -> Task:
+    """A task of a CSV file's rows; its encoding is the `data.tables.Table` that made them vectors.
+
+    Raises:
+      ValueError: see `data.tables.load`.
+    """
+    dataset, table = tables.load(_path(path, "the CSV file"), schema)
+    return array_task(dataset, "csv", table)
+
+
 def _resized(images: Any, size: int | None) -> Any:
     return data.resize(images, size) if size and images.shape[1] != size else images
 
 
 def _repeated(images: Any, channels: int | None) -> Any:
     # Of grey images [N, H, W, 1], which is what the data sets here have.
-    return np.repeat(images, 3, axis=-1) if channels == 3 else images
+    return np.repeat(images, 3, axis=-1) if channels == 3 and images.shape[-1] == 1 else images
 
 
 def image_task(dataset: data.Dataset, name: str = "") -> Task:
@@ -105,11 +149,24 @@ def image_task(dataset: data.Dataset, name: str = "") -> Task:
     Raises:
       ValueError: the images are no [N, H, W, C]; from the task's source, they are whole numbers.
     """
+    shape = dataset.images.shape
+    check.require(len(shape) == 4, "images' shape", shape, "give images [N, H, W, C]")
+    return array_task(dataset, name)
+
+
+def array_task(dataset: data.Dataset, name: str = "", encoding: Any = None) -> Task:
+    """Makes a task of samples [N, *D] of any shape, as `image_task` does of images.
+
+    Args:
+      dataset: its images are the samples, in [-1, 1] as a rule.
+      name: shown in the run's files; the data set's own unless given.
+      encoding: of the task.
+    """
     held = dataset.images
-    check.require(held.ndim == 4, "images' shape", held.shape, "give images [N, H, W, C]")
+    what = "the images" if held.ndim == 4 else "the samples"
 
     def source(n_critic: int, batch_size: int, mesh: Any = None) -> sources.Source:
-        memory.require_on_device(held.nbytes, "the images", "add --stream, or give smaller ones")
+        memory.require_on_device(held.nbytes, what, "add --stream, or give smaller ones")
         return sources.from_array(held, n_critic=n_critic, batch_size=batch_size, mesh=mesh)
 
     return Task(
@@ -121,10 +178,13 @@ def image_task(dataset: data.Dataset, name: str = "") -> Task:
         # A resume compares it: a run must not go on with other data without being told.
         checksum=data.checksum(held),
         notes=(_shape_note(name or dataset.name, len(held), held.shape[1:]), *dataset.notes),
+        encoding=encoding,
     )
 
 
 def _shape_note(name: str, num: int, shape: tuple[int, ...]) -> str:
+    if len(shape) != 3:
+        return f"data: {name}, {num} samples of shape {list(shape)}"
     kind = {1: "grey", 3: "in colour"}.get(shape[2], f"of {shape[2]} channels")
     return f"data: {name}, {num} images of {shape[0]} x {shape[1]} pixels (height x width), {kind}"
 
@@ -195,20 +255,21 @@ def _streamed_task(name: str, rows: Any, held_out: Any, said: str, files: list[A
     )
 
 
-def _path(data_dir: str | None) -> str:
+def _path(data_dir: str | None, what: str = "the folder of images") -> str:
     if not data_dir:
-        raise ValueError("data_dir is None: give --data-dir, the folder of images")
+        raise ValueError(f"data_dir is None: give --data-dir, {what}")
     return data_dir
 
 
-def without_data(described: dict[str, Any]) -> Task:
+def without_data(described: dict[str, Any], encoding: Any = None) -> Task:
     """The task of a run whose data are not loaded: its name, its shape, and zeros for samples.
 
     Args:
       described: `data` of the run's config.json.
+      encoding: of config.json as well; None where there is none.
 
     Raises:
-      ValueError: there is no shape in it.
+      ValueError: there is no shape in it, or the encoding is damaged.
     """
     shape = described.get("shape")
     # config.json is untrusted. `type`: True is an int, and no length.
@@ -223,7 +284,26 @@ def without_data(described: dict[str, Any]) -> Task:
             zeros, n_critic=n_critic, batch_size=batch_size
         ),
         held_out=None,
+        encoding=_encoding(encoding, tuple(shape)),
     )
+
+
+def _encoding(described: Any, shape: tuple[int, ...]) -> Any:
+    """The encoding that a run's config.json describes, of samples of that shape."""
+    if described is None:
+        return None
+    kind = described.get("kind") if isinstance(described, dict) else None
+    if kind == "table":
+        table = tables.from_dict(described)
+        if shape != (table.width,):
+            raise ValueError(f"its table makes {table.width} columns, its data have {shape}")
+        return table
+    if kind != "scaler":
+        raise ValueError(f"its data's encoding is of kind {kind!r}")
+    scaler = scaling.from_dict(described)
+    if len(scaler.low) not in (1, shape[-1]):
+        raise ValueError(f"its scaler has {len(scaler.low)} channels, its data {shape[-1]}")
+    return scaler
 
 
 def load_world(name: str) -> Task:

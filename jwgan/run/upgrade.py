@@ -73,7 +73,7 @@ def upgrade_run(folder: pathlib.Path, find: reading.Find) -> tuple[str, ...]:
     """
     described, experiment, config, task = reading.described_run(folder, find)
     with directory.lock(folder):
-        step, added = bring_over(folder, fresh_state(config, experiment.build, task))
+        step, added = bring_over(folder, fresh_state(config, experiment.build_for(task), task))
         if added:
             names = ", ".join(added[:SHOWN]) + (", ..." if added[SHOWN:] else "")
             what = f"{len(added)} new parts, as at the start of a run: {names}"

@@ -51,8 +51,20 @@ FLOATS = (
 )
 NASTY = ("", "..", "a/b", "/", "**", "[", "\0", "\n", "a\nb", "\udcff", "é" * 50, "x" * 5000, "~")
 STRINGS = {
-    "dataset": ("digits", "digits", "mnist", "fashion_mnist", "folder", "eight_gaussians", "ring"),
-    "data_dir": ("idx", "images", "nowhere", "/dev/null", "idx/mnist", "."),
+    "dataset": (
+        "digits",
+        "digits",
+        "mnist",
+        "fashion_mnist",
+        "folder",
+        "eight_gaussians",
+        "ring",
+        "array",
+        "csv",
+        "diabetes",
+        "sines",
+    ),
+    "data_dir": ("idx", "images", "rows.npy", "rows.csv", "nowhere", "/dev/null", "idx/mnist", "."),
     "network": ("auto", "mlp", "dcgan", "resnet"),
     "member": ("gan", "wgan_gp", "wgan", "began", "ebgan", "sngan", "r1_gan", "init", "__doc__"),
     "on_nonfinite": ("stop", "restore"),
@@ -104,6 +116,10 @@ def sandbox(tmp_path, monkeypatch):
         pixels = np.full((8, 8, 3), 28 * i, np.uint8)
         (tmp_path / "images").mkdir(exist_ok=True)
         Image.fromarray(pixels).save(tmp_path / "images" / f"{i}.png")
+    np.save(tmp_path / "rows.npy", np.linspace(-9, 9, 60).reshape(5, 6, 2))
+    (tmp_path / "rows.csv").write_text(
+        "a,b\n" + "".join(f"{i / 2},{'xy'[i % 2]}\n" for i in range(9))
+    )
     environment = report.environment()
     monkeypatch.setattr(report, "environment", lambda: environment)
     monkeypatch.setattr(data, "digits", functools.cache(data.digits))
