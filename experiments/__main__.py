@@ -17,8 +17,9 @@ GROUPS = {
         *("ebgan", "began"),
     ),
     "Train on points in the plane": ("toy2d", "modes"),
+    "Train on tables and series": ("table", "series"),
     "Train at the papers' sizes": ("cifar10", "celeb_a", "lsun", "imagenet_resized"),
-    "Use a run, prepare data": ("sample", "measure", "convert", "export", "upgrade"),
+    "Use a run, prepare data": ("sample", "measure", "convert", "schema", "export", "upgrade"),
     "Check critics against known answers": (
         *("parallel_lines", "divergences", "w1_benchmark", "claims"),
     ),

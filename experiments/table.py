@@ -7,7 +7,7 @@
     python -m experiments.sample runs/table-diabetes-1 --num 1000 --out samples.csv
 
 Numbers are scaled to [-1, 1], categories are one-hot; the generator chooses them with Gumbel noise
-and a straight-through gradient (`jwgan.models.tables`). A fifth of the rows is held out. The run
+and a straight-through gradient (`jwgan.models.tabular`). A fifth of the rows is held out. The run
 leaves samples.csv, with as many rows as the data. Expected on `diabetes`: distances of the columns
 and of their correlations about twice those between two sets of real rows, and no row copied.
 
@@ -19,8 +19,7 @@ import dataclasses
 import jwgan
 from jwgan import priors, run
 from jwgan.data import tables
-from jwgan.models import mlp
-from jwgan.models import tables as models
+from jwgan.models import mlp, tabular
 from jwgan.run import option, samples
 
 
@@ -51,7 +50,7 @@ def load(config: Config) -> run.Task:
 
 def build(config: Config, shape: tuple[int, ...], table: tables.Table) -> jwgan.Algorithm:
     hidden, drawn = (config.width,) * 2, config.choice == "gumbel"
-    generator = models.TableGenerator(table.blocks, hidden, noise=drawn)
+    generator = tabular.TableGenerator(table.blocks, hidden, noise=drawn)
     # The noise of the categories is made of latents of its own.
     extra = sum(table.blocks) if drawn else 0
     algorithm = jwgan.wgan_gp(

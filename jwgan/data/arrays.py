@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 
 from jwgan import check
-from jwgan.data import memory, scaling
+from jwgan.data import memory, scalers
 from jwgan.data.datasets import Dataset
 from jwgan.data.errors import DataError
 
@@ -35,7 +35,7 @@ def load(path: str | os.PathLike, per_channel: bool = False) -> tuple[Dataset, A
       per_channel: whether each index of the last axis is scaled by itself.
 
     Returns:
-      (the data set, the `scaling.Scaler` that scaled it or None).
+      (the data set, the `scalers.Scaler` that scaled it or None).
 
     Raises:
       DataError: no such file, none of that kind, damaged, values that are not finite, or more than
@@ -152,7 +152,7 @@ def _scaled(
     if low >= -1 and high <= 1 and low < high and parts[0].dtype.kind == "f":
         return [part.astype(np.float32) for part in parts], None, ""
     try:
-        scaler = scaling.fit(train, per_channel)
+        scaler = scalers.fit(train, per_channel)
     except ValueError as error:
         raise DataError(f"{path}: {error}") from error
     how = "each index of the last axis by itself" if per_channel else "all by one map"

@@ -207,7 +207,7 @@ def infer(header: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, str
     or skipped if nearly every row has another one or nothing varies.
 
     >>> rows = [["1.5", "a", "7", "x1"], ["2.0", "b", "7", "x2"], ["2.5", "a", "7", "x3"]]
-    >>> tables.infer(["bmi", "job", "year", "name"], rows)
+    >>> data.tables.infer(["bmi", "job", "year", "name"], rows)
     {'bmi': 'number', 'job': 'category', 'year': 'skip', 'name': 'skip'}
     """
     columns = zip(header, zip(*rows, strict=True), strict=True)

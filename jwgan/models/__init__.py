@@ -8,7 +8,7 @@ _find, __dir__ = lazy.submodules(
     __name__,
     (
         *("autoencoder", "conv", "conv1d", "dcgan", "lipschitz", "mlp", "norms", "resnet"),
-        *("robustness", "scaling", "shallow", "sngan", "sorting", "tables"),
+        *("robustness", "scaling", "shallow", "sngan", "sorting", "tabular"),
     ),
 )
 

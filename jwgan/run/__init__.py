@@ -68,7 +68,24 @@ steps. Other machines, jax versions or XLA flags may differ more.
 Size and colour are the pictures' own unless --image-size or --channels say otherwise; the start
 says what was found: the shape, files passed over, classes (the folders that hold the pictures).
 `jwgan.data.pictures` has the rule. To remove a damaged picture and go on is `--resume --allow
-data`.
+data`. Pictures need not be square; DCGAN's networks (5 to 512 pixels a side) double their channels
+up to eight times, `--network resnet` takes sides that can be halved down to 4 to 7.
+
+**Your arrays, tables and series.** `--dataset array --data-dir x.npy` takes samples [N, *D]: bytes
+are pixels, other numbers beyond [-1, 1] are scaled, and `sample --out x.npy` scales them back. Rows
+of a CSV file and series [T, C] have networks of their own, see `experiments.table` and
+`experiments.series`; in an experiment of yours `load_table` and `load_array` load them::
+
+    def load(config):
+        return run.load_table("people.csv", "schema.json")
+
+    def build(config, shape, table):  # `jwgan.models.tabular.TableGenerator(table.blocks)`
+        ...
+
+    EXPERIMENT = run.Experiment(Config, build, __doc__, load=load, takes_encoding=True)
+
+**Known data sets.** `jwgan convert cifar10` downloads the original archive, compares its checksum
+and writes it where `--dataset tfds/cifar10` finds it, without TensorFlow.
 
 **Larger data.** `--stream` reads images while training (Grain); every process reads its own part of
 every batch, the order is a function of `--seed` and the step. The images are the same ones.

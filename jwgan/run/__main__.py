@@ -8,15 +8,18 @@
     python -m jwgan.run export RUN_DIR --out generator.bin
     python -m jwgan.run upgrade RUN_DIR                         # an old run's state has grown
     python -m jwgan.run convert folder IMAGES --name faces --out tfds_data
+    python -m jwgan.run schema people.csv --out people.json     # of a table's columns
 
 The command `jwgan` is the same. Members: {members}.
 """
 
 import sys
 
-from jwgan.run import convert, launch, members, options, output
+from jwgan.run import convert, launch, members, options, output, schema
 from jwgan.run.experiment import Experiment
 
+# What prepares data: `jwgan convert KIND`.
+PREPARES = {"convert": convert.main, "schema": schema.main}
 # Python drops docstrings under -OO: then there is no help, and still a program.
 DOC = (__doc__ or "").format(members=", ".join(members.NAMES))
 
@@ -32,8 +35,8 @@ def main(argv: list[str] | None = None) -> None:
         # A command that reads a run finds the member in the run's config.json.
         if word in launch.COMMANDS:
             launch.COMMANDS[word](members.find, argv[1:])
-        elif word == "convert":
-            convert.main(argv[1:])
+        elif word in PREPARES:
+            PREPARES[word](argv[1:])
         else:
             launch.main(_experiment_of(word), argv[1:])
 
@@ -41,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
 def _experiment_of(word: str) -> Experiment:
     """The member's experiment; ends the program with one line if the word is no member."""
     try:
-        options.require_choice("command", word, (*members.NAMES, *launch.COMMANDS, "convert"))
+        options.require_choice("command", word, (*members.NAMES, *launch.COMMANDS, *PREPARES))
     except ValueError as error:
         options.fail(error)
     return members.experiment_of(word)

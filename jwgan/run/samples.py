@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from jwgan import check
-from jwgan.data import scaling, tables
+from jwgan.data import scalers, tables
 from jwgan.data.datasets import Dataset
 from jwgan.problems import series as worlds
 
@@ -52,7 +52,7 @@ def table(name: str) -> tuple[Dataset, str, tables.Table]:
     return dataset, name, encoded
 
 
-def series(name: str) -> tuple[Dataset, str, scaling.Scaler]:
+def series(name: str) -> tuple[Dataset, str, scalers.Scaler]:
     """Computed series: (data set, name, scaler). 4,000 windows, the last fifth is held out.
 
     Raises:
@@ -60,7 +60,7 @@ def series(name: str) -> tuple[Dataset, str, scaling.Scaler]:
     """
     check.require(name in SERIES, "dataset", name, f"choose array, {', '.join(SERIES)}")
     x = np.asarray(SERIES[name](jax.random.key(_KEY), _NUM))
-    scaler = scaling.fit(x)
+    scaler = scalers.fit(x)
     train, test = np.split(scaler.encode(x), [_NUM * 4 // 5])
     dataset = Dataset(name, train, None, test, source=f"jwgan.problems.series.{name}")
     return dataset, name, scaler

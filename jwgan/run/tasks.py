@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jwgan import check, data, sources
-from jwgan.data import arrays, images, memory, pictures, scaling, streams, tables
+from jwgan.data import arrays, images, memory, pictures, scalers, streams, tables
 from jwgan.problems import gaussians, rolls
 from jwgan.run.options import Config, require_choice
 
@@ -27,7 +27,7 @@ class Task(NamedTuple):
       problem: `jwgan.problems.Problem` of a synthetic world, else None.
       checksum: sha256 of the training data, "" for a synthetic world.
       notes: what a user should know of the data, a line each; printed when the run starts.
-      encoding: `data.scaling.Scaler` or `data.tables.Table` that made the samples of the data; None
+      encoding: `data.scalers.Scaler` or `data.tables.Table` that made the samples of the data; None
         where they are as they were.
     """
 
@@ -300,7 +300,7 @@ def _encoding(described: Any, shape: tuple[int, ...]) -> Any:
         return table
     if kind != "scaler":
         raise ValueError(f"its data's encoding is of kind {kind!r}")
-    scaler = scaling.from_dict(described)
+    scaler = scalers.from_dict(described)
     if len(scaler.low) not in (1, shape[-1]):
         raise ValueError(f"its scaler has {len(scaler.low)} channels, its data {shape[-1]}")
     return scaler

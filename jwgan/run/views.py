@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jwgan import check, metrics, report
-from jwgan.data import scaling, tables
+from jwgan.data import scalers, tables
 
 _LAGS = 10  # of a series' autocorrelation, at most
 
@@ -139,4 +139,4 @@ def _channel_w1(real: np.ndarray, x: np.ndarray) -> float:
 
 def decoded(task: Any, x: Any) -> Any:
     """Samples [N, *D] in the units of the data; those of a table stay vectors."""
-    return task.encoding.decode(x) if isinstance(task.encoding, scaling.Scaler) else x
+    return task.encoding.decode(x) if isinstance(task.encoding, scalers.Scaler) else x

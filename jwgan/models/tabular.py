@@ -23,7 +23,7 @@ Array = jax.Array
 def straight_through(logits: Array, temperature: float = 1.0) -> Array:
     """One-hot vectors of the largest logits [B, K], with the gradient of the softmax.
 
-    >>> tables.straight_through(jnp.array([[0.5, 2.0, 1.0]])).tolist()
+    >>> tabular.straight_through(jnp.array([[0.5, 2.0, 1.0]])).tolist()
     [[0.0, 1.0, 0.0]]
     """
     soft = jax.nn.softmax(logits / temperature)
@@ -46,8 +46,8 @@ def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
 def gumbel(normal: Array) -> Array:
     """Gumbel noise of standard normal noise, value by value: -log(-log Phi(x)).
 
-    >>> tables.gumbel(jnp.zeros(1)).round(4).tolist()  # the median, -log(log 2)
-    [0.3665]
+    >>> round(tables.gumbel(jnp.zeros(())).item(), 4)  # the median, -log(log 2)
+    0.3665
     """
     return -jnp.log(-jax.scipy.special.log_ndtr(normal))
 
@@ -64,7 +64,7 @@ class TableGenerator(nn.Module):
         Gumbel noise, and must be standard normal.
       temperature: of the softmax behind a choice.
 
-    >>> generator = tables.TableGenerator(blocks=(0, 3), features=(8,))
+    >>> generator = tabular.TableGenerator(blocks=(0, 3), features=(8,))
     >>> x, _ = generator.init_with_output(jax.random.key(0), jnp.ones((5, 2)))
     >>> x.shape, float(x[:, 1:].sum()), bool((abs(x) <= 1).all())
     ((5, 4), 5.0, True)

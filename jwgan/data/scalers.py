@@ -23,7 +23,7 @@ class Scaler(NamedTuple):
     def encode(self, x: Any) -> np.ndarray:
         """Scales x [..., C]: float32, with -1 for low and 1 for high.
 
-        >>> scaler = scaling.fit(np.array([[0.0, 10.0], [4.0, 30.0]]))
+        >>> scaler = data.scalers.fit(np.array([[0.0, 10.0], [4.0, 30.0]]))
         >>> scaler.encode([[1.0, 20.0]]).tolist()
         [[-0.5, 0.0]]
         """
@@ -33,7 +33,7 @@ class Scaler(NamedTuple):
     def decode(self, x: Any) -> np.ndarray:
         """Scales x [..., C] back: float64, in the data's units.
 
-        >>> scaling.fit(np.array([[0.0, 10.0], [4.0, 30.0]])).decode([[-0.5, 0.0]]).tolist()
+        >>> data.scalers.fit(np.array([[0.0, 10.0], [4.0, 30.0]])).decode([[-0.5, 0.0]]).tolist()
         [[1.0, 20.0]]
         """
         return self.low + (np.asarray(x, np.float64) + 1) / 2 * (self.high - self.low)
