@@ -46,7 +46,7 @@ def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
 def gumbel(normal: Array) -> Array:
     """Gumbel noise of standard normal noise, value by value: -log(-log Phi(x)).
 
-    >>> round(tables.gumbel(jnp.zeros(())).item(), 4)  # the median, -log(log 2)
+    >>> round(tabular.gumbel(jnp.zeros(())).item(), 4)  # the median, -log(log 2)
     0.3665
     """
     return -jnp.log(-jax.scipy.special.log_ndtr(normal))
