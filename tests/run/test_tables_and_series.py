@@ -49,7 +49,7 @@ def read(name, folder="run"):
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"age": ["20", "old", *map(str, range(28))]}, "column age, row 2: 'old', expected a number"),
+        ({"age": ["20", "old", *map(str, range(28))]}, "row 2: 'old', expected a number"),
         ({"height": ["1.5", "", *["2.5"] * 28]}, "row 2: an empty cell, expected a number"),
         ({"height": ["1.5", "NaN", *["2.5"] * 28]}, "row 2: 'NaN', expected a number"),
     ],
