@@ -31,6 +31,9 @@ class Config(run.ImageConfig):
     code: int = option(32, "h, dimensions of the auto-encoder's code", at_least=1)
     latent: int = option(32, "dimensions of the uniform latents (the paper: h)")
     learning_rate: float = option(3e-4, "of both players' Adam (the paper's 1e-4)", above=0)
+    critic_learning_rate: float | None = option(
+        None, "of the critic's optimizer (default: learning_rate)", above=0
+    )
     gamma: float = option(0.9, "diversity ratio, E L(G(z)) / E L(x) (the paper studies 0.3 to 0.7)")
     lambda_k: float = option(1e-2, "gain of k_t (the paper's 1e-3)")
     zero: float = option(-1.0, "pixel value that the networks see as 0: the images' background")
@@ -55,6 +58,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         networks.map_output(generator, lambda z, y: y + zero),
         prior=priors.uniform(config.latent),
         learning_rate=config.learning_rate,
+        critic_learning_rate=config.critic_learning_rate,
         gamma=config.gamma,
         lambda_k=config.lambda_k,
     )

@@ -39,6 +39,12 @@ class Config(run.Config):
 
 
 def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
+    if config.decay != "none":
+        raise ValueError(
+            f"decay is {config.decay!r}: the rates of this document fall linearly, over "
+            "--decay-steps; leave --decay out"
+        )
+
     def adam(updates: int) -> Any:
         # The schedule counts the updates of its own optimizer, not the run's steps.
         rate = optax.linear_schedule(config.learning_rate, 0.0, updates)

@@ -23,6 +23,9 @@ class Config(run.ImageConfig):
     batch_size: int = option(128)
     n_critic: int = option(1)
     learning_rate: float = option(2e-4, "of both players' Adam", above=0)
+    critic_learning_rate: float | None = option(
+        None, "of the critic's optimizer (default: learning_rate)", above=0
+    )
 
 
 def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
@@ -32,6 +35,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         generator,
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
+        critic_learning_rate=config.critic_learning_rate,
     )
     return jwgan.with_ema(algorithm, config.ema)
 

@@ -24,6 +24,9 @@ class Config(run.ImageConfig):
     steps: int = option(10000, "updates of both players, those of a resumed run included")
     n_critic: int = option(1)
     learning_rate: float = option(3e-4, "of both players' Adam (the paper's 1e-3)", above=0)
+    critic_learning_rate: float | None = option(
+        None, "of the critic's optimizer (default: learning_rate)", above=0
+    )
     margin: float = option(3.0, "m, in units of the energy")
     pulling_away: float = option(0.1, "weight of the pulling-away term")
 
@@ -42,6 +45,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         generator,
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
+        critic_learning_rate=config.critic_learning_rate,
         margin=config.margin,
         pulling_away_weight=config.pulling_away,
     )

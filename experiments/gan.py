@@ -34,6 +34,9 @@ class Config(run.ImageConfig):
     steps: int = option(10000)
     n_critic: int = option(1)
     learning_rate: float = option(2e-4, "of both players' optimizer", above=0)
+    critic_learning_rate: float | None = option(
+        None, "of the critic's optimizer (default: learning_rate)", above=0
+    )
 
     @property
     def title(self) -> str:
@@ -49,6 +52,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         generator,
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
+        critic_learning_rate=config.critic_learning_rate,
         **MEMBERS[config.member],
     )
     return jwgan.with_ema(algorithm, config.ema)

@@ -20,6 +20,9 @@ class Config(run.ImageConfig):
     steps: int = option(10000)
     n_critic: int = option(1)
     learning_rate: float = option(2e-4, "of both players' Adam", above=0)
+    critic_learning_rate: float | None = option(
+        None, "of the critic's optimizer (default: learning_rate)", above=0
+    )
     a: float = option(0.0, "the critic's target on generated data")
     b: float = option(1.0, "the critic's target on real data")
     c: float = option(1.0, "the generator's target")
@@ -27,13 +30,14 @@ class Config(run.ImageConfig):
 
 def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     critic, generator = run.image_players(shape, config)
+    own = config.critic_learning_rate
 
     algorithm = jwgan.lsgan(
         critic,
         generator,
         prior=priors.normal(config.latent),
         # The member's own two rates are those of the paper's mixture experiment, not of images.
-        critic_learning_rate=config.learning_rate,
+        critic_learning_rate=config.learning_rate if own is None else own,
         generator_learning_rate=config.learning_rate,
         a=config.a,
         b=config.b,

@@ -31,6 +31,9 @@ class Config(run.Config):
     )
     latent: int = option(100, "dimensions of the normal latents", group="networks", at_least=1)
     learning_rate: float = option(5e-5, "of both players' RMSProp", above=0)
+    critic_learning_rate: float | None = option(
+        None, "of the critic's optimizer (default: learning_rate)", above=0
+    )
     # Rate and box are the paper's, for a critic this deep; `wgan` has wider ones for small images.
     c: float = option(0.01, "critic weights stay in [-c, c]")
 
@@ -47,6 +50,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         run.player(generator, config, **networks.TRAIN_ARGUMENT),
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
+        critic_learning_rate=config.critic_learning_rate,
         c=config.c,
     )
 

@@ -2,6 +2,7 @@
 
     python -m experiments.sample RUN_DIR --num 1000 --out samples.npy
     python -m experiments.sample RUN_DIR --num 100 --out grid.png
+    python -m experiments.sample RUN_DIR --num 100 --out pictures     # single ones, in a folder
     python -m experiments.sample RUN_DIR --num 8 --interpolate 10 --out path.png
     python -m experiments.sample RUN_DIR --trial 3          # of a run with --seeds or --sweep
 

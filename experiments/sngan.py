@@ -20,6 +20,9 @@ class Config(run.ImageConfig):
     steps: int = option(10000)
     n_critic: int = option(1)
     learning_rate: float = option(2e-4, "of both players' Adam", above=0)
+    critic_learning_rate: float | None = option(
+        None, "of the critic's optimizer (default: learning_rate)", above=0
+    )
     wasserstein: bool = option(False, "the Wasserstein loss instead of the hinge loss")
 
 
@@ -31,6 +34,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         generator,
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
+        critic_learning_rate=config.critic_learning_rate,
         objective=objectives.wasserstein() if config.wasserstein else objectives.hinge(),
     )
     return jwgan.with_ema(algorithm, config.ema)

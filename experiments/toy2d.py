@@ -57,6 +57,9 @@ class Config(run.Config):
     learning_rate: float | None = option(
         None, "of both players (default: the member's own)", above=0
     )
+    critic_learning_rate: float | None = option(
+        None, "of the critic (default: learning_rate, or the member's own)", above=0
+    )
     b1: float | None = option(None, "of Adam (default: the member's own)")
     b2: float | None = option(None, "of Adam (default: the member's own)")
     weight: float | None = option(None, "of the penalty (default: the member's own)")
@@ -72,7 +75,11 @@ class Config(run.Config):
         return f"{member} on {dataset.replace('gaussian', 'Gaussian')}"
 
 
-NUMBERS = ("learning_rate", "b1", "b2", "weight", "c", "gamma", "margin")  # where a member has them
+# Where a member has them.
+NUMBERS = (
+    *("learning_rate", "critic_learning_rate", "b1", "b2"),
+    *("weight", "c", "gamma", "margin"),
+)
 
 
 def numbers_of(config: Any, member: Callable) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from jwgan.run import option
 @dataclasses.dataclass(frozen=True)
 class Config(run.ImageConfig):
     learning_rate: float = option(2e-4, "of both players' RMSProp", above=0)
+    critic_learning_rate: float | None = option(
+        None, "of the critic's optimizer (default: learning_rate)", above=0
+    )
     c: float = option(0.03, "half-width of the box that the critic's weights stay in")
 
 
@@ -30,6 +33,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         generator,
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
+        critic_learning_rate=config.critic_learning_rate,
         c=config.c,
     )
     return jwgan.with_ema(algorithm, config.ema)

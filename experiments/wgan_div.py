@@ -20,6 +20,9 @@ class Config(run.ImageConfig):
     steps: int = option(12000)
     n_critic: int = option(3)
     learning_rate: float = option(1e-3, "of both players' Adam", above=0)
+    critic_learning_rate: float | None = option(
+        None, "of the critic's optimizer (default: learning_rate)", above=0
+    )
     weight: float = option(2.0, "k of the penalty")
     power: float = option(6.0, "p of the penalty")
 
@@ -32,6 +35,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         generator,
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
+        critic_learning_rate=config.critic_learning_rate,
         weight=config.weight,
         power=config.power,
     )

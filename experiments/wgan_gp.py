@@ -23,6 +23,9 @@ class Config(run.ImageConfig):
     steps: int = option(12000)
     n_critic: int = option(3, "critic updates for each generator update (the paper's 5)")
     learning_rate: float = option(1e-3, "of both players' Adam (the paper's 1e-4)", above=0)
+    critic_learning_rate: float | None = option(
+        None, "of the critic's optimizer (default: learning_rate)", above=0
+    )
     b1: float = option(0.5, "Adam's first beta", at_least=0, below=1)
     b2: float = option(0.9, "Adam's second beta", at_least=0, below=1)
     weight: float = option(10.0, "of the gradient penalty")
@@ -36,6 +39,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         generator,
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
+        critic_learning_rate=config.critic_learning_rate,
         # 0.5 as in the authors' code of all but the ResNets; the paper's Algorithm 1 has 0.
         b1=config.b1,
         b2=config.b2,

@@ -20,6 +20,9 @@ class Config(run.ImageConfig):
     steps: int = option(12000)
     n_critic: int = option(3)
     learning_rate: float = option(1e-3, "of both players' Adam", above=0)
+    critic_learning_rate: float | None = option(
+        None, "of the critic's optimizer (default: learning_rate)", above=0
+    )
     b1: float = option(0.5, "Adam's first beta", at_least=0, below=1)
     b2: float = option(0.9, "Adam's second beta", at_least=0, below=1)
     weight: float = option(10.0, "of the penalty")
@@ -35,6 +38,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         generator,
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
+        critic_learning_rate=config.critic_learning_rate,
         # The same as in `wgan_gp`, so that the two differ in the penalty only.
         b1=config.b1,
         b2=config.b2,

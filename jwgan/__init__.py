@@ -13,6 +13,7 @@ mlp`. What the example at the top of a file defines, the examples below it use.
 from jwgan import (
     adversarial,
     algorithms,
+    augment,
     constraints,
     diagnostics,
     lazy,
@@ -58,6 +59,7 @@ __all__ = [
     "Objective",
     "adversarial",
     "algorithms",
+    "augment",
     "began",
     "constraints",
     "dcgan",

@@ -19,6 +19,7 @@ The examples train a shift towards data at (1, 0), against the critic D(x) = 3 x
     >>> state = adversarial.init(jax.random.key(0), batch, **parts)
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -26,9 +27,11 @@ import jax.numpy as jnp
 import optax
 
 from jwgan.types import (
+    AUGMENT_FOLD,
     INIT_FOLD,
     Algorithm,
     Array,
+    Augment,
     Batch,
     Info,
     Key,
@@ -203,6 +206,14 @@ def _descend(
     return PlayerState(optax.apply_updates(player.params, updates), model_state, opt_state)
 
 
+def _augmented(augment: Augment | None, key: Key, state: Any, real: Array, fake: Array) -> Any:
+    """(real, fake) as the critic sees them; `state` is the objective's."""
+    if augment is None:
+        return real, fake
+    key_real, key_fake = jax.random.split(jax.random.fold_in(key, AUGMENT_FOLD))
+    return augment(key_real, state, real), augment(key_fake, state, fake)
+
+
 def critic_update(
     player: PlayerState,
     real: Array,
@@ -285,6 +296,7 @@ def generator_update(
     objective_state: Any,
     prior: Prior,
     step: Array | int = 0,
+    augment: Augment | None = None,
 ) -> tuple[PlayerState, tuple[Output, Info]]:
     """Updates the generator once, against a critic that stays as it is.
 
@@ -297,7 +309,7 @@ def generator_update(
       key: for the latents.
       objective_state: what the losses read, see `Objective`.
       step: generator updates so far, for optimizers that read it, see `schedules`.
-      critic, generator, generator_tx, objective, prior: as of `step`.
+      critic, generator, generator_tx, objective, prior, augment: as of `step`.
 
     Returns:
       The new player and (output on fake, metrics).
@@ -321,7 +333,8 @@ def generator_update(
             return _checked(output, num)
 
         fake, state = generator.apply(params, player.model_state, prior(key, num))
-        real_out, fake_out = scored(real), scored(fake)
+        seen, fake = _augmented(augment, key, objective_state, real, fake)
+        real_out, fake_out = scored(seen), scored(fake)
         value = objective.generator_loss(objective_state, real_out, fake_out)
         return value, (state, fake_out)
 
@@ -344,6 +357,7 @@ def critic_updates(
     objective: Objective,
     penalty: Penalty,
     prior: Prior,
+    augment: Augment | None = None,
 ) -> tuple[PlayerState, ModelState, tuple[Output, Info]]:
     """Updates the critic once, with new fakes, for each real batch of [n_critic, B, *D].
 
@@ -372,6 +386,7 @@ def critic_updates(
             state.generator.params, generator_model_state, prior(key_z, num)
         )
         _check_generated(fake.shape, real.shape)
+        real, fake = _augmented(augment, key, state.objective, real, fake)
         player, (real_out, _, metrics) = critic_update(
             player,
             real,
@@ -420,6 +435,7 @@ def step(
     objective: Objective,
     penalty: Penalty,
     prior: Prior,
+    augment: Augment | None = None,
 ) -> tuple[AdversarialState, AdversarialInfo]:
     """Makes n_critic critic updates, then one generator update.
 
@@ -432,6 +448,7 @@ def step(
       objective: what both minimise, see `objectives`.
       penalty: added to the critic's loss, see `penalties`.
       prior: of the latents, see `priors`.
+      augment: what the critic sees of real and generated samples, see `augment`; None: all.
 
     Returns:
       The new state and an AdversarialInfo of scalars.
@@ -458,6 +475,7 @@ def step(
         objective=objective,
         penalty=penalty,
         prior=prior,
+        augment=augment,
     )
     generator_player, (fake_out, generator_metrics) = generator_update(
         state.generator._replace(model_state=generator_state),
@@ -471,6 +489,7 @@ def step(
         objective_state=state.objective,
         prior=prior,
         step=state.step,
+        augment=augment,
     )
     objective_state, objective_info = objective.update(state.objective, real_out, fake_out)
     state = AdversarialState(
@@ -534,6 +553,7 @@ def build(
     objective: Objective,
     penalty: Penalty,
     prior: Prior,
+    augment: Augment | None = None,
 ) -> Algorithm:
     """Binds the parts into an Algorithm; see `init` and `step` for what they must be.
 
@@ -546,7 +566,7 @@ def build(
     3.0
     """
     require_networks(critic=critic, generator=generator)
-    # Both init and step take these; `step` alone takes the penalty.
+    # Both init and step take these; `step` alone takes the penalty and the augmentation.
     players: dict[str, Any] = {
         "critic": critic,
         "generator": generator,
@@ -557,7 +577,11 @@ def build(
     }
 
     def bound_step(state: AdversarialState, batch: Batch) -> tuple[AdversarialState, Any]:
-        return step(state, batch, penalty=penalty, **players)
+        return step(state, batch, penalty=penalty, augment=augment, **players)
+
+    def rebuilt(**changes: Callable[[Any], Any]) -> Algorithm:
+        parts = {**players, "penalty": penalty, "augment": augment}
+        return build(**{**parts, **{name: new(parts[name]) for name, new in changes.items()}})
 
     return Algorithm(
         init=lambda key, batch: init(key, batch, **players),
@@ -567,4 +591,5 @@ def build(
         score=lambda state, x: score(state, x, critic=critic),
         separation=objective.separation,
         settle=lambda player, z: settle(player, z, generator=generator),
+        rebuilt=rebuilt,
     )

@@ -499,11 +499,20 @@ def began(
         critic, generator, prior, players, objectives.began(gamma, lambda_k, k_min), penalty
     )
 
+    return _with_plateau_scale(algorithm)
+
+
+def _with_plateau_scale(algorithm: Algorithm) -> Algorithm:
+    """Reports by how much the plateau has lowered the rates."""
+
     def step(state, batch):
         state, info = algorithm.step(state, batch)
         return state, info._replace(objective={**info.objective, **_plateau_scale(state)})
 
-    return algorithm._replace(step=step)
+    def rebuilt(**changes):
+        return _with_plateau_scale(algorithm.rebuilt(**changes))  # type: ignore[misc]
+
+    return algorithm._replace(step=step, rebuilt=rebuilt)
 
 
 def _plateau_scale(state) -> dict:

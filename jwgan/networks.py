@@ -5,13 +5,14 @@ Flax comes with the caller's module: this file imports it only inside `from_nnx`
 
 import contextlib
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jwgan.check import one_line, require, require_package
+from jwgan.check import depends, one_line, require, require_package
 from jwgan.types import Array, Key, ModelState, Network, Params, require_networks
 
 # For a Linen module that is called as `module(x, train=True)` in training and with `train=False`
@@ -300,6 +301,84 @@ def in_dtype(network: Network, dtype: Any) -> Network:
 
     precise = network.precise or network.apply
     return Network(network.init, apply, evaluate, precise)
+
+
+def in_parts(network: Network, parts: int) -> Network:
+    r"""The same network on a batch in `parts`, one after another: gradient accumulation.
+
+    For batches that do not fit the memory: activations are held of one part at a time, and made
+    again on the way back (`jax.checkpoint`), so an update takes about a third longer. Since losses
+    and penalties still see the whole batch, its noise and all of its scores, every objective and
+    every penalty is that of the whole batch up to the order of float32 sums, those that couple
+    samples included (pulling away, relativistic pairs, BEGAN's balance). Give it to both players.
+
+    What couples samples inside of the network is excepted: batch norm normalises each part by
+    itself, its averages move towards the mean over the parts, and `init` warns of it. A network
+    that draws noise (dropout) draws other noise.
+
+    Args:
+      network: any network whose output has one row for each sample.
+      parts: K >= 1; part i is the rows i, K + i, 2 K + i, ..., so that a batch that is divided over
+        devices stays so. It must divide the batch.
+
+    Raises:
+      ValueError: parts is below 1, or, when the network is traced, does not divide the batch.
+
+    >>> identity = networks.from_fn(lambda key, x: {}, lambda params, x: x)
+    >>> networks.in_parts(identity, 2).apply({}, {}, jnp.arange(4.0))[0].tolist()
+    [0.0, 1.0, 2.0, 3.0]
+    """
+    require_networks(network=network)
+    require(parts >= 1, "parts", parts, "give the whole batch as 1 part, or more parts")
+    if parts == 1:
+        return network
+
+    def divided(x: Array) -> Array:  # [B, *D] -> [K, B / K, *D]
+        remedy = f"give a batch that {parts} parts divide (--accumulate)"
+        require(x.shape[0] % parts == 0, "batch's number of rows", x.shape[0], remedy)
+        return jnp.swapaxes(x.reshape(-1, parts, *x.shape[1:]), 0, 1)
+
+    def joined(y: Array) -> Array:  # [K, B / K, *D] -> [B, *D]
+        return jnp.swapaxes(y, 0, 1).reshape(-1, *y.shape[2:])
+
+    def mapped(apply: Callable) -> Callable:
+        def run(params: Params, state: ModelState, *inputs: Array) -> tuple[Any, ModelState]:
+            @jax.checkpoint
+            def one(part: tuple[Array, Any]) -> tuple[Any, ModelState]:
+                i, rows = part
+                # Random keys in the model state: each part draws noise of its own.
+                own = lambda x: jax.random.fold_in(x, i) if _is_key(x) else x
+                return apply(params, jax.tree.map(own, state), *rows)
+
+            rows = jax.tree.map(divided, inputs)
+            y, moved = jax.lax.map(one, (jnp.arange(parts), rows))
+            return jax.tree.map(joined, y), jax.tree.map(_mean_over_parts, moved)
+
+        return run
+
+    def init(key: Key, *inputs: Array) -> tuple[Params, ModelState]:
+        params, state = network.init(key, *inputs)
+        if depends(lambda *x: network.apply(params, state, *x)[1], *inputs):
+            warnings.warn(
+                f"a network that is applied in {parts} parts keeps statistics of its batches: "
+                "batch norm sees one part at a time, unlike the whole batch",
+                stacklevel=2,
+            )
+        return params, state
+
+    precise = network.precise and mapped(network.precise)
+    return Network(init, mapped(network.apply), network.evaluate, precise)
+
+
+def _is_key(leaf: Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _mean_over_parts(leaf: Array) -> Array:
+    """Model state after all parts [K, ...]: the mean; of keys and counters the last one."""
+    if not jnp.issubdtype(leaf.dtype, jnp.inexact):
+        return leaf[-1]
+    return leaf.mean(axis=0).astype(leaf.dtype)
 
 
 def with_spectral_norm(network: Network, iterations: int = 1, eps: float = 1e-12) -> Network:

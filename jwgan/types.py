@@ -17,6 +17,7 @@ Info = dict[str, Array]  # named scalars
 
 Prior = Callable[[Key, int], Array]  # (key, num) -> z [num, *Z]
 CriticFn = Callable[[Array], Array]  # x [B, *D] -> score [B]
+Augment = Callable[[Key, Any, Array], Array]  # (key, objective's state, x [B, *D]) -> x
 Penalty = Callable[[Key, CriticFn, Array, Array], Array]  # (key, critic_fn, real, fake) -> []
 
 
@@ -26,6 +27,8 @@ INIT_FOLD = 2**32 - 1  # adversarial.init: the first parameters of both networks
 DATA_FOLD = 2**32 - 2  # sources: which samples each step is given
 RETRY_FOLD = 2**32 - 3  # loop.with_fresh_key: the base key of a second attempt
 EMA_FOLD = 2**32 - 4  # wrappers.with_ema: latents that only batch statistics see
+AUGMENT_FOLD = 2**32 - 5  # adversarial: what the critic sees of a batch, see augment
+MIRROR_FOLD = 2**32 - 6  # augment.with_mirror: which real images are mirrored
 
 
 class Scored(NamedTuple):
@@ -157,6 +160,9 @@ class Algorithm(NamedTuple):
         tells real from fake.
       settle: `(generator, z [B, *Z]) -> model_state`, the model state of a generator's player state
         after it has made samples as in training; None if it has no such thing.
+      rebuilt: `(**changes) -> Algorithm`, the same member, its wrappers included, with some parts
+        of `adversarial.build` changed: each by a function of the part that it replaces. None if it
+        has no such parts.
     """
 
     init: Callable[[Key, Any], Any]
@@ -166,6 +172,7 @@ class Algorithm(NamedTuple):
     score: Callable[[Any, Array], Array]
     separation: Callable[[Any, Any], Array] = score_gap
     settle: Callable[[Any, Array], ModelState] | None = None
+    rebuilt: Callable[..., Any] | None = None
 
     def sample(self, key: Key, state: Any, num: int) -> Array:
         """Draws num >= 1 samples [num, *D] from the generator.

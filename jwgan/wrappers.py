@@ -117,7 +117,14 @@ def with_ema(algorithm: Algorithm, decay: float | Array) -> Algorithm:
     def score(state: EMAState, x: Array) -> Array:
         return algorithm.score(state.inner, x)
 
-    return algorithm._replace(init=init, step=step, generate=generate, score=score)
+    again = algorithm.rebuilt
+    return algorithm._replace(
+        init=init,
+        step=step,
+        generate=generate,
+        score=score,
+        rebuilt=again and (lambda **changes: with_ema(again(**changes), decay)),
+    )
 
 
 def _moved(old: Array, new: Array, part: Array) -> Array:
@@ -155,4 +162,7 @@ def with_n_critic(algorithm: Algorithm, n_critic: int | Array) -> Algorithm:
         require(n_critic <= len(batch), "n_critic", n_critic, f"the batch has {len(batch)}")
         return algorithm.step(state, Ragged(batch, jnp.asarray(n_critic)))
 
-    return algorithm._replace(step=step)
+    again = algorithm.rebuilt
+    return algorithm._replace(
+        step=step, rebuilt=again and (lambda **changes: with_n_critic(again(**changes), n_critic))
+    )

@@ -84,7 +84,9 @@ def test_no_circle_anywhere():
 
 # --- arrows by room -------------------------------------------------------------------------------
 
-LEAVES = ("networks", "priors", "objectives", "penalties", "constraints", "schedules")
+LEAVES = (
+    *("networks", "priors", "objectives", "penalties", "constraints", "schedules", "augment"),
+)
 GROUND = ("types", "check", "numerics", "files", "sharding", "lazy")
 CORE = (
     *GROUND,
@@ -221,7 +223,7 @@ def test_everything_in_experiments_is_a_command():
 # What a user may not have; `import jwgan` must work without it.
 OPTIONAL = {
     *("flax", "orbax", "tensorflow_datasets", "grain", "matplotlib", "PIL", "sklearn", "scipy"),
-    *("ot", "tensorboardX", "rich", "array_record"),
+    *("ot", "tensorboardX", "rich", "array_record", "wandb", "mlflow", "jax2onnx", "onnxruntime"),
 }
 
 

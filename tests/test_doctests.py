@@ -78,8 +78,18 @@ def test_examples_print_what_they_say(name):
 
 CORE = (
     *("types", "check", "numerics", "sharding", "networks", "priors", "objectives", "penalties"),
-    *("constraints", "adversarial", "critics", "algorithms", "wrappers", "sources", "loop", "many"),
-    *("parallel", "diagnostics", "transport", "divergences"),
+    *(
+        "augment",
+        "constraints",
+        "adversarial",
+        "critics",
+        "algorithms",
+        "wrappers",
+        "sources",
+        "loop",
+        "many",
+    ),
+    *("parallel", "diagnostics", "transport", "divergences", "augment"),
 )
 SHOWN = [
     *(f"jwgan.{name}" for name in CORE),

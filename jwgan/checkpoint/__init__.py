@@ -4,13 +4,15 @@
 """
 
 from jwgan.checkpoint.leaves import CheckpointError, state_sha256
-from jwgan.checkpoint.store import Checkpoints, Restored, extras, restore, steps
+from jwgan.checkpoint.store import Checkpoints, Found, Restored, extras, read, restore, steps
 
 __all__ = [
     "CheckpointError",
     "Checkpoints",
+    "Found",
     "Restored",
     "extras",
+    "read",
     "restore",
     "state_sha256",
     "steps",

@@ -55,6 +55,15 @@ class Restored(NamedTuple):
     added: tuple[str, ...] = ()  # paths of the leaves that are the target's own, see `grow`
 
 
+class Found(NamedTuple):
+    """What `read` found."""
+
+    step: int
+    arrays: dict[str, np.ndarray]  # {path of the leaf: what is stored of it}
+    state_sha256: str
+    skipped: tuple[str, ...]  # as of `Restored`
+
+
 class Checkpoints:
     """Writes checkpoints of a run into one directory, in the background.
 
@@ -237,6 +246,28 @@ def restore(
         )
     reasons = f" ({'; '.join(skipped)})" if skipped else ""
     raise CheckpointError(f"no whole checkpoint in {directory}{reasons}: start without resuming")
+
+
+def read(directory: files.AnyPath) -> Found:
+    """Reads the arrays of the newest undamaged checkpoint, for a state of another kind.
+
+    Every byte is verified first, as by `restore`, which fills a state of the same kind.
+
+    Raises:
+      CheckpointError: no checkpoint is whole.
+      MissingPackageError: orbax-checkpoint is not installed.
+    """
+    check.require_package(_ORBAX, "run")
+    skipped: list[str] = []
+    for step in reversed(steps(directory)):
+        try:
+            seal, arrays = _read(Path(directory), step)
+        except Exception as error:  # a damaged checkpoint may raise anything
+            skipped.append(f"step {step}: {check.one_line(error)}")
+        else:
+            return Found(step, arrays, seal["state_sha256"], tuple(skipped))
+    reasons = f" ({'; '.join(skipped)})" if skipped else ""
+    raise CheckpointError(f"no whole checkpoint in {directory}{reasons}: give another run")
 
 
 def _store(data: Path, parts: list[Leaf]) -> None:

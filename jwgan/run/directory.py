@@ -125,11 +125,13 @@ def changes(old: dict[str, Any], new: dict[str, Any], config: Config) -> dict[st
     """
     _require_same(old, new["experiment"])
     free = may_change(type(config))
+    # An option that the run did not know yet had the value that it has by default.
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    before = {**defaults, **old["config"]}
     found = {
-        name: [old["config"][name], value]
+        name: [before[name], value]
         for name, value in new["config"].items()
-        # An option that the run did not know yet has not been changed by anybody.
-        if name not in free and name in old["config"] and old["config"][name] != value
+        if name not in free and before[name] != value
     }
     data = {
         f"data {name}": [old["data"].get(name), value]
@@ -223,6 +225,7 @@ def gone_on(
     """
     resumes = [*entries(old, "resumes"), {"step": step, "command": new["command"]}]
     kept = {"command": old.get("command", new["command"]), "resumes": resumes}
+    kept |= {name: old[name] for name in ("init_from",) if name in old}
     record = entries(old, "changes")
     if changed:
         record = [*record, {"step": step, "changed": changed}]
@@ -248,6 +251,20 @@ def describe(
     }
 
 
+def _rename_decay(found: dict[str, Any]) -> None:
+    """Until 0.2.0 a member's `decay` was RMSProp's, which is `rmsprop_decay` since rates fall."""
+    config = found["config"]
+    # Only a member's run: an experiment of somebody else may have a number of that name.
+    if str(found.get("program", "")).startswith("python -m jwgan.run "):
+        if isinstance(config.get("decay"), float):
+            config["rmsprop_decay"] = config.pop("decay")
+        if isinstance(config.get("sweep"), str):
+            words = config["sweep"].split(" ")
+            config["sweep"] = " ".join(
+                f"rmsprop_{word}" if word.startswith("decay=") else word for word in words
+            )
+
+
 def read_description(folder: pathlib.Path) -> dict[str, Any]:
     """A run's config.json.
 
@@ -263,6 +280,7 @@ def read_description(folder: pathlib.Path) -> dict[str, Any]:
         parts = [found["config"], found["data"]]
         if not isinstance(found["experiment"], str) or {type(p) for p in parts} != {dict}:
             raise ValueError("experiment, config or data is of another kind")
+        _rename_decay(found)
         # Whoever reads the run, or goes on with it, has its data in the shape that they had.
         found["config"].update(tasks.recorded_form(found["config"], found["data"].get("shape")))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

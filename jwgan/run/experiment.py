@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from jwgan.run import tasks
+from jwgan.run import general, tasks
 
 
 class Experiment(NamedTuple):
@@ -31,10 +31,10 @@ class Experiment(NamedTuple):
     takes_encoding: bool = False
 
     def build_for(self, task: tasks.Task) -> Callable[[Any, tuple[int, ...]], Any]:
-        """`build` as `(config, shape) -> jwgan.Algorithm` for a task."""
+        """`build` as `(config, shape) -> jwgan.Algorithm` for a task, with the general options."""
         if not self.takes_encoding:
-            return self.build
-        return lambda config, shape: self.build(config, shape, task.encoding)
+            return general.built_with(self.build)
+        return general.built_with(lambda config, shape: self.build(config, shape, task.encoding))
 
     def named(self) -> "Experiment":
         """The experiment with its name and program filled in.

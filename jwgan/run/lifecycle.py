@@ -26,7 +26,9 @@ from jwgan.run import (
     directory,
     evaluate,
     exact_w1,
+    general,
     hosts,
+    inherit,
     output,
     session,
     shapes,
@@ -34,6 +36,7 @@ from jwgan.run import (
     sweep,
     sweep_build,
     sweep_session,
+    tracking,
     verify,
 )
 from jwgan.run.experiment import Experiment
@@ -83,6 +86,8 @@ def options_of(experiment: Experiment, given: dict[str, Any]) -> Any:
             _check(config)
     if config.distributed or config.coordinator:
         hosts.wait_for_all("options")  # before the first process makes what the others look for
+    config = general.with_decay_steps(config)
+    general.check(config)
     return config
 
 
@@ -125,6 +130,7 @@ def prepare(
     # The packages are needed hours later, at the end of the run: they are asked for now.
     if config.w1_every or (config.quality and task.problem is not None):
         exact_w1.require_packages()
+    tracking.require(config)
     try:
         run = _assembled(config, name, folder, task, build)
     except data.DataError:
@@ -135,13 +141,17 @@ def prepare(
     description = directory.describe(experiment, config, task, argv)
     if together:
         description["trials"] = [one.described(together.swept) for one in together.trials]
+    inherited = None
+    if config.init_from and not resumes:
+        inherited = inherit.from_run(config.init_from, jax.eval_shape(lambda: init(run)))
+        description["init_from"] = inherited.described()
     if resumes:
         run = _go_on(run, description, stack)
     elif first:
         run = run._replace(folder=directory.claim(folder, config, name, stack))
         report.write_json(run.folder / "config.json", description)
     # Said last: options that are refused are one line.
-    for line in task.notes if first else ():
+    for line in (*task.notes, *(inherited.lines() if inherited else ())) if first else ():
         print(printable(line), file=sys.stderr)
     return run
 
@@ -285,7 +295,10 @@ def first_state(run: session.Run) -> Any:
     """The state before the first step."""
     if run.sweep:  # keys are an argument: XLA would take minutes to draw so much at compile time
         return jax.jit(lambda keys: run.algorithm.init(keys, run.source.batch))(run.sweep.keys)
-    return hosts.placed(jax.jit(lambda: init(run))(), run.mesh)
+    state = jax.jit(lambda: init(run))()
+    if run.config.init_from:
+        state = inherit.from_run(run.config.init_from, state).applied(state)
+    return hosts.placed(state, run.mesh)
 
 
 def newest(
@@ -353,6 +366,13 @@ def _last_w1(run: session.Run, callbacks: session.Session) -> dict[str, Any]:
     return {"transport": {**callbacks.last_w1, "seconds": seconds, "what": what}}
 
 
+def _writer(run: session.Run, labels: list[str]) -> report.Writer:
+    """What metrics and pictures of a run are written by."""
+    widths = session.row_widths(run.config, len(labels) or 1)
+    shown = tracking.make(run.config, run.folder, run.step)
+    return report.Writer(run.folder, run.step, trials=labels, trackers=shown, **widths)
+
+
 def _train_once(
     run: session.Run, journal: session.Journal, metrics_of: Callable, clock: starts.Clock
 ) -> tuple[Any, session.Session]:
@@ -361,7 +381,6 @@ def _train_once(
     kind: type[session.Session] = session.Session
     if run.sweep:
         kind, labels = sweep_session.SweepSession, [one.label for one in run.sweep.trials]
-    widths = session.row_widths(config, len(labels) or 1)
     with (
         # Signals come outermost: one that arrives while the last checkpoint is written must not
         # interrupt it.
@@ -372,7 +391,7 @@ def _train_once(
             session.score_of,
             session.is_timed,
         ) as checkpoints,
-        _only_first(lambda: report.Writer(run.folder, run.step, trials=labels, **widths)) as writer,
+        _only_first(lambda: _writer(run, labels)) as writer,
         _only_first(lambda: console.progress_bar(run.name, config.steps, run.step)) as show,
     ):
         callbacks = kind(run, journal, metrics_of, writer, checkpoints, clock)

@@ -26,11 +26,11 @@ PROGRAM = "python -m jwgan.run"
 # What a member's own numbers mean.
 MEANINGS = {
     "learning_rate": "of both players' optimizer",
-    "critic_learning_rate": "of the critic's optimizer",
+    "critic_learning_rate": "of the critic's optimizer (default: learning_rate)",
     "generator_learning_rate": "of the generator's optimizer",
     "b1": "Adam's first beta",
     "b2": "Adam's second beta",
-    "decay": "of RMSProp's running average",
+    "rmsprop_decay": "of RMSProp's running average",
     "weight": "of the penalty",
     "power": "p of the penalty",
     "c": "half-width of the box that the critic's weights stay in",
@@ -43,12 +43,15 @@ MEANINGS = {
     "patience": "windows without a smaller M before the rate is halved",
     "min_scale": "of the rate, below which it is not halved any more",
 }
+# --decay is how the rates fall: RMSProp's number of that name has another option.
+OPTION_OF = {"decay": "rmsprop_decay"}
 # LSGAN's letters mean other things than WGAN's.
 MEANINGS_OF = {
     "lsgan": {
         "a": "the critic's target on generated data",
         "b": "the critic's target on real data",
         "c": "the generator's target",
+        "critic_learning_rate": "of the critic's optimizer",
     }
 }
 
@@ -64,15 +67,16 @@ class MemberConfig(options.ImageConfig):
 
 
 def numbers(member: str) -> dict[str, Any]:
-    """{name: default} of the real numbers in a member's signature."""
+    """{option: default} of the real numbers in a member's signature."""
     # The signature is the only place where a member's defaults stand: a new argument becomes an
     # option without a line here.
     signature = inspect.signature(getattr(algorithms, member))
     return {
-        name: parameter.default
+        OPTION_OF.get(name, name): parameter.default
         for name, parameter in signature.parameters.items()
         # True and False are ints to isinstance, and would become numbers to be swept.
-        if isinstance(parameter.default, int | float) and not isinstance(parameter.default, bool)
+        if (isinstance(parameter.default, int | float) and not isinstance(parameter.default, bool))
+        or name == "critic_learning_rate"
     }
 
 
@@ -81,7 +85,7 @@ def _option_of(member: str, name: str, default: Any) -> Any:
     text = {**MEANINGS, **MEANINGS_OF.get(member, {})}[name]
     if name.endswith("learning_rate"):
         return option(default, text, above=0)
-    if name in ("b1", "b2", "decay"):
+    if name in ("b1", "b2", "rmsprop_decay"):
         return option(default, text, at_least=0, below=1)
     return option(default, text, at_least=1 if isinstance(default, int) else None)
 
@@ -89,7 +93,11 @@ def _option_of(member: str, name: str, default: Any) -> Any:
 def config_of(member: str) -> type:
     """The dataclass of a member's options."""
     own: list[Any] = [
-        (name, type(default), _option_of(member, name, default))
+        (
+            name,
+            float | None if default is None else type(default),
+            _option_of(member, name, default),
+        )
         for name, default in numbers(member).items()
     ]
     n_critic = option(N_CRITIC[member])
@@ -166,7 +174,8 @@ def experiment_of(member: str) -> Experiment:
     def build(config: Any, shape: tuple[int, ...]) -> jwgan.Algorithm:
         critic, generator = _players(member, config, shape)
         # Rates and weights may be traced numbers here: --sweep builds all trials at once.
-        own = {name: getattr(config, name) for name in numbers(member)}
+        arguments = {option: name for name, option in OPTION_OF.items()}
+        own = {arguments.get(name, name): getattr(config, name) for name in numbers(member)}
         # BEGAN's latents are uniform: its generator is a decoder of bounded codes.
         prior = priors.uniform if member == "began" else priors.normal
         algorithm = make(critic, generator, prior=prior(config.latent), **own)

@@ -137,6 +137,23 @@ class Config:
     precision: str = option(
         "float32", "of the networks: float32 or bfloat16; penalties in float32", group="training",
         choices=("float32", "bfloat16"))
+    accumulate: int = option(
+        1, "parts in which a batch passes through the networks, one after the other: for batches "
+        "that do not fit the memory; updates stay those of the whole batch", group="training",
+        at_least=1)
+    augment: str = option(
+        "none", "what the critic sees of images, real and made: diff transforms all of them "
+        "(DiffAugment), ada as many as its overfitting asks for; for a few thousand images or "
+        "fewer", group="training", choices=("none", "diff", "ada"))
+    mirror: bool = option(
+        False, "mirror real images at random, left to right: samples are mirrored, too",
+        group="training")
+    decay: str = option(
+        "none", "how the learning rates fall to 0 over the run: none, linear or cosine",
+        group="training", choices=("none", "linear", "cosine"))
+    decay_steps: int | None = option(
+        None, "generator updates after which the rates of --decay are 0 (default: --steps)",
+        group="training", at_least=1)
     on_nonfinite: str = option(
         "stop", "stop, or restore: back to a checkpoint, with another key",
         group="training", may_change=True, choices=("stop", "restore"))
@@ -154,6 +171,9 @@ class Config:
     run_dir: str | None = option(
         None, "where the run is written (default: runs/NAME-DATASET-K)",
         group="run directory", may_change=True)
+    init_from: str | None = option(
+        None, "directory of a trained run whose networks a new run begins with, on these data; of "
+        "each player one layer may have another size", group="run directory")
     resume: str = option(
         "no", "go on with the run in --run-dir, or the latest of this name; its options are known, "
         "give only what changes; --resume auto: start if there is none yet",
@@ -175,6 +195,10 @@ class Config:
         0, "steps that a row of metrics.jsonl stands for, by their mean, least and largest value; "
         "0: one, after 100,000 steps (of all trials) two, after twice as many four, and so on",
         group="run directory", at_least=0, may_change=True)
+    tracker: str = option(
+        "tensorboard", "what is shown metrics and pictures while the run trains: tensorboard, "
+        "wandb (Weights & Biases; WANDB_MODE=offline keeps it here), mlflow, or none; again for "
+        "more", group="run directory", may_change=True, repeated=True)
     w1_every: int = option(
         0, "steps between evaluations of the exact W1 to held-out data, beside the critic's "
         "estimate of it; for images it is W1 between finite samples, by pixels, not the W1 of the "

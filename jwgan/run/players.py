@@ -11,10 +11,13 @@ from jwgan.run.options import require_choice
 
 
 def player(module: Any, config: Any, **kwargs: Any) -> Any:
-    """A Linen module as a network of the run's precision."""
+    """A Linen module as a network of the run's precision, in the parts of --accumulate."""
     network = jwgan.from_linen(module, **kwargs)
     # The parameters stay float32, and penalties run in float32: see `networks.in_dtype`.
-    return networks.in_dtype(network, "bfloat16") if config.precision == "bfloat16" else network
+    if config.precision == "bfloat16":
+        network = networks.in_dtype(network, "bfloat16")
+    # Benches build with options of their own, which have no --accumulate.
+    return networks.in_parts(network, getattr(config, "accumulate", 1))
 
 
 def batch_norm_players(shape: tuple[int, ...], config: Any) -> tuple[Any, Any]:

@@ -4,8 +4,9 @@
 points, curves or histograms; `.csv` has the rows of a table. Data that a run scaled are scaled
 back. With --interpolate K each of the num rows is a path of K samples from one latent to another:
 along a great circle for normal latents (every point of it is as likely as its ends), along a
-straight line for bounded ones. The samples come from the newest whole checkpoint, or with
---best from that with the smallest sliced distance to held-out data.
+straight line for bounded ones. A name without an ending is a new folder, of single pictures
+00000.png, 00001.png, ... in the generator's own size. The samples come from the newest whole
+checkpoint, or with --best from that with the smallest sliced distance to held-out data.
 """
 
 import dataclasses
@@ -28,7 +29,9 @@ class Config:
 
     run_dir: str = option("", "the run's directory")
     num: int = option(100, "how many samples, or paths with --interpolate")
-    out: str = option("samples.png", "file to write: .npy, .png, or of a table .csv")
+    out: str = option(
+        "samples.png", "file to write: .npy, .png, or of a table .csv; or a folder of pictures"
+    )
     seed: int = option(0, "of the latents")
     interpolate: int = option(0, "samples on each path between two latents; 0: no paths")
     trial: int = option(0, "which one of a run with --seeds or --sweep, counted from 0")
@@ -64,7 +67,7 @@ def write(x: Any, out: pathlib.Path, task: Any, real: Any, columns: int | None) 
 
     Args:
       x: samples [N, *D].
-      out: its ending, .npy, .csv or .png, says what is written.
+      out: its ending says what is written: .npy, .csv, .png, or none for a folder of pictures.
       task: what the samples are of; those that were scaled are scaled back.
       real: real points [M, 2] to draw beside the samples; None for the samples alone.
       columns: of a grid of images.
@@ -74,10 +77,30 @@ def write(x: Any, out: pathlib.Path, task: Any, real: Any, columns: int | None) 
             np.save(file, views.decoded(task, x))
     elif out.suffix.lower() == ".csv":
         out.write_text(tables.write_csv(task.encoding, x), encoding="utf-8")
+    elif not out.suffix:
+        for i, image in enumerate(x):
+            # A grid of one image has a line around it.
+            single = report.image_grid(image[None], columns=1, scale=1)[1:-1, 1:-1]
+            report.save_png(out / f"{i:05d}.png", single)
     elif task.encoding is not None or task.shape != (2,):
         report.save_png(out, views.draw(task, x, columns=columns))
     else:
         report.save_png(out, report.scatter(x if real is None else real[:2000], x))
+
+
+def _check_out(out: pathlib.Path) -> None:
+    """Raises ValueError for a name that nothing can be written to."""
+    said = f"out is {str(out)!r}"
+    if out.suffix.lower() not in (".npy", ".png", ".csv", ""):
+        raise ValueError(
+            f"{said}: give a name ending in .npy or .png, of a table .csv, or without an ending "
+            "for a folder of pictures"
+        )
+    if not out.parent.is_dir():
+        raise ValueError(f"{said}: there is no folder {out.parent}; make it")
+    # Pictures of an earlier call would stay among the new ones.
+    if not out.suffix and out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise ValueError(f"{said}: something is there already; give the name of a new folder")
 
 
 def _trial(folder: pathlib.Path, number: int) -> str:
@@ -113,12 +136,7 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
     out = pathlib.Path(config.out)
     try:
         # The ending is checked before anything is read: a run can take a while to be rebuilt.
-        if out.suffix.lower() not in (".npy", ".png", ".csv"):
-            raise ValueError(
-                f"out is {config.out!r}: give a name ending in .npy or .png, of a table .csv"
-            )
-        if not out.parent.is_dir():
-            raise ValueError(f"out is {config.out!r}: there is no folder {out.parent}; make it")
+        _check_out(out)
         if config.num < 1 or config.interpolate < 0:
             raise ValueError(
                 f"num is {config.num}, interpolate {config.interpolate}: give num >= 1"
@@ -130,6 +148,8 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
         )
         if out.suffix.lower() == ".csv" and not views.is_table(task):
             raise ValueError(f"out is {config.out!r}: only tables are written so; give .npy")
+        if not out.suffix and (task.encoding is not None or len(task.shape) != 3):
+            raise ValueError(f"out is {config.out!r}: single pictures are of images; give .npy")
         x = draw(algorithm, state, config)
         # Of a table the picture shows real rows as well, where its data can be had.
         picture_of_points = out.suffix.lower() == ".png" and task.shape == (2,)

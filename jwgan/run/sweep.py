@@ -124,6 +124,7 @@ def check(config: Any) -> None:
     refused = {
         "stream": (config.stream, f"a stream's order is one seed's; hold the data, {alone}"),
         "distributed": (config.distributed or config.coordinator, f"use one machine, {alone}"),
+        "init_from": (config.init_from, f"it begins a single run; leave it out, {alone}"),
         "w1_every": (config.w1_every, f"it measures a single run; leave it out, {alone}"),
         "on_nonfinite": (
             config.on_nonfinite != "stop",

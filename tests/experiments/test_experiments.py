@@ -102,6 +102,31 @@ def test_samples_of_a_run(run, tmp_path, capsys):
         assert image.size == (600, 600)
 
 
+def test_a_folder_of_single_pictures(tmp_path):
+    x = np.linspace(-1, 1, 2 * 3 * 4 * 1, dtype=np.float32).reshape(2, 3, 4, 1)
+    run_sample.write(x, tmp_path / "pictures", None, None)
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert names == ["00000.png", "00001.png"]
+    for i, name in enumerate(names):
+        with PIL.Image.open(tmp_path / "pictures" / name) as image:
+            bytes_of = np.rint((x[i, ..., 0] + 1) * 127.5)
+            np.testing.assert_array_equal(np.asarray(image.convert("L")), bytes_of)
+
+
+def test_a_folder_of_single_pictures_is_a_new_one_and_of_images(run, tmp_path, capsys):
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "mine.png").touch()
+    for name, said in (
+        ("used", "something is there already; give the name of a new folder"),
+        ("new", "single pictures are of images; give .npy"),
+        ("x.jpg", "give a name ending in .npy or .png, or without an ending for a folder"),
+    ):
+        with pytest.raises(SystemExit):
+            draw(run, "--num", 2, "--out", tmp_path / name)
+        assert said in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["used"]
+
+
 def test_paths_end_where_single_samples_are(run, tmp_path):
     draw(run, "--num", 3, "--out", tmp_path / "ends.npy")
     draw(run, "--num", 3, "--interpolate", 5, "--out", tmp_path / "paths.npy")

@@ -49,7 +49,12 @@ def test_every_member_builds_on_any_data(name, shape):
 
 
 def test_options_are_the_members_own_numbers():
-    own = {"learning_rate": 5e-5, "c": 0.01, "decay": 0.99}
+    own = {
+        "learning_rate": 5e-5,
+        "c": 0.01,
+        "rmsprop_decay": 0.99,
+        "critic_learning_rate": None,
+    }
     assert members.numbers("wgan") == own
     config = members.config_of("wgan")()
     assert {name: getattr(config, name) for name in own} == own
