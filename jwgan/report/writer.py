@@ -33,12 +33,13 @@ import numpy as np
 
 from jwgan import check, files
 from jwgan.report import page, rows
+from jwgan.report.trackers import TensorBoard, Tracker
 
 _PICTURE = re.compile(r"[0-9]{8,18}\.png")  # as a run names them; others are the user's
 
 
 class Writer:
-    """Appends a run's metrics to metrics.jsonl and TensorBoard.  A context manager.
+    """Appends a run's metrics to metrics.jsonl and to trackers.  A context manager.
 
     Opened at step S > 0, a writer continues a run. Rows of step S and later, a truncated last line,
     and pictures of more than S steps are removed first, so that nothing is there twice.
@@ -48,6 +49,8 @@ class Writer:
       step: S, the number of steps the state to be trained has behind it.
       stride: how many steps a row stands for, at most.
       trials: names of the K trials of a sweep, whose metrics are columns [length, K].
+      trackers: what is shown the metrics and pictures, see `report.trackers`; unless given,
+        TensorBoard, by files in the folder.
       thin_from: from this step on a row stands for 2 `stride` steps, from twice that on for 4, and
         so on: the rows of a long run grow with its logarithm; 0 for never.
 
@@ -63,11 +66,11 @@ class Writer:
         stride: int = 1,
         trials: Sequence[str] = (),
         thin_from: int = 0,
+        trackers: Sequence[Tracker] | None = None,
     ):
         # Before the folder is made: a missing package leaves no half a run behind.
-        check.require_package("tensorboardX", "run")
-        import tensorboardX
-
+        if trackers is None:
+            check.require_package("tensorboardX", "run")
         check.require(stride >= 1, "stride", stride, "give the steps of a row, 1 or more")
         self._folder, self._trials = Path(folder), trials
         self._stride, self._thin_from = stride, thin_from
@@ -76,14 +79,7 @@ class Writer:
         # the old file, which no longer has a name.
         _truncate(self._folder, step)
         self._metrics = (self._folder / "metrics.jsonl").open("a", encoding="utf-8")
-        self._board = tensorboardX.SummaryWriter(
-            str(self._folder / "tensorboard"),
-            # TensorBoard forgets what earlier sessions wrote of these steps, as `_truncate` does
-            # for the rows.
-            purge_step=step or None,
-            filename_suffix=f".{step}",  # two sessions within a second must not share a file
-            write_to_disk=True,
-        )
+        self._trackers = [TensorBoard(self._folder, step)] if trackers is None else trackers
 
     def scalars(
         self, first: int, scalars: Mapping[str, Any], rare: Mapping[str, Any] | None = None
@@ -92,8 +88,8 @@ class Writer:
 
         metrics.jsonl gets a row for each step, or for each window of steps: their mean, and as
         name_min and name_max their extremes, since a mean hides the spikes, which matter most.
-        Windows begin at the multiples of their width, and where a chunk begins. TensorBoard gets
-        the chunk's last step.
+        Windows begin at the multiples of their width, and where a chunk begins. Trackers get the
+        chunk's last step.
 
         Args:
           first: the first row's step.
@@ -116,8 +112,8 @@ class Writer:
         length = len(next(iter(columns.values())))
         if not length:
             return
-        for name, column in columns.items():
-            self._show(name, column[-1], first + length - 1)
+        last = {name: column[-1] for name, column in columns.items()}
+        self._show(last, first + length - 1)
         widths = self._widths(first + np.arange(length))
         # By the step itself and not by its place in the chunk. A window never spans two chunks: a
         # checkpoint lies between two rows, and a resumed run writes those of one that was never
@@ -154,10 +150,9 @@ class Writer:
         self._append(rows.line(step, self._measured(step, metrics)))
 
     def _measured(self, step: int, metrics: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Metrics of samples as a row has them; TensorBoard gets them as well."""
+        """Metrics of samples as a row has them; trackers get them as well."""
         found = {name: np.asarray(value, np.float64) for name, value in metrics.items()}
-        for name, value in found.items():
-            self._show(name, value, step)
+        self._show(found, step)
         return found
 
     def _append(self, text: str) -> None:
@@ -166,16 +161,24 @@ class Writer:
         # Only `close` waits for the disk.
         self._metrics.flush()
 
-    def _show(self, name: str, value: Any, step: int) -> None:
-        """Gives TensorBoard a value; each trial has a curve, all of them in the metric's group."""
-        tags = [f"{name}/{trial}" for trial in self._trials] or [name]
-        for tag, number in zip(tags, np.ravel(value), strict=True):
-            self._board.add_scalar(tag, float(number), step)
+    def _show(self, metrics: Mapping[str, Any], step: int) -> None:
+        """Gives the trackers a step's values; each trial has a curve, in the metric's group."""
+        numbers = {
+            tag: float(number)
+            for name, value in metrics.items()
+            for tag, number in zip(
+                [f"{name}/{trial}" for trial in self._trials] or [name],
+                np.ravel(value),
+                strict=True,
+            )
+        }
+        for tracker in self._trackers if numbers else ():
+            tracker.scalars(step, numbers)
 
     def image(self, name: str, step: int, image: np.ndarray) -> None:
-        """Gives TensorBoard a picture uint8 [H, W, 1 or 3]; `save_png` keeps one as a file."""
-        self._board.add_image(name, image, step, dataformats="HWC")
-        self._board.flush()
+        """Gives the trackers a picture uint8 [H, W, 1 or 3]; `save_png` keeps one as a file."""
+        for tracker in self._trackers:
+            tracker.image(name, step, image)
 
     def close(self) -> None:
         """Flushes to the disk and closes."""
@@ -184,7 +187,8 @@ class Writer:
             os.fsync(self._metrics.fileno())
         finally:  # a full disk must not keep them open
             self._metrics.close()
-            self._board.close()
+            for tracker in self._trackers:
+                tracker.close()
 
     def __enter__(self) -> "Writer":
         return self
