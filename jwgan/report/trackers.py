@@ -171,6 +171,8 @@ class MLflow:
 
         self._mlflow, folder = mlflow, Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        # MLflow 3 takes a folder only if it is told so; its databases need the whole of mlflow.
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         uri = os.environ.get("MLFLOW_TRACKING_URI") or (folder.resolve() / "mlruns").as_uri()
         try:
             self._client = mlflow.MlflowClient(tracking_uri=uri)

@@ -1,5 +1,6 @@
 """--init-from: a run begins with the networks of a trained one, and says what it took over."""
 
+import itertools
 import json
 import pathlib
 
@@ -8,10 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import jwgan
 from experiments import toy2d
-from jwgan import checkpoint, priors
-from jwgan.models import mlp
+from jwgan import adversarial, checkpoint, wrappers
 from jwgan.run import inherit, launch
 
 TINY = [
@@ -26,12 +25,28 @@ def elsewhere(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-def state_of(seed, *, width=4, points=2, ema=None, depth=2):
-    critic = jwgan.from_linen(mlp.MLPCritic((width,) * depth))
-    generator = jwgan.from_linen(mlp.MLPGenerator((points,), (width,) * depth))
-    member = jwgan.wgan_gp(critic, generator, prior=priors.normal(2))
-    member = member if ema is None else jwgan.with_ema(member, ema)
-    return member.init(jax.random.key(seed), jnp.zeros((1, 2, points)))
+def layers(rng, *sizes):
+    """Parameters of an MLP of these sizes, as Linen names them."""
+    shapes = itertools.pairwise(sizes)
+    draw = lambda *shape: jnp.asarray(rng.normal(size=shape), jnp.float32)
+    return {"MLP_0": {f"Dense_{i}": _layer(draw, *shape) for i, shape in enumerate(shapes)}}
+
+
+def _layer(draw, inputs, outputs):
+    return {"kernel": draw(inputs, outputs), "bias": draw(outputs)}
+
+
+def state_of(seed, *, width=4, points=2, ema=False, depth=2):
+    """A state as a member has it, made by hand: nothing is compiled."""
+    rng, hidden = np.random.default_rng(seed), (width,) * depth
+
+    def player(*sizes):
+        params = layers(rng, *sizes)
+        return adversarial.PlayerState(params, {}, {"count": jnp.int32(seed)})
+
+    players = player(points, *hidden, 1), player(2, *hidden, points)
+    state = adversarial.AdversarialState(jax.random.key(seed), jnp.int32(seed), *players, ())
+    return wrappers.EMAState(state, layers(rng, 2, *hidden, points), {}) if ema else state
 
 
 def saved(state, folder="old", **more):
@@ -48,9 +63,9 @@ def same(a, b):
     return all(np.array_equal(x, y) for x, y in pairs)
 
 
-@pytest.mark.parametrize("ema", [None, 0.9])
+@pytest.mark.parametrize("ema", [False, True])
 def test_both_networks_are_taken_over_and_nothing_else(ema):
-    old, new = state_of(0, ema=0.9), state_of(1, ema=ema)
+    old, new = state_of(0, ema=True), state_of(1, ema=ema)
     average = jax.tree.map(lambda x: x + 1.0, old.average)
     found = inherit.from_run(saved(old._replace(average=average)), new)
     begun = found.applied(new)
@@ -70,7 +85,7 @@ def test_both_networks_are_taken_over_and_nothing_else(ema):
 
 
 def test_a_run_without_an_average_gives_its_generator():
-    old, new = state_of(0), state_of(1, ema=0.9)
+    old, new = state_of(0), state_of(1, ema=True)
     begun = inherit.from_run(saved(old), new).applied(new)
     assert same(begun.average, old.generator.params)
 
