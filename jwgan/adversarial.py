@@ -19,6 +19,7 @@ The examples train a shift towards data at (1, 0), against the critic D(x) = 3 x
     >>> state = adversarial.init(jax.random.key(0), batch, **parts)
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -44,6 +45,7 @@ from jwgan.types import (
     Prior,
     Ragged,
     Scored,
+    depends,
     require_evaluated,
     require_networks,
     score_of,
@@ -123,6 +125,12 @@ def _check_batch(batch: Any) -> None:
 
 
 def _check_generated(shape: tuple[int, ...], real_shape: tuple[int, ...]) -> None:
+    if tuple(shape[1:]) == tuple(real_shape):
+        raise ValueError(
+            f"batch has samples of shape {tuple(real_shape[1:])}, and the generator makes "
+            f"{tuple(real_shape)}: the batch lacks its first axis, n_critic; give batch[None], or "
+            "one batch for each critic update"
+        )
     if tuple(shape) != tuple(real_shape):
         raise ValueError(
             f"generator output has shape {tuple(shape)} but the data have {tuple(real_shape)}: "
@@ -187,6 +195,28 @@ def init(
         generator=PlayerState(generator_params, generator_model_state, generator_opt_state),
         objective=objective_state,
     )
+
+
+def _warn_of_batch_norm(player: PlayerState, batch: Any, critic: Network, penalty: Penalty) -> None:
+    """Warns of a penalty on slopes of a critic whose scores depend on the whole batch.
+
+    By tracing alone: the penalty asks for scores, and the model state is made of the data.
+    """
+    x, asked = jax.ShapeDtypeStruct(batch.shape[1:], batch.dtype), []
+
+    def critic_fn(x: Array) -> Array:
+        asked.append(x)
+        return jnp.zeros(x.shape[0])
+
+    jax.eval_shape(lambda key, x: penalty(key, critic_fn, x, x), jax.random.key(0), x)
+    moved = lambda x: critic.apply(player.params, player.model_state, x)[1]
+    if asked and depends(moved, jnp.zeros(x.shape, x.dtype)):
+        warnings.warn(
+            "the critic keeps statistics of its batches, and a penalty on single samples means "
+            "nothing to batch norm: give it layer norm, or no penalty "
+            "(diagnostics.cross_sample_leak measures it)",
+            stacklevel=3,
+        )
 
 
 def _descend(
@@ -560,6 +590,8 @@ def build(
     Raises:
       ValueError: a player is no `Network`.
 
+    Warns, at `init`, of batch norm in a critic with a penalty.
+
     >>> algorithm = adversarial.build(penalty=penalties.none(), **parts)
     >>> after, info = algorithm.step(algorithm.init(jax.random.key(0), batch), batch)
     >>> info.wasserstein_estimate.item()
@@ -583,8 +615,13 @@ def build(
         parts = {**players, "penalty": penalty, "augment": augment}
         return build(**{**parts, **{name: new(parts[name]) for name, new in changes.items()}})
 
+    def bound_init(key: Key, batch: Any) -> AdversarialState:
+        state = init(key, batch, **players)
+        _warn_of_batch_norm(state.critic, batch, critic, penalty)
+        return state
+
     return Algorithm(
-        init=lambda key, batch: init(key, batch, **players),
+        init=bound_init,
         step=bound_step,
         prior=prior,
         generate=lambda state, z: generate(state, z, generator=generator),

@@ -1,7 +1,6 @@
 """Argument checks at construction: the argument, its value, the remedy."""
 
 import importlib.util
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -82,23 +81,6 @@ def require_settings(**settings: Any) -> None:
         except TypeError:
             good = False
         require(good, name, value, "give a number >= 0" if rate else "give a number in [0, 1)")
-
-
-def depends(fn: Callable[..., Any], *args: Any) -> bool:
-    """Whether any output of `fn` is computed from `args`; it is traced and not run.
-
-    A function that is jitted inside counts as a whole: each of its outputs from each of its inputs.
-
-    >>> check.depends(lambda x: x + 1.0, 2.0), check.depends(lambda x: jax.numpy.ones(3), 2.0)
-    (True, False)
-    """
-    traced = jax.make_jaxpr(fn)(*args).jaxpr
-    is_known = lambda atom: hasattr(atom, "val")  # a literal: a number in the program itself
-    moved = set(traced.invars)
-    for equation in traced.eqns:
-        if any(not is_known(atom) and atom in moved for atom in equation.invars):
-            moved |= set(equation.outvars)
-    return any(not is_known(atom) and atom in moved for atom in traced.outvars)
 
 
 def printable(text: str) -> str:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jwgan.check import require
-from jwgan.types import Algorithm, Array, CriticFn, Key, Params, Prior
+from jwgan.types import Algorithm, Array, CriticFn, Key, Params, Prior, score_of
 
 
 def _named_leaves(tree: Any) -> list[tuple[str, Any]]:
@@ -297,3 +297,117 @@ def layer_norm_product(params: Params) -> Array:
             sigma = jnp.linalg.norm(leaf.reshape(-1, leaf.shape[-1]), ord=2)
             product = product * math.sqrt(math.prod(leaf.shape[:-2])) * sigma
     return product
+
+
+# --- all of them in one call ----------------------------------------------------------------------
+
+
+class Examination(NamedTuple):
+    """What `examine` found; `problems` says in words what is wrong, () if nothing is."""
+
+    problems: tuple[str, ...]
+    leak: Array  # [], see `cross_sample_leak`
+    dead_critic: list[str]  # see `dead_parameters`
+    dead_generator: list[str]
+    reused_noise: list[Repeat]  # see `noise_reuse`
+    repeated_data: list[Repeat]  # see `repeated_batches`
+    lipschitz: LipschitzReport
+
+
+def examine(algorithm: Algorithm, batch: Array, key: Key, state: Any = None) -> Examination:
+    """Runs all detectors on a member of the family, with its own networks, data and penalty.
+
+    It takes two steps and a few backward passes; nothing that it is given is changed.
+
+    Args:
+      algorithm: a member, or one in a wrapper.
+      batch: real data [n_critic, B, *D] of one step, B >= 2.
+      key: of the run.
+      state: a trained state; by default the first one.
+
+    Returns:
+      An Examination. Its slopes are for the reader to judge: only a penalised critic's should be 1.
+
+    Raises:
+      ValueError: the algorithm is of several trials (`many.over`), or a batch has one sample.
+
+    >>> critic = networks.from_fn(lambda key, x: jnp.ones(2), lambda w, x: x @ w)
+    >>> generator = networks.from_fn(lambda key, z: jnp.zeros((1, 2)), lambda shift, z: z + shift)
+    >>> member = jwgan.wgan_gp(critic, generator, prior=priors.normal(2))
+    >>> same = jnp.ones((2, 4, 2))  # both critic updates see the same data
+    >>> diagnostics.examine(member, same, jax.random.key(0)).problems
+    ('critic updates 0 and 1 share 100 % of their real samples: ...',)
+    """
+    critic, generator, prior, penalty = _parts(algorithm, "critic", "generator", "prior", "penalty")
+    state = algorithm.init(key, batch) if state is None else state
+    players = getattr(state, "inner", state)
+    real = batch[0]
+
+    def critic_fn(x: Array, params: Params = players.critic.params) -> Array:
+        return score_of(critic.apply(params, players.critic.model_state, x)[0])
+
+    def make(params: Params) -> Array:
+        z = prior(key, real.shape[0])
+        return generator.apply(params, players.generator.model_state, z)[0]
+
+    fake = make(players.generator.params)
+    asked: list[Any] = []
+
+    def counted(x: Array) -> Array:
+        asked.append(x)
+        return critic_fn(x)
+
+    jax.eval_shape(lambda x: penalty(key, counted, x, x), real)
+    few = slice(0, min(8, real.shape[0]))
+    leak = cross_sample_leak(critic_fn, real[few])
+    of_critic = jax.grad(lambda params: critic_fn(real, params).mean())(players.critic.params)
+    of_generator = jax.grad(lambda params: critic_fn(make(params)).mean())(players.generator.params)
+    remade = lambda prior: algorithm.rebuilt(prior=lambda _: prior)  # type: ignore[misc]
+    found = Examination(
+        problems=(),
+        leak=leak,
+        dead_critic=dead_parameters(of_critic),
+        dead_generator=dead_parameters(of_generator),
+        reused_noise=noise_reuse(remade, prior, key, batch),
+        repeated_data=repeated_batches(batch),
+        lipschitz=lipschitz_report(critic_fn, real, fake, key),
+    )
+    return found._replace(problems=tuple(_in_words(found, penalised=bool(asked))))
+
+
+def _parts(algorithm: Algorithm, *names: str) -> list[Any]:
+    """The parts of `adversarial.build` that a member was made of."""
+    remedy = "examine one trial's algorithm, before many.over"
+    require(algorithm.rebuilt is not None, "algorithm's parts", None, remedy)
+    seen: dict[str, Any] = {}
+    noting = lambda name: lambda part: seen.setdefault(name, part)
+    algorithm.rebuilt(**{name: noting(name) for name in names})  # type: ignore[misc]
+    return [seen[name] for name in names]
+
+
+def _in_words(found: Examination, penalised: bool) -> list[str]:
+    """A line for each defect."""
+    lines = []
+    if penalised and found.leak > 0:
+        lines.append(
+            f"the critic's scores depend on other samples of their batch (leak "
+            f"{float(found.leak):.3g}): its penalty means nothing; take batch norm out"
+        )
+    for player, dead in (("critic", found.dead_critic), ("generator", found.dead_generator)):
+        if dead:
+            lines.append(
+                f"the {player}'s {', '.join(name or 'parameters' for name in dead)} have no "
+                "gradient: a layer is built and not used"
+            )
+    if found.reused_noise:
+        one = found.reused_noise[0]
+        lines.append(
+            f"latents {one.first} and {one.second} of the first two steps are the same: a key is "
+            "used twice"
+        )
+    for one in found.repeated_data:
+        lines.append(
+            f"critic updates {one.first} and {one.second} share {one.share:.0%} of their real "
+            "samples: draw a batch for each".replace("%", " %")
+        )
+    return lines

@@ -105,6 +105,10 @@ def trials(
     require("seed" not in axes, "seed", axes.get("seed"), "give the seeds as `seeds`")
     if isinstance(n_critic, Iterable):
         axes["n_critic"] = n_critic
+    for name, given in axes.items():
+        axes[name] = values = list(given)
+        remedy = "give each value once; they make a grid, and every seed is trained with each"
+        require(len({float(value) for value in values}) == len(values), name, values, remedy)
     settings = grid(seed=seeds, **axes)
     count = len(settings["seed"])
     require(count >= 1, "trials", count, "give a seed, and a value of each number")
@@ -267,6 +271,10 @@ def over(
         return apply(lambda one, key: one.init(key, batch), keys)
 
     def step(states: Any, batches: Array) -> tuple[Any, Any]:
+        count = states.key.shape[0]
+        there = {leaf.shape[0] for leaf in jax.tree.leaves(batches)}
+        remedy = f"give {count} trials a batch each, [K, n_critic, B, *D], as many.drawn does"
+        require(there == {count}, "batches' first axis", sorted(there), remedy)
         return apply(lambda one, state, batch: one.step(state, batch), states, batches)
 
     def generate(states: Any, z: Array) -> Array:

@@ -12,8 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jwgan.check import depends, one_line, require, require_package
-from jwgan.types import Array, Key, ModelState, Network, Params, require_networks
+from jwgan.check import one_line, require, require_package
+from jwgan.types import Array, Key, ModelState, Network, Params, depends, require_networks
 
 # For a Linen module that is called as `module(x, train=True)` in training and with `train=False`
 # afterwards, as those with batch norm are: `from_linen(module, **TRAIN_ARGUMENT)`.

@@ -59,15 +59,24 @@ def require_floats(dtype: Any, name: str) -> None:
     >>> sources.require_floats("float32", "array's dtype")
     >>> sources.require_floats("uint8", "array's dtype")
     Traceback (most recent call last):
-    ValueError: array's dtype is 'uint8': give floats in the generator's range, ...
+    ValueError: array's dtype is 'uint8': give floats in the generator's range: ...
     """
     try:
         # jnp.issubdtype knows bfloat16, which NumPy's own does not.
         is_real = jnp.issubdtype(dtype, jnp.floating)
     except TypeError:  # of a structured type, for example
         is_real = False
-    remedy = "give floats in the generator's range, for images x / 127.5 - 1"
+    remedy = (
+        "give floats in the generator's range: bytes of images as x / 127.5 - 1, columns of a "
+        "table as (x - mean) / std"
+    )
     require(is_real, name, str(dtype), remedy)
+
+
+def _require_one_trial(key: Key) -> None:
+    """Raises ValueError for the keys of several trials, each of which draws its own batches."""
+    remedy = "this source draws for a single one; train on that of many.trials, or many.drawn"
+    require(key.ndim == 0, "the number of trials", key.shape, remedy)
 
 
 # Beyond these the data are taken for a slip: images are made by tanh, in [-1, 1], but some are
@@ -163,6 +172,7 @@ def from_array(array: Any, *, n_critic: int, batch_size: int, mesh: Mesh | None 
         return array, np.int32(epoch), np.int32(offset)
 
     def batches(operand: Any, key: Key, length: int) -> tuple[Any, Callable[[Any], Array]]:
+        _require_one_trial(key)
         rows, epoch, offset = operand
         data_key = jax.random.fold_in(key, DATA_FOLD)
         # An epoch's permutation is made once for the chunk, and not again in every step.
@@ -199,6 +209,7 @@ def from_sampler(sample: Callable[[Key, int], Array], *, n_critic: int, batch_si
         return np.int32(first_step)
 
     def batches(operand: Array, key: Key, length: int) -> tuple[Any, Callable[[Any], Array]]:
+        _require_one_trial(key)
         data_key = jax.random.fold_in(key, DATA_FOLD)
 
         def take(step: Array) -> Array:
@@ -244,7 +255,8 @@ def from_iterator(iterator: Iterable[Any], batch: Any) -> Source:
         return jnp.stack([jnp.asarray(row, batch.dtype) for row in rows])
 
     def batches(operand: Array, key: Key, length: int) -> tuple[Any, Callable[[Any], Array]]:
-        del key, length
+        del length
+        _require_one_trial(key)
         return operand, lambda x: over_data(x, 1)
 
     return Source(batch, fetch, batches)

@@ -65,8 +65,8 @@ def plan(x, y, x_weights=None, y_weights=None) -> Plan:
     """Finds the cheapest way to move one discrete measure onto another.
 
     Args:
-      x: Points [N, D].
-      y: Points [M, D].
+      x: Points [N, *D], of which each is one vector.
+      y: Points [M, *D].
       x_weights: [N] non-negative, sum 1; None for equal weights.
       y_weights: [M], the same.
 
@@ -163,8 +163,9 @@ def _solve(points: list[np.ndarray], weights: list[np.ndarray]) -> tuple[np.ndar
 def _measures(x, y, x_weights, y_weights) -> tuple[list[np.ndarray], list[np.ndarray]]:
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     shapes = (x.shape, y.shape)
+    x, y = (a.reshape(len(a), -1) if a.ndim > 2 and len(a) else a for a in (x, y))
     fits = x.ndim == y.ndim == 2 and x.shape[1] == y.shape[1] and len(x) and len(y)
-    require(fits, "x, y", shapes, "give [N, D] and [M, D]")
+    require(fits, "x, y", shapes, "give [N, *D] and [M, *D]")
     require(np.isfinite(x).all() and np.isfinite(y).all(), "x, y", "not finite", "look for NaN")
     weights = [_weights(x_weights, len(x), "x_weights"), _weights(y_weights, len(y), "y_weights")]
     return [x, y], weights

@@ -116,6 +116,23 @@ def require_evaluated(name: str, network: Network, *args: Any) -> None:
         ) from error
 
 
+def depends(fn: Callable[..., Any], *args: Any) -> bool:
+    """Whether any output of `fn` is computed from `args`; it is traced and not run.
+
+    A function that is jitted inside counts as a whole: each of its outputs from each of its inputs.
+
+    >>> types.depends(lambda x: x + 1.0, 2.0), types.depends(lambda x: jnp.ones(3), 2.0)
+    (True, False)
+    """
+    traced = jax.make_jaxpr(fn)(*args).jaxpr
+    is_known = lambda atom: hasattr(atom, "val")  # a literal: a number in the program itself
+    moved = set(traced.invars)
+    for equation in traced.eqns:
+        if any(not is_known(atom) and atom in moved for atom in equation.invars):
+            moved |= set(equation.outvars)
+    return any(not is_known(atom) and atom in moved for atom in traced.outvars)
+
+
 def score_gap(real: Output, fake: Output) -> Array:
     """E D(real) - E D(fake) [], positive when the critic scores real data higher.
 

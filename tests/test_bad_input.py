@@ -183,3 +183,15 @@ def test_metrics_say_what_they_need():
     for x in (line, POINTS[:0]):
         with pytest.raises(ValueError, match="real, fake is"):
             sliced.sliced_w1(key, POINTS, x)
+
+
+def test_a_forgotten_axis_of_critic_updates_is_named():
+    """Images [B, H, W, C] have as many axes as vectors [n_critic, B, D] and one more."""
+    critic = networks.from_fn(lambda key, x: jnp.ones(()), lambda w, x: w * x.mean(axis=(1, 2, 3)))
+    generator = networks.from_fn(
+        lambda key, z: jnp.zeros((1, 8, 8, 1)), lambda w, z: jnp.tile(w, (len(z), 1, 1, 1))
+    )
+    member = jwgan.wgan(critic, generator, prior=priors.normal(2))
+    with pytest.raises(ValueError, match=r"the batch lacks its first axis, n_critic; give batch\["):
+        jax.eval_shape(lambda: member.init(jax.random.key(0), jnp.zeros((4, 8, 8, 1))))
+    jax.eval_shape(lambda: member.init(jax.random.key(0), jnp.zeros((1, 4, 8, 8, 1))))

@@ -1,5 +1,7 @@
 """Detectors on known answers: what is sound passes, what is known to be bad is found."""
 
+import warnings
+
 import cases
 import flax.linen as nn
 import jax
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 import jwgan
-from jwgan import diagnostics, networks, priors
+from jwgan import diagnostics, many, networks, penalties, priors
 
 
 class Critic(nn.Module):
@@ -199,3 +201,85 @@ def test_leaves_and_draws_without_entries():
         lambda x: x[:, 0], jnp.ones((1, 2)), jnp.zeros((1, 2)), jax.random.key(0)
     )
     assert one.constant == 1
+
+
+# --- all of them in one call ----------------------------------------------------------------------
+
+
+class Norm(nn.Module):
+    """A critic with batch norm."""
+
+    @nn.compact
+    def __call__(self, x, train=True):
+        x = nn.BatchNorm(use_running_average=not train)(nn.Dense(4)(x))
+        return nn.Dense(1)(nn.tanh(x))[:, 0]
+
+
+def member(**parts):
+    critic = networks.from_fn(lambda key, x: jnp.array([3.0, 4.0]), lambda w, x: x @ w)
+    generator = networks.from_fn(lambda key, z: jnp.zeros((1, 2)), lambda s, z: z + s)
+    parts = {"critic": critic, "generator": generator, "prior": priors.normal(2), **parts}
+    return jwgan.wgan_gp(parts.pop("critic"), parts.pop("generator"), **parts)
+
+
+def batch_of(n_critic=2):
+    return jax.random.normal(jax.random.key(3), (n_critic, 4, 2))
+
+
+def test_a_sound_member_has_no_problem_also_in_a_wrapper():
+    found = diagnostics.examine(jwgan.with_ema(member(), 0.9), batch_of(), jax.random.key(0))
+    assert found.problems == ()
+    assert found.leak == 0
+    np.testing.assert_allclose(found.lipschitz.constant, 5.0, rtol=1e-5)
+
+
+def test_every_defect_is_said():
+    """One batch for all critic updates, one latent for all, and weights that nobody uses."""
+    unused = networks.from_fn(
+        lambda key, x: {"used": jnp.ones(2), "idle": jnp.ones(3)}, lambda w, x: x @ w["used"]
+    )
+    fixed = lambda key, num: jax.random.normal(jax.random.key(7), (num, 2))
+    bad = member(critic=unused, generator=member_generator_idle(), prior=fixed)
+    same = jnp.tile(batch_of(1), (2, 1, 1))
+    found = diagnostics.examine(bad, same, jax.random.key(0))
+    assert found.dead_critic == ["idle"]
+    assert found.dead_generator == ["idle"]
+    words = " ".join(found.problems)
+    for said in (
+        "the critic's idle have no gradient",
+        "the generator's idle have no gradient",
+        "latents 0 and 1 of the first two steps are the same",
+        "critic updates 0 and 1 share 100 % of their real samples",
+    ):
+        assert said in words
+    assert len(found.problems) == 4 + len(found.repeated_data) - 1
+
+
+def member_generator_idle():
+    return networks.from_fn(
+        lambda key, z: {"used": jnp.zeros((1, 2)), "idle": jnp.ones(1)},
+        lambda w, z: z + w["used"],
+    )
+
+
+def test_batch_norm_under_a_penalty_is_warned_of_and_found():
+    critic = jwgan.from_linen(Norm(), **networks.TRAIN_ARGUMENT)
+    bad = member(critic=critic)
+    with pytest.warns(UserWarning, match="nothing to batch norm: give it layer norm"):
+        state = bad.init(jax.random.key(0), batch_of())
+    with pytest.warns(UserWarning, match="nothing to batch norm"):
+        found = diagnostics.examine(bad, batch_of(), jax.random.key(0), state)
+    assert found.leak > 0.05
+    assert "take batch norm out" in found.problems[0]
+    # Without a penalty it is no defect, and nothing is said.
+    quiet = member(critic=critic, penalty=penalties.none())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = diagnostics.examine(quiet, batch_of(), jax.random.key(0), state)
+    assert not [problem for problem in found.problems if "batch norm" in problem]
+
+
+def test_several_trials_are_not_examined_as_one():
+    several = many.over(member)
+    with pytest.raises(ValueError, match="examine one trial's algorithm"):
+        diagnostics.examine(several, batch_of(), jax.random.key(0), state=None)

@@ -319,3 +319,28 @@ def test_trials_that_are_none_or_named_twice_are_refused():
         many.trials(member("wgan_gp"), from_rows, seeds=[0], n_critic=2, weight=[1.0, -1.0])
     with pytest.raises(ValueError, match="make the source for n_critic 3"):
         many.trials(member("wgan_gp"), lambda n: from_rows(2), seeds=[0], n_critic=3)
+
+
+def test_values_that_are_named_twice_are_no_grid():
+    """[5] * 8, where 5 is meant, would train eight times as many trials."""
+    for axes in ({"n_critic": [5] * 8}, {"weight": [1.0, 10.0, 1.0]}):
+        with pytest.raises(ValueError, match="give each value once; they make a grid"):
+            many.trials(lambda **numbers: None, lambda n: None, seeds=range(2), **axes)
+
+
+def test_batches_and_sources_of_one_trial_are_refused_by_several():
+    one = jwgan.wgan_gp(critic(), generator(), prior=priors.normal(LATENT))
+    several, keys = many.over(lambda: one), many.keys([0, 1])
+    batch = jax.ShapeDtypeStruct((1, 4, DATA), jnp.float32)
+    states = jax.eval_shape(lambda: several.init(keys, batch))
+    with pytest.raises(ValueError, match=r"first axis is \[1\]: give 2 trials a batch each"):
+        jax.eval_shape(several.step, states, batch)
+    draw = lambda key, num: jax.random.normal(key, (num, DATA))
+    rows = np.zeros((8, DATA), np.float32)
+    for source in (
+        sources.from_sampler(draw, n_critic=1, batch_size=4),
+        sources.from_array(rows, n_critic=1, batch_size=4),
+        sources.from_iterator(iter([rows[None, :4]]), batch),
+    ):
+        with pytest.raises(ValueError, match="this source draws for a single one"):
+            source.batches(source.fetch(0, 1), keys, 1)

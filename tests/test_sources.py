@@ -106,7 +106,7 @@ def test_bad_arguments_are_named():
 
 
 WHOLE = ["uint8", "int32", "int64", "bool"]
-SAYS = r"dtype.* is '{}': give floats in the generator's range, for images x / 127.5 - 1"
+SAYS = r"dtype.* is '{}': give floats in the generator's range: bytes of images"
 
 
 @pytest.mark.parametrize("dtype", WHOLE)

@@ -3,6 +3,7 @@
     python -m experiments.export --platforms cuda tpu cpu --json
     python -m experiments.export wgan_gp began --platforms tpu
     python -m experiments.export --save RUN_DIR --out generator.bin
+    python -m experiments.export --save RUN_DIR --onnx generator.onnx
 
 The first forms lower and serialise the programs of `experiments.export.papers` by `jax.export`,
 from shapes alone; nothing is allocated or run. For every member: operations (counted from the
@@ -24,6 +25,9 @@ and tpu. Whoever has jax, numpy and flatbuffers, and nothing of this package, dr
     x = np.asarray(generator.call(z))  # 16 samples, images in [-1, 1]
 
 (BEGAN's latents are uniform: `.uniform(-1, 1, (16, *size)).astype(np.float32)`.)
+
+The fourth form writes it for other runtimes, and compares its samples with the original's;
+jwgan/run/export.py says what that needs.
 """
 
 import argparse
@@ -162,6 +166,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print one line of JSON at the end")
     parser.add_argument("--save", metavar="RUN_DIR", help="save this run's generator instead")
     parser.add_argument("--out", default="generator.bin", help="its file")
+    parser.add_argument("--onnx", metavar="FILE", help="write it as ONNX, in place of --out")
     parser.add_argument("--trial", type=int, default=0, help="of a run with --seeds or --sweep")
     return parser.parse_args(argv)
 
@@ -172,10 +177,13 @@ def main(argv: list[str] | None = None) -> None:
         jax.config.update("jax_platforms", "cpu")  # lowering needs no device
     try:
         if given.save:
-            run_export.save(given.save, sample.find, given.out, given.trial)
+            if given.onnx:
+                run_export.save_onnx(given.save, sample.find, given.onnx, given.trial)
+            else:
+                run_export.save(given.save, sample.find, given.out, given.trial)
             return
         result = export_all(given.members, given.platforms)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, check.MissingPackageError) as error:
         options.fail(error)
     output.show(json.dumps(result) if given.json else table(result))
     if result["failed"]:

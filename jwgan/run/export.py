@@ -12,20 +12,27 @@ Whoever has jax, numpy and flatbuffers, and nothing of this package, draws from 
     x = np.asarray(generator.call(z))  # 16 samples, images in [-1, 1]
 
 (BEGAN's latents are uniform: `.uniform(-1, 1, (16, *size)).astype(np.float32)`.)
+
+With --onnx FILE the generator is written for other runtimes, z [B, *Z] -> x [B, *D], and compared
+with the original by onnxruntime. That needs `pip install 'jwgan[onnx]'` and, since it asks for an
+older orbax-checkpoint than a run, `pip install --no-deps 'jax2onnx>=0.17'`.
 """
 
 import dataclasses
+import importlib.util
 import pathlib
 from typing import Any
 
 import jax
 import jax.export
+import numpy as np
 
 from jwgan import check, files
 from jwgan.run import options, output, reading, xla
 from jwgan.run.options import option
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+SAME = 1e-3  # largest difference of a converted generator's samples, whose range is [-1, 1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +41,7 @@ class Config:
 
     run_dir: str = option("", "the run's directory")
     out: str = option("generator.bin", "file to write")
+    onnx: str | None = option(None, "file to write as ONNX, for other runtimes, in place of --out")
     trial: int = option(0, "which one of a run with --seeds or --sweep, counted from 0")
     best: bool = option(False, "take the best checkpoint (by sliced distance), not the newest")
 
@@ -74,10 +82,76 @@ def save(run_dir: str, find: reading.Find, out: str, trial: int = 0, best: bool 
     )
 
 
+def require_onnx() -> None:
+    """Raises MissingPackageError unless generators can be converted to ONNX and run there."""
+    check.require_package("onnxruntime", "onnx")
+    if importlib.util.find_spec("jax2onnx") is None:
+        raise check.MissingPackageError(
+            "jax2onnx is not installed: pip install --no-deps 'jax2onnx>=0.17' (it asks for an "
+            "older orbax-checkpoint than a run needs)",
+            name="jax2onnx",
+        )
+
+
+def to_onnx(algorithm: Any, state: Any) -> tuple[bytes, float]:
+    """The generator as an ONNX file, and its samples' largest difference from the original's.
+
+    Raises:
+      MissingPackageError: jax2onnx or onnxruntime is not installed.
+      ValueError: the generator cannot be converted, or makes other samples then.
+    """
+    require_onnx()
+    import jax2onnx
+    import onnxruntime
+
+    z = np.asarray(algorithm.prior(jax.random.key(0), 7))
+    generate = lambda z: algorithm.generate(state, z)
+    try:
+        # A name stands for the batch size: the file makes any number of samples.
+        model = jax2onnx.to_onnx(
+            generate, [("B", *z.shape[1:])], input_names=["z"], output_names=["x"]
+        ).SerializeToString()
+        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        (x,) = session.run(None, {"z": z})
+    except Exception as error:  # a converter meets what it does not know in many ways
+        raise ValueError(
+            f"jax2onnx cannot convert this generator ({check.one_line(error)}): leave --onnx out "
+            "for a file that jax reads"
+        ) from error
+    difference = float(np.abs(x - np.asarray(generate(z))).max())
+    check.require(
+        difference <= SAME, "the ONNX samples' difference", difference, "leave --onnx out"
+    )
+    return model, difference
+
+
+def save_onnx(
+    run_dir: str, find: reading.Find, out: str, trial: int = 0, best: bool = False
+) -> None:
+    """Writes a run's generator as ONNX; arguments as those of `save`.
+
+    Raises:
+      ValueError: there is no run to read, or it cannot be converted.
+      MissingPackageError: a package is not installed.
+    """
+    require_onnx()
+    xla.use_compilation_cache()
+    _, algorithm, state = reading.read_run(
+        pathlib.Path(run_dir), find, trial, with_data=False, best=best
+    )
+    model, difference = to_onnx(algorithm, state)
+    files.replace(pathlib.Path(out), model)
+    output.show(
+        f"{out}: {len(model)} bytes, step {int(state.step)}, largest difference from jax's samples "
+        f"{difference:.2g}"
+    )
+
+
 def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __doc__) -> None:
     """The command `export RUN_DIR`; arguments as those of `sample.main`."""
     config = options.parse(Config, argv, doc or "", "run_dir", options.program_name(argv, "export"))
     try:
-        save(config.run_dir, find, config.out, config.trial, config.best)
+        write, out = (save_onnx, config.onnx) if config.onnx else (save, config.out)
+        write(config.run_dir, find, out, config.trial, config.best)
     except (ValueError, OSError) as error:
         options.fail(error)

@@ -20,7 +20,8 @@ from jwgan import run
 
 ROOT = results.ROOT
 COOKBOOK = ROOT / "jwgan" / "COOKBOOK.md"
-PAGES = [*readme.pages(), COOKBOOK]
+COMING_FROM = ROOT / "jwgan" / "COMING_FROM.md"
+PAGES = [*readme.pages(), COOKBOOK, COMING_FROM]
 TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PAGES}
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -254,6 +255,8 @@ def test_the_list_of_commands_is_complete(capsys, monkeypatch):
 
 # --- Python blocks --------------------------------------------------------------------------------
 
+THEIRS = blocks(COMING_FROM.read_text(encoding="utf-8"), "python")
+FROM = ("PyTorch-GAN", "mimicry", "StudioGAN", "TF-GAN")
 PREAMBLE, *EXAMPLES, TWO_HOSTS = blocks(COOKBOOK.read_text(encoding="utf-8"), "python")
 
 
@@ -277,6 +280,20 @@ def test_the_cookbooks_examples_run(number, prepared, tmp_path, monkeypatch, cap
     exec(compile(EXAMPLES[number], f"COOKBOOK.md, example {number}", "exec"), dict(prepared))
 
 
+def test_lines_for_those_who_come_from_elsewhere_run():
+    """The blocks follow one another; the page's commands are parsed with those of all pages."""
+    names = {}
+    for number, body in enumerate(THEIRS):
+        exec(compile(body, f"COMING_FROM.md, block {number}", "exec"), names)
+    assert names["pictures"].shape == (16, 8, 8, 1)
+    # The ten things: each has its four rows, and lines of ours.
+    parts = COMING_FROM.read_text(encoding="utf-8").split("\n## ")[1:]
+    assert len(parts) == 10
+    for part in parts:
+        assert [part.count(f"\n| {name} |") for name in FROM] == [1] * 4, part
+        assert "```" in part
+
+
 def test_the_readmes_example_runs():
     body, *_ = blocks(TEXTS["README.md"], "python")
     assert body.count("steps=2000") == 1
@@ -288,7 +305,8 @@ def test_the_readmes_example_runs():
 def test_no_python_block_is_left_out():
     per_page = {name: len(blocks(text, "python")) for name, text in TEXTS.items()}
     counted = {name: count for name, count in per_page.items() if count}
-    assert counted == {"README.md": 2, "jwgan/COOKBOOK.md": len(EXAMPLES) + 2}
+    cookbook = {"jwgan/COOKBOOK.md": len(EXAMPLES) + 2}
+    assert counted == {"README.md": 2, **cookbook, "jwgan/COMING_FROM.md": len(THEIRS)}
 
 
 @pytest.mark.parametrize("number", cases.slow_but(range(2), 0))
