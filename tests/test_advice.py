@@ -15,8 +15,8 @@ FILES = [*(ROOT / "jwgan").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")]
 # Options of other programs: git, and the custom properties of a style sheet.
 OTHER_PROGRAMS = {"report/provenance.py", "report/html.py", "report/film.py", "report/article.py"}
 
-# Options that are read by hand, placeholders, and arguments of programs that are called.
-NOT_DECLARED = {"--pages", "--readme", "--option", "--no", "--fibers", "--layout"}
+# Options read by hand, placeholders, and arguments of programs that are called or named (pip).
+NOT_DECLARED = {"--pages", "--readme", "--option", "--no", "--no-deps", "--fibers", "--layout"}
 
 
 @functools.cache

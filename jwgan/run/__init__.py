@@ -33,7 +33,8 @@ Saved as mine.py, in any folder, it is these commands::
     python mine.py --seeds 8 --sweep weight=1,10     # 16 trials in one program
     python mine.py sample runs/mine --num 100 --out grid.png
     python mine.py measure runs/mine                 # needs jwgan[transport]
-    python mine.py export runs/mine --out generator.bin
+    python mine.py sample runs/mine --num 100 --out pictures     # single ones, in a new folder
+    python mine.py export runs/mine --out generator.bin          # --onnx FILE for other runtimes
 
 **What a run leaves behind**: config.json, metrics.jsonl, TensorBoard's files, samples/, real.png,
 checkpoints/, starts.json (how long each start took), result.json and report.html, one
@@ -51,6 +52,11 @@ run's options: give only what changes. What would make it another run (a rate, t
 unless `--allow learning_rate` says that it is meant; the change stands in config.json and on the
 page. While a process runs in a directory, others are kept out of it (where the file system has
 locks).
+
+**Rates, batches, few data.** `--critic-learning-rate`, `--decay linear` or `cosine`: the rates of
+both players fall to 0 at the last step. `--accumulate 4`: a batch passes through the networks in 4
+parts. `--augment diff` or `ada`, `--mirror`: for a few thousand images or fewer. `--init-from RUN`:
+both networks begin as those of a trained run; the start lists what was taken over.
 
 **Not finite.** A run stops at the chunk in which a metric became NaN or infinite, names the metric
 and the step, and leaves the state just before it in nonfinite/. `--on-nonfinite restore` goes back
@@ -100,7 +106,8 @@ When a process is lost the others stop with a message within a minute; `--resume
 another number of processes.
 
 **Packages.** `pip install 'jwgan[run]'` brings what a run needs; exact distances (`--w1-every`,
-`measure`, the 2-D worlds) need `jwgan[transport]` too, TFDS folders and `--stream` `jwgan[data]`. A
+`measure`, the 2-D worlds) need `jwgan[transport]` too, TFDS folders and `--stream` `jwgan[data]`,
+`--tracker wandb` and `mlflow` `jwgan[trackers]`, `export --onnx` `jwgan[onnx]` (see `run.export`). A
 command that misses a package says which one, before it writes anything.
 
 Data of your own that no file format here fits: give `Experiment(..., load=load)`, where

@@ -21,10 +21,12 @@ older orbax-checkpoint than a run, `pip install --no-deps 'jax2onnx>=0.17'`.
 import dataclasses
 import importlib.util
 import pathlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.export
+import jax.numpy as jnp
 import numpy as np
 
 from jwgan import check, files
@@ -93,6 +95,63 @@ def require_onnx() -> None:
         )
 
 
+# Where an equation keeps the program that it calls.
+_CALLED = ("jaxpr", "call_jaxpr", "fun_jaxpr", "call")
+
+
+def without_platforms(fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The function x -> y in operations that every runtime has.
+
+    `models.conv` asks at lowering which platform it is for, and states its own derivatives;
+    a converter knows neither. Here the platform is none that is known, and calls are inlined.
+    """
+
+    def run(x: Any) -> Any:
+        closed = jax.make_jaxpr(fn)(x)
+        (y,) = _evaluated(closed.jaxpr, closed.consts, [x])
+        return y
+
+    return run
+
+
+def _usual_kernel(kernel: Any, layout: Any) -> tuple[Any, Any]:
+    """A convolution's kernel as [KH, KW, I, O], which converters know, and the layout that says so.
+
+    A transposed convolution has one with I and O exchanged.
+    """
+    outputs, inputs, *space = layout.rhs_spec
+    num = len(space)
+    usual = layout._replace(rhs_spec=(num + 1, num, *range(num)))
+    return jnp.transpose(kernel, (*space, inputs, outputs)), usual
+
+
+def _evaluated(program: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
+    """Evaluates a traced program, equation by equation; its calls in its own place."""
+    names = (*program.constvars, *program.invars)
+    known = dict(zip(names, (*consts, *args), strict=True))
+    value = lambda atom: atom.val if hasattr(atom, "val") else known[atom]
+    for equation in program.eqns:
+        kind, params = equation.primitive, equation.params
+        values = [value(atom) for atom in equation.invars]
+        called = [params[name] for name in _CALLED if name in params]
+        if kind.name == "platform_index":
+            # The last entry, None, is that of all platforms without one of their own.
+            outs = [np.int32(list(params["platforms"]).index(None))]
+        elif kind.name == "cond" and isinstance(values[0], np.integer):
+            branch = params["branches"][int(values[0])]
+            outs = _evaluated(branch.jaxpr, branch.consts, values[1:])
+        elif called and kind.name not in ("scan", "while", "cond"):
+            outs = _evaluated(called[0].jaxpr, called[0].consts, values)
+        elif kind.name == "conv_general_dilated":
+            kernel, layout = _usual_kernel(values[1], params["dimension_numbers"])
+            outs = [kind.bind(values[0], kernel, **{**params, "dimension_numbers": layout})]
+        else:
+            made = kind.bind(*values, **kind.get_bind_params(params))
+            outs = made if kind.multiple_results else [made]
+        known.update(zip(equation.outvars, outs, strict=True))
+    return [value(atom) for atom in program.outvars]
+
+
 def to_onnx(algorithm: Any, state: Any) -> tuple[bytes, float]:
     """The generator as an ONNX file, and its samples' largest difference from the original's.
 
@@ -109,7 +168,10 @@ def to_onnx(algorithm: Any, state: Any) -> tuple[bytes, float]:
     try:
         # A name stands for the batch size: the file makes any number of samples.
         model = jax2onnx.to_onnx(
-            generate, [("B", *z.shape[1:])], input_names=["z"], output_names=["x"]
+            without_platforms(generate),
+            [("B", *z.shape[1:])],
+            input_names=["z"],
+            output_names=["x"],
         ).SerializeToString()
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         (x,) = session.run(None, {"z": z})
