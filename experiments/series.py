@@ -33,6 +33,9 @@ class Config(run.Config):
     latent: int = option(16, "dimensions of the normal latents", group="networks", at_least=1)
     ema: float = option(0.999, "decay of the generator's average", at_least=0, below=1)
     learning_rate: float = option(5e-4, "of both players' Adam", above=0)
+    critic_learning_rate: float | None = option(
+        None, "of the critic's optimizer (default: learning_rate)", above=0
+    )
     weight: float = option(10.0, "of the gradient penalty")
 
 
@@ -50,6 +53,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         run.player(generator, config),
         prior=priors.normal(config.latent),
         learning_rate=config.learning_rate,
+        critic_learning_rate=config.critic_learning_rate,
         b1=0.5,
         weight=config.weight,
     )

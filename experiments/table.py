@@ -39,6 +39,9 @@ class Config(run.Config):
     )  # fmt: skip
     ema: float = option(0.999, "decay of the generator's average", at_least=0, below=1)
     learning_rate: float = option(5e-4, "of both players' Adam", above=0)
+    critic_learning_rate: float | None = option(
+        None, "of the critic's optimizer (default: learning_rate)", above=0
+    )
     weight: float = option(10.0, "of the gradient penalty")
 
 
@@ -58,6 +61,7 @@ def build(config: Config, shape: tuple[int, ...], table: tables.Table) -> jwgan.
         run.player(generator, config),
         prior=priors.normal(config.latent + extra),
         learning_rate=config.learning_rate,
+        critic_learning_rate=config.critic_learning_rate,
         b1=0.5,
         weight=config.weight,
     )

@@ -120,6 +120,13 @@ CHARTS = (
         {"beyond_margin": "share"},
         direction="lower is better; at 1 the critic learns nothing from fakes",
     ),
+    chart.Chart(
+        "Augmentation",
+        "ADA’s probability p of each transform, and the mean sign of the critic’s real scores that "
+        "it steers to 0.6",
+        {"augment_p": "p", "augment_sign": "sign"},
+        direction="p rises while the critic overfits; at 1 there are too few data",
+    ),
 )
 
 # (words, direction) of the metrics that `jwgan.run` measures at the end of a run.

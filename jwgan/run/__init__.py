@@ -107,7 +107,7 @@ another number of processes.
 
 **Packages.** `pip install 'jwgan[run]'` brings what a run needs; exact distances (`--w1-every`,
 `measure`, the 2-D worlds) need `jwgan[transport]` too, TFDS folders and `--stream` `jwgan[data]`,
-`--tracker wandb` and `mlflow` `jwgan[trackers]`, `export --onnx` `jwgan[onnx]` (see `run.export`). A
+`--tracker wandb` and `mlflow` `jwgan[trackers]`, `export --onnx` `jwgan[onnx]` (`run.export`). A
 command that misses a package says which one, before it writes anything.
 
 Data of your own that no file format here fits: give `Experiment(..., load=load)`, where

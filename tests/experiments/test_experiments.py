@@ -104,7 +104,7 @@ def test_samples_of_a_run(run, tmp_path, capsys):
 
 def test_a_folder_of_single_pictures(tmp_path):
     x = np.linspace(-1, 1, 2 * 3 * 4 * 1, dtype=np.float32).reshape(2, 3, 4, 1)
-    run_sample.write(x, tmp_path / "pictures", None, None)
+    run_sample.write(x, tmp_path / "pictures", None, None, None)
     names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     assert names == ["00000.png", "00001.png"]
     for i, name in enumerate(names):
@@ -119,7 +119,7 @@ def test_a_folder_of_single_pictures_is_a_new_one_and_of_images(run, tmp_path, c
     for name, said in (
         ("used", "something is there already; give the name of a new folder"),
         ("new", "single pictures are of images; give .npy"),
-        ("x.jpg", "give a name ending in .npy or .png, or without an ending for a folder"),
+        ("x.jpg", "or without an ending for a folder of pictures"),
     ):
         with pytest.raises(SystemExit):
             draw(run, "--num", 2, "--out", tmp_path / name)
