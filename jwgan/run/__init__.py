@@ -80,15 +80,9 @@ up to eight times, `--network resnet` takes sides that can be halved down to 4 t
 **Your arrays, tables and series.** `--dataset array --data-dir x.npy` takes samples [N, *D]: bytes
 are pixels, other numbers beyond [-1, 1] are scaled, and `sample --out x.npy` scales them back. Rows
 of a CSV file and series [T, C] have networks of their own, see `experiments.table` and
-`experiments.series`; in an experiment of yours `load_table` and `load_array` load them::
-
-    def load(config):
-        return run.load_table("people.csv", "schema.json")
-
-    def build(config, shape, table):  # `jwgan.models.tabular.TableGenerator(table.blocks)`
-        ...
-
-    EXPERIMENT = run.Experiment(Config, build, __doc__, load=load, takes_encoding=True)
+`experiments.series`. An experiment of yours loads them by `load_table` and `load_array`. With
+`Experiment(..., takes_encoding=True)` its `build(config, shape, table)` knows the columns, as
+`jwgan.models.tabular.TableGenerator(table.blocks)` needs it.
 
 **Known data sets.** `jwgan convert cifar10` downloads the original archive, compares its checksum
 and writes it where `--dataset tfds/cifar10` finds it, without TensorFlow.
