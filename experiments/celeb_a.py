@@ -5,6 +5,7 @@ Paper: Berthelot, Schumm and Metz, 2017, Boundary Equilibrium Generative Adversa
 skips, residuals that vanish. Its faces were the authors' own 360,000; CelebA stands in for them.
 Published: pictures only for faces, and an Inception score of 5.62 on CIFAR-10.
 
+    python -m experiments.convert celeb_a CELEBA_FOLDER --out TFDS_FOLDER
     python -m experiments.celeb_a --data-dir TFDS_FOLDER --gamma 0.5
     python -m experiments.celeb_a --dataset folder --data-dir IMAGES
 

@@ -5,11 +5,12 @@ Adam 2e-4 falling linearly to 0 over 100,000 generator updates, betas (0, 0.9), 
 updates, batch 64. Published: Inception score 7.86 +- 0.07 (unsupervised); others measured a FID of
 22.29 with these settings. Neither figure can be had here without the Inception weights.
 
-    python -m experiments.cifar10 --data-dir TFDS_FOLDER        # for an accelerator
+    python -m experiments.convert cifar10                       # downloads the data, once
+    python -m experiments.cifar10                               # for an accelerator
     python -m experiments.cifar10 --data-dir TFDS_FOLDER --precision bfloat16
     python -m experiments.cifar10 --dataset folder --data-dir IMAGES --image-size 32 --channels 3
 
-The data set is read from a folder that TFDS prepared (array_record), see experiments.convert. The
+The data set is read from a folder that TFDS or experiments.convert prepared (array_record). The
 authors' generator batch is twice as large; here it is the critic's.
 """
 

@@ -71,6 +71,7 @@ TABLES: Makers = {
     "fashion": training.fashion,
     "convolution": speed_tables.convolution,
     "alarm": training.alarm,
+    "own-data": training.own_data,
     "pipeline": training.pipeline,
     "plan": plan_tables.plan,
     "growth": lambda: markdown.table(*growth_tables.growth(results.metrics("growth"))),

@@ -124,6 +124,34 @@ def fashion() -> str:
     return markdown.table(head, rows)
 
 
+# recorded run -> {figure of its quality: what it is, with its unit}
+OWN_DATA = {
+    "table-diabetes": {
+        "column_w1": "W1 of a number, mean (standard deviations)",
+        "total_variation": "total variation of the category (share)",
+        "correlation_difference": "difference of correlations, mean",
+        "copied_share": "rows copied from the training data (share)",
+    },
+    "series-lorenz": {
+        "marginal_w1": "W1 of the values, mean (standard deviations)",
+        "step_w1": "W1 of the steps, mean (standard deviations)",
+        "autocorrelation_difference": "difference of autocorrelations, mean",
+    },
+}
+
+
+def own_data() -> str:
+    """Lists the figures of a table's and of series' samples beside those of real data."""
+    rows = []
+    for name, figures in OWN_DATA.items():
+        run = results.metrics(name)
+        for figure, what in figures.items() if run else ():
+            quality, command = run["quality"], f"`{command_of(name)}`"
+            real = quality.get(f"{figure}_of_real", "")
+            rows.append([command, f"{run['seconds']:.0f}", what, quality[figure], real])
+    return markdown.table(["run", "training, s", "figure", "samples", "real data"], rows)
+
+
 def alarm() -> str:
     """Counts how often the alarm was right, on runs that its thresholds never saw."""
     run = results.metrics("alarm")

@@ -66,9 +66,8 @@ _MNIST = _Catalogue(
     # torchvision's.
     folders=("mnist", "MNIST/raw", "."),
     installed=(),
-    remedy="put the four IDX files (train-images-idx3-ubyte.gz, ...) there, or prepare it once "
-    "where TensorFlow is installed (it is found without --data-dir): "
-    "python -c \"import tensorflow_datasets as tfds; tfds.data_source('mnist')\"",
+    remedy="put the four IDX files (train-images-idx3-ubyte.gz, ...) there, or download it once "
+    "(it is found without --data-dir): python -m jwgan.run convert mnist",
 )
 FASHION_NAMES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -79,7 +78,8 @@ _FASHION_MNIST = _Catalogue(
     class_names=FASHION_NAMES,
     folders=("fashion_mnist", "fashion-mnist", "FashionMNIST/raw", "."),
     installed=("/usr/share/datasets/fashion-mnist",),
-    remedy="install it (Debian, Ubuntu: apt-get install dataset-fashion-mnist), or put the four "
+    remedy="install it (Debian, Ubuntu: apt-get install dataset-fashion-mnist), download it by "
+    "python -m jwgan.run convert fashion_mnist, or put the four "
     "IDX files of github.com/zalandoresearch/fashion-mnist there and pass --data-dir",
 )
 

@@ -150,7 +150,10 @@ def tfds_folder(name: str, data_dir: str | os.PathLike | None = None) -> Path:
     data_dir = tfds_home() if data_dir is None else Path(data_dir)
     prepared = newest_version(name, data_dir)
     if prepared is None:
-        raise DataError(f"{data_dir / name}: no prepared TFDS data set; give the folder above it")
+        raise DataError(
+            f"{data_dir / name}: no prepared TFDS data set; give the folder above it, or make "
+            "it by python -m jwgan.run convert (its --help has the data sets that it knows)"
+        )
     return prepared
 
 

@@ -53,6 +53,9 @@ def _read(chosen: argparse.Namespace) -> tfds.Read:
     kind, source = chosen.kind, chosen.source
     if kind in ("folder", "celeb_a") and source is None:
         raise ValueError(f"source is None: give the folder of {kind}'s pictures")
+    if kind != "folder" and (chosen.image_size or chosen.channels or chosen.follow_links):
+        what = "--image-size, --channels and --follow-links are of a folder's pictures"
+        raise ValueError(f"kind is {kind!r}: {what}; leave them out")
     if chosen.attribute and kind != "celeb_a":
         raise ValueError(f"attribute is {chosen.attribute!r}: only celeb_a has any; leave it out")
     if kind == "folder":
