@@ -17,6 +17,7 @@ of its own.
 
 import collections
 import csv
+import io
 import json
 import math
 import os
@@ -182,11 +183,13 @@ def read_csv(path: str | os.PathLike) -> tuple[list[str], list[list[str]]]:
         raise DataError(f"{path}: no UTF-8 text ({error.reason}); save it as UTF-8") from error
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
+    # A quoted cell may hold line ends, so the text is not divided into lines before.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        lines = list(csv.reader(text.splitlines(), delimiter=separator, strict=True))
+        lines = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise DataError(f"{path}: {check.one_line(error)}; save it again as CSV") from error
-    numbered = [(i, [cell.strip() for cell in row]) for i, row in enumerate(lines, 1) if row]
+    numbered = [(i, [cell.strip() for cell in row]) for i, row in lines if row]
     if len(numbered) < 3:
         raise DataError(f"{path}: {max(0, len(numbered) - 1)} rows; give names and at least 2 rows")
     header = numbered[0][1]

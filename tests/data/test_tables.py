@@ -109,6 +109,18 @@ def test_a_file_of_either_separator(tmp_path, separator):
     assert (header, rows) == (HEADER, ROWS)
 
 
+def test_cells_may_hold_separators_quotes_and_line_ends(tmp_path):
+    """As spreadsheets write them; the line in a message is the file's."""
+    rows = [["1", 'say "a, b"'], ["2", "two\nlines"], ["3", "two\nlines"], ["4", "é"]]
+    kinds = {"x": "whole", "y": "category"}
+    table = tables.fit("t", ["x", "y"], rows, kinds)
+    (tmp_path / "s.csv").write_text(tables.write_csv(table, table.encode(["x", "y"], rows)))
+    assert tables.read_csv(tmp_path / "s.csv") == (["x", "y"], rows)
+    (tmp_path / "s.csv").write_text('x,y\n1,"a\nb"\n2,c,d\n')
+    with pytest.raises(data.DataError, match="line 4 has 3 cells"):
+        tables.read_csv(tmp_path / "s.csv")
+
+
 def test_a_fifth_is_held_out_and_the_parts_are_all(tmp_path):
     header = ["x", "y"]
     rows = [[str(i), "ab"[i % 2]] for i in range(23)]
