@@ -1,9 +1,13 @@
 """The parts that every page shares: the document and its style, tables, escaped text."""
 
+import base64
+import hashlib
 import html
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+from jwgan.check import require
 
 STYLE = """
 :root{color-scheme:light dark;--bg:#fcfbf9;--ink:#1d1c1a;--soft:#6c6860;--rule:#e4e0d8;
@@ -77,18 +81,35 @@ footer{margin-top:56px;border-top:1px solid var(--rule);padding-top:14px}
 """
 
 
-def document(title: str, body: str, footer: str) -> str:
-    """A whole page around the HTML of its body; `title` and `footer` are plain text."""
+def document(title: str, body: str, footer: str, script: str = "") -> str:
+    """A whole page around the HTML of its body; `title` and `footer` are plain text.
+
+    Args:
+      title: of the page.
+      body: HTML.
+      footer: a line below.
+      script: the one program that the page may run, at its end; most pages have none.
+
+    Raises:
+      ValueError: the script would end its own element.
+    """
+    require("</script" not in script.lower(), "script", "a closing tag", "write <\\/script")
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    program = ""
+    if script:
+        # Named by its hash: a browser runs these very bytes, and still none that slipped in.
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy += f"; script-src 'sha256-{digest}'"
+        program = f"<script>{script}</script>"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         # A second fence behind `text`: names and messages on the page come from files of strangers,
         # and with this policy a browser runs no script and asks no server, even if one slipped
         # through.
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "img-src data:; style-src 'unsafe-inline'\">\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         f"<title>{text(title)}</title>\n<style>{STYLE}</style></head>\n<body><main>\n"
-        f"{body}\n<footer>{text(footer)}</footer>\n</main></body></html>\n"
+        f"{body}\n<footer>{text(footer)}</footer>\n</main>{program}</body></html>\n"
     )
 
 

@@ -43,7 +43,7 @@ def run(
     """Measures, writes result.json, the pictures and report.html, prints the table or JSON."""
     try:
         options.check_numbers(config)
-        folder = _folder(config.out, name)
+        folder = new_folder(config.out, name)
     except ValueError as error:
         options.fail(error)
     xla.use_compilation_cache()
@@ -62,8 +62,12 @@ def run(
     _write(folder, name, doc, result, page(result), config.json)
 
 
-def _folder(out: str | None, name: str) -> pathlib.Path:
-    """Where to write: `out`, which must be new or empty, or the next runs/NAME-K."""
+def new_folder(out: str | None, name: str) -> pathlib.Path:
+    """Chooses where to write: `out`, which must be new or empty, or the next runs/NAME-K.
+
+    Raises:
+      ValueError: something is there already.
+    """
     root = pathlib.Path("runs")
     numbers = directory.numbered(root, name)
     folder = pathlib.Path(out) if out else root / f"{name}-{max(numbers, default=0) + 1}"

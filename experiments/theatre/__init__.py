@@ -1,0 +1,1 @@
+"""Members trained side by side, as a page that plays the training."""
