@@ -16,7 +16,7 @@ GROUPS = {
         *("wgan_gp", "wgan", "wgan_lp", "wgan_div", "gan", "dcgan", "lsgan", "sngan"),
         *("ebgan", "began"),
     ),
-    "Train on points in the plane": ("toy2d", "modes"),
+    "Train on points in the plane": ("toy2d", "modes", "theatre"),
     "Train on tables and series": ("table", "series"),
     "Train at the papers' sizes": ("cifar10", "celeb_a", "lsun", "imagenet_resized"),
     "Use a run, prepare data": ("sample", "measure", "convert", "schema", "export", "upgrade"),
@@ -24,7 +24,7 @@ GROUPS = {
         *("parallel_lines", "divergences", "w1_benchmark", "claims"),
     ),
     "Measure speed, size and alarms": ("speed", "growth", "survival", "plan", "pipeline", "alarm"),
-    "Keep results": ("record",),
+    "Keep results, write the site": ("record", "reference"),
 }
 
 

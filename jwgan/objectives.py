@@ -146,7 +146,7 @@ def hinge() -> Objective:
 
 def relativistic() -> Objective:
     r"""Pairs each generated sample with a real one: critic $E\,f(D(g) - D(x))$, generator
-    $E\,f(D(x) - D(g))$ with $f = $ softplus.
+    $E\,f(D(x) - D(g))$ with $f = \mathrm{softplus}$.
 
     Reference: Jolicoeur-Martineau, 2019, The relativistic discriminator (RpGAN); Huang et al.,
     2024, The GAN is dead; long live the GAN!, equation 2.

@@ -124,7 +124,7 @@ function drawPoints(ctx, member, place, side) {
   ctx.fillStyle = colours.real;
   for (let i = 0; i < sides.points; i++) {
     const [x, y] = [unit(real[2 * i]) * side, side - unit(real[2 * i + 1]) * side];
-    ctx.fillRect(x - 1.25, y - 1.25, 2.5, 2.5);
+    ctx.fillRect(x - 1.75, y - 1.75, 3.5, 3.5);
   }
   ctx.fillStyle = ctx.strokeStyle = colours.fake;
   ctx.lineWidth = 1.2;
@@ -218,26 +218,47 @@ function weightsOf(card, member) {
 function tellCard(card, member) {
   const live = byClass(card, "live");
   const field = byClass(card, "field");
+  const names = ["W1", "estimate", "slope", "steepest"];
+  if (data.modes) names.push("modes");
+  names.push("outside");
+  if ("k" in member.numbers) names.push("k, M");
+  // Each number has a place of its own: text of changing length would move all that is below.
+  const places = names.map((name) => {
+    const place = document.createElement("b");
+    live.append(name, place);
+    return place;
+  });
   return () => {
     const at = (name) => (member.numbers[name] ?? [])[familyPlayer.frame] ?? null;
-    const parts = [`W1 ${shown(at("w1"))}`, `estimate ${shown(at("estimate"))}`];
-    parts.push(`slope ${shown(at("slope"))}, steepest ${shown(at("steepest"))}`);
-    if (data.modes && at("modes") !== null) parts.push(`${at("modes")} of ${data.modes} modes`);
-    if (at("outside")) parts.push(`${at("outside")} outside`);
-    if ("k" in member.numbers) parts.push(`k ${shown(at("k"))}`, `M ${shown(at("convergence"))}`);
-    live.textContent = parts.join(" · ");
+    const texts = {
+      W1: () => shown(at("w1")),
+      estimate: () => shown(at("estimate")),
+      slope: () => shown(at("slope")),
+      steepest: () => shown(at("steepest")),
+      modes: () => `${shown(at("modes"))} of ${data.modes}`,
+      outside: () => shown(at("outside")),
+      "k, M": () => `${shown(at("k"))}, ${shown(at("convergence"))}`,
+    };
+    const values = names.map((name) => texts[name]());
+    places.forEach((place, i) => (place.textContent = values[i]));
+    const said = names.map((name, i) => `${name} ${values[i]}`).join("; ");
     if (!familyPlayer.playing)
-      field.setAttribute("aria-label", `${member.name}, step ${steps[familyPlayer.frame]}: ${parts.join(", ")}`);
+      field.setAttribute("aria-label", `${member.name}, step ${steps[familyPlayer.frame]}: ${said}`);
   };
 }
 
-/** A line of a legend: a stroke and its name. */
+/** A line of a legend: a stroke, with its dashes, and its name. */
 function keyEntry(curve) {
   const entry = document.createElement("span");
-  const stroke = document.createElement("i");
-  const dash = curve.dash?.length ? (Math.max(...curve.dash) < 4 ? "dotted" : "dashed") : "solid";
-  stroke.style.borderTop = `2px ${dash} ${curve.variable}`;
-  entry.append(stroke, curve.name);
+  const make = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
+  const [picture, stroke] = [make("svg"), make("path")];
+  picture.setAttribute("viewBox", "0 0 30 4");
+  picture.setAttribute("aria-hidden", "true");
+  stroke.setAttribute("d", "M0 2H30");
+  stroke.setAttribute("stroke-dasharray", (curve.dash ?? []).join(" "));
+  stroke.style.stroke = curve.variable;
+  picture.append(stroke);
+  entry.append(picture, curve.name);
   return entry;
 }
 
@@ -274,5 +295,5 @@ const together = all.map((member, i) => ({
   ...colour(STROKES[i % STROKES.length]),
 }));
 byClass(family, "key").append(...together.map(keyEntry));
-familyPlayer.show(chart(byClass(family, "chart"), {
+familyPlayer.show(chart(byClass(family, "overview"), {
   series: together, marks: stepMarks, log: true, floor: data.floor, player: familyPlayer, title: titleOf }));

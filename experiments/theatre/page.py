@@ -137,7 +137,7 @@ def _family(played: dict[str, Any]) -> str:
     return (
         '<section class="stage" id="family"><h2>Side by side</h2>'
         '<figure class="all"><figcaption>exact W1 of all members, by step; lower is better'
-        f"</figcaption>{_canvas('chart', 'Exact W1 of ' + ', '.join(names), '3.4')}"
+        f"</figcaption>{_canvas('overview', 'Exact W1 of ' + ', '.join(names), '3.4')}"
         '<p class="key"></p></figure>'
         f'<div class="cards">{cards}</div>'
         f"{_controls('family', 'the training', len(played['steps']))}"
@@ -162,7 +162,7 @@ def _card(member: dict[str, Any]) -> str:
         f'<article class="card" data-member="{html.text(name)}"><h3>{html.text(name)}</h3>'
         f'<p class="said">{html.text(said)}</p>'
         f"{_canvas('field', f'Samples and critic of {name}', '1')}"
-        '<p class="live"></p>'
+        '<p class="live facts-of"></p>'
         '<figcaption class="lines"></figcaption>'
         f"{_canvas('estimate', f'Exact W1 and the estimate of {name}', '2')}"
         "<figcaption>the critic’s weights</figcaption>"
@@ -195,8 +195,8 @@ def _bells(played: dict[str, Any]) -> str:
     bells = played["bells"]
     lanes = "".join(
         f'<article class="lane"><h3>{name}</h3>'
-        f"{_canvas('bell', f'A bell that slides by {name}', '3.2')}"
-        f"{_canvas('curve', f'{name} against the distance', '1.7')}"
+        f"{_canvas('bell', f'A bell that slides by {name}', '5')}"
+        f"{_canvas('curve', f'{name} against the distance', '2.6')}"
         '<p class="live"></p></article>'
         for name in (lane["name"] for lane in bells["lanes"])
     )
@@ -207,7 +207,7 @@ def _bells(played: dict[str, Any]) -> str:
         "widths away W1 leads it home at a steady pace, since its slope is 1 wherever it is. JS is "
         "at its ceiling, log 2, and as good as flat: the bell stays where it is. KL pulls the "
         "harder the farther away; between laws that do not overlap at all it would be infinite. "
-        "All numbers are exact."
+        "All numbers are computed from the laws, none is estimated."
     )
     return (
         '<section class="stage" id="bells"><h2>Three distances, one bell</h2>'
@@ -222,7 +222,7 @@ def _plan(played: dict[str, Any]) -> str:
         f"W1 is the cost of the cheapest plan. Here {len(plan['fake'])} points that the generator "
         "made before its first step (orange) are moved onto as many real ones (grey), each onto "
         "one. A plan is a matrix: a row for each generated point, a column for each real one, a "
-        "mark where mass is moved, on a shade that is darker where the way is long. It begins at "
+        "mark where mass is moved, on a shade that is stronger where the way is long. It begins at "
         "random. In each frame a few points exchange their targets so that the whole becomes "
         "cheaper (strong lines); when no exchange helps any more, the plan is the best."
     )

@@ -17,7 +17,9 @@ function shown(value) {
   const size = Math.abs(value);
   if (size !== 0 && (size < 0.001 || size >= 10000)) {
     const [digits, power] = value.toExponential(1).split("e");
-    return `${digits}·10${[..."" + Number(power)].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻").join("")}`;
+    const ten = `10${[..."" + Number(power)].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻").join("")}`;
+    if (digits === "1.0") return ten;
+    return `${digits.replace(".0", "").replace("-", "−")}·${ten}`;
   }
   return String(Number(value.toPrecision(3))).replace("-", "−");
 }
@@ -92,7 +94,7 @@ function ticksOf(low, high) {
   return found;
 }
 
-/** How a chart places values: logarithmic from 10^-4 on, or linear. */
+/** How a chart places values: on a logarithmic scale, or on a linear one that begins at 0. */
 function scaleOf(values, log) {
   const known = values.filter((v) => v !== null && v !== undefined && (!log || v > 0));
   if (!log) {
@@ -101,11 +103,13 @@ function scaleOf(values, log) {
     return { ticks: ticksOf(low, high), place: (v) => (v - low) / span };
   }
   // Seven powers of ten at most: a curve far below them lies on the lower edge.
-  const high = Math.ceil(Math.log10(Math.max(...known, 1e-3)) - 1e-9);
-  const lowest = Math.floor(Math.log10(Math.min(...known, 10 ** high)) + 1e-9);
-  const low = Math.max(Math.min(lowest, high - 1), high - 7);
+  const high = Math.log10(Math.max(...known, 1e-9) * 1.15);
+  const low = Math.max(Math.min(Math.log10(Math.min(...known, 10 ** high) / 1.15), high - 0.5), high - 7);
+  const [first, last] = [Math.floor(low), Math.ceil(high)];
   const ticks = [];
-  for (let power = high; power >= low; power -= high - low > 4 ? 2 : 1) ticks.push(10 ** power);
+  for (let power = first; power <= last; power += high - low > 4 ? 2 : 1)
+    for (const times of high - low < 2 ? [1, 2, 5] : [1])
+      if (Math.abs((Math.log10(times * 10 ** power) - low) / (high - low) - 0.5) <= 0.5) ticks.push(times * 10 ** power);
   return { ticks, place: (v) => (Math.log10(Math.max(v, 10 ** low)) - low) / (high - low) };
 }
 

@@ -1,11 +1,7 @@
-"""The pages in a browser, wide and on a phone; needs Debian's chromium and chromium-driver."""
+"""The pages in a browser, wide and on a phone."""
 
-import json
-import shutil
-
+import browsing
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 
 from experiments import results, toy2d
 from experiments.claims import __main__ as claims
@@ -87,14 +83,7 @@ def pages(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    paths = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    assert all(paths), "install Debian's packages chromium and chromium-driver"
-    options = webdriver.ChromeOptions()
-    options.binary_location = paths[0]
-    for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-background-networking"):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, Service(paths[1]))
+    driver = browsing.open_browser()
     yield driver
     driver.quit()
 
@@ -104,11 +93,7 @@ def show(browser, pages):
     """`(page, width)` opens a page at a width, everything in it unfolded."""
 
     def open_page(name, width):
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        for log in ("browser", "performance"):
-            browser.get_log(log)  # what is read is gone
-        browser.get(pages[name].as_uri())
+        browsing.show(browser, pages[name], width)
         browser.execute_script("document.querySelectorAll('details').forEach(x => x.open = true)")
         return browser
 
@@ -131,8 +116,6 @@ def test_a_page_is_whole_in_a_browser(name, width, show):
     assert browser.execute_script(BAD_LABELS) == []
     assert browser.execute_script(CLIPPED) == []
     assert browser.get_log("browser") == []
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    urls = [each["request"]["url"] for each in sent]
+    urls = browsing.requested(browser)
     assert urls[0] == browser.current_url
     assert [url for url in urls[1:] if not url.startswith("data:")] == []
