@@ -70,13 +70,14 @@ def mathematical() -> Iterator[None]:
     import pdoc.render
     import pdoc.search
 
-    plain = pdoc.search.to_html
+    search: Any = pdoc.search
+    plain = search.to_html
     convert = lambda text: mathematics.convert(text, plain)
-    pdoc.render.env.filters["to_html"] = pdoc.search.to_html = convert
+    pdoc.render.env.filters["to_html"] = search.to_html = convert
     try:
         yield
     finally:
-        pdoc.render.env.filters["to_html"] = pdoc.search.to_html = plain
+        pdoc.render.env.filters["to_html"] = search.to_html = plain
 
 
 def write_names(folder: pathlib.Path) -> None:
@@ -88,9 +89,10 @@ def write_names(folder: pathlib.Path) -> None:
         docformat="google", logo_link="", footer_text=f"jwgan {jwgan.__version__}", search=True
     )
     with mathematical(), warnings.catch_warnings():
-        # Of types in Flax's own signatures that pdoc cannot look up: their names are shown.
+        # Types in Flax's own signatures that pdoc cannot look up are shown by their names; and it
+        # warns of every module that it has found by itself, which are some of the names.
         warnings.simplefilter("ignore", UserWarning)
-        pdoc.pdoc("jwgan", "!jwgan.run.__main__", output_directory=folder)
+        pdoc.pdoc(*module_names(), output_directory=folder)
     for page in folder.rglob("*.html"):
         # A class that extends a private one is linked to it, and private names have no place.
         text = re.sub(

@@ -11,6 +11,7 @@ from jwgan import check, files
 from jwgan.report import article, html
 
 LINK = re.compile(r'(?P<attribute>href|src)="(?P<to>[^"]*)"')
+COPIED = (".png", ".ipynb")
 EXTRAS = ("fenced-code-blocks", "tables", "header-ids", "code-friendly", "cuddled-lists")
 
 
@@ -48,7 +49,7 @@ class Site:
     def link(self, to: str, page: pathlib.PurePath) -> str | None:
         """Where a link of a page leads on the site; None if the site has not got it.
 
-        Pictures are copied when they are linked.
+        Pictures and notebooks are copied when they are linked.
         """
         name, _, anchor = to.partition("#")
         if re.match(r"\w+:", to) or not name:
@@ -56,7 +57,7 @@ class Site:
         path = _resolved(page.parent / name)
         if path in self.paths:
             there: pathlib.PurePath | None = target_of(path)
-        elif path.suffix == ".png":
+        elif path.suffix in COPIED:
             there = pathlib.PurePath("pages", path)
             copy = self.folder / there
             copy.parent.mkdir(parents=True, exist_ok=True)

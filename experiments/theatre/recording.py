@@ -73,7 +73,7 @@ def frame_steps(steps: int, frames: int) -> list[int]:
       at most `frames` different steps: multiples of CHUNK_STEPS, and the last one.
 
     >>> frame_steps(400, 5)
-    [0, 30, 100, 230, 400]
+    [0, 30, 110, 230, 400]
     """
     # A power between even spacing, which misses the beginning, and squares, which miss the end.
     places = np.linspace(0, 1, frames) ** 1.9 * steps / CHUNK_STEPS
