@@ -1,5 +1,6 @@
 """The commands' pages (Markdown files of the repository) as pages of the site."""
 
+import base64
 import pathlib
 import re
 import shutil
@@ -11,7 +12,6 @@ from jwgan import check, files
 from jwgan.report import article, html
 
 LINK = re.compile(r'(?P<attribute>href|src)="(?P<to>[^"]*)"')
-COPIED = (".png", ".ipynb")
 EXTRAS = ("fenced-code-blocks", "tables", "header-ids", "code-friendly", "cuddled-lists")
 
 
@@ -49,7 +49,7 @@ class Site:
     def link(self, to: str, page: pathlib.PurePath) -> str | None:
         """Where a link of a page leads on the site; None if the site has not got it.
 
-        Pictures and notebooks are copied when they are linked.
+        Notebooks are copied when they are linked.
         """
         name, _, anchor = to.partition("#")
         if re.match(r"\w+:", to) or not name:
@@ -57,7 +57,7 @@ class Site:
         path = _resolved(page.parent / name)
         if path in self.paths:
             there: pathlib.PurePath | None = target_of(path)
-        elif path.suffix in COPIED:
+        elif path.suffix == ".ipynb":
             there = pathlib.PurePath("pages", path)
             copy = self.folder / there
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +82,10 @@ class Site:
 
     def _linked(self, body: str, page: pathlib.PurePath) -> str:
         def replaced(found: re.Match[str]) -> str:
+            if found["attribute"] == "src":
+                # Inside the page: its policy lets a browser load nothing.
+                picture = (self.root / page.parent / found["to"]).read_bytes()
+                return f'src="data:image/png;base64,{base64.b64encode(picture).decode()}"'
             to = self.link(found["to"], page)
             # A file of the repository that the site has not got: its name stays, without a link.
             return f'{found["attribute"]}="{to}"' if to is not None else ""
@@ -92,6 +96,7 @@ class Site:
 STYLE = """
 .md p,.md li{max-width:46em}.md table{width:auto;display:block;overflow-x:auto}
 .md th,.md td{padding:5px 16px 5px 0;width:auto}.md img{max-width:100%;height:auto}
+.md tr>th:first-child{overflow-wrap:normal;white-space:nowrap}
 .md h2{margin-top:44px}.md a{color:var(--c0)}
 """
 

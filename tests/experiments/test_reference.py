@@ -126,7 +126,7 @@ def test_pages_link_to_each_other(site):
     top = (site / "pages/README.html").read_text()
     assert 'href="../pages/experiments/speed.html#how-fast"' in top
     assert 'href="../jwgan/loop.html"' in top
-    assert 'src="../pages/experiments/a.png"' in top
+    assert 'src="data:image/png;base64,cG5n"' in top
     assert 'href="https://example.org"' in top
     assert "cases.py" not in top
     assert ">test</a>" in top

@@ -42,6 +42,12 @@ def test_names_formulas_and_pages(site, browser):
     assert all(size["width"] > 4 and size["height"] > 4 for size in drawn if size["width"])
     assert max(size["width"] for size in drawn) > 100  # the formula on a line of its own
     assert "$" not in browser.find_element(By.CSS_SELECTOR, ".module-info .docstring").text
+    browsing.show(browser, folder / "pages" / "experiments" / "divergences.html", 1200)
+    widths = browser.execute_script(
+        "return [...document.images].map((image) => image.naturalWidth)"
+    )
+    assert len(widths) >= 2
+    assert min(widths) > 100
     browsing.show(browser, folder / "index.html", 390)
     assert browser.execute_script("return document.scrollingElement.scrollWidth") <= 390
     texts = [link.text for link in browser.find_elements(By.TAG_NAME, "a")]
