@@ -5,6 +5,8 @@
     python -m jwgan.run wgan_gp --help                          # all options of a member
     python -m jwgan.run sample RUN_DIR --num 100 --out grid.png
     python -m jwgan.run measure RUN_DIR                         # needs jwgan[transport]
+    python -m jwgan.run measure FOLDER --against FOLDER         # FID and others
+    python -m jwgan.run convert_weights FILE.pth                # Inception's, for FID
     python -m jwgan.run export RUN_DIR --out generator.bin
     python -m jwgan.run upgrade RUN_DIR                         # an old run's state has grown
     python -m jwgan.run convert folder IMAGES --name faces --out tfds_data
@@ -15,11 +17,15 @@ The command `jwgan` is the same. Members: {members}.
 
 import sys
 
-from jwgan.run import convert, launch, members, options, output, schema
+from jwgan.run import convert, launch, members, options, output, schema, weights
 from jwgan.run.experiment import Experiment
 
-# What prepares data: `jwgan convert KIND`.
-PREPARES = {"convert": convert.main, "schema": schema.main}
+# What prepares data or weights: `jwgan convert KIND`.
+PREPARES = {
+    "convert": convert.main,
+    "schema": schema.main,
+    "convert_weights": weights.main,
+}
 # Python drops docstrings under -OO: then there is no help, and still a program.
 DOC = (__doc__ or "").format(members=", ".join(members.NAMES))
 

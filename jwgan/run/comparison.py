@@ -1,0 +1,170 @@
+"""Compares two sets of pictures in a feature space: the metrics that papers quote, with protocol.
+
+Both sets are read once, batch by batch. Mean, covariance and score are sums in float64, so their
+memory does not depend on the number of pictures; what needs all pairs (kernel distance, precision,
+recall, density, coverage) is taken of at most `Pairs.most` pictures of each set.
+"""
+
+import sys
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jwgan import metrics
+from jwgan.metrics import coverage, frechet, kernel
+from jwgan.run.picture_sets import PictureSet
+from jwgan.run.spaces import Space
+
+SPLITS = 10  # of the score
+SUBSETS, SUBSET_SIZE = 100, 1000  # of the kernel distance
+NEIGHBOURS, NEIGHBOURS_DENSITY = 3, 5
+SECONDS = 20.0  # between two words on how far it is
+
+
+class Summary(NamedTuple):
+    """What is kept of a set of pictures.
+
+    Attributes:
+      sums: of all features, for mean and covariance.
+      rows: [P, F] float32, features of the pictures that pairs are made of.
+      labels: [P] of these, or None.
+      scores: `metrics.classifier.ScoreSums`, or None where the space has no classes.
+    """
+
+    sums: frechet.Sums
+    rows: np.ndarray
+    labels: np.ndarray | None = None
+    scores: Any = None
+
+
+def summarise(
+    found: PictureSet, places: list[int], space: Space, batch_size: int, pairs: int
+) -> Summary:
+    """Reads these pictures once and keeps what the metrics need.
+
+    Raises:
+      ValueError: a picture that cannot be read or measured.
+    """
+    num = len(places)
+    kept = np.zeros(num, bool)
+    kept[[i * num // min(num, pairs) for i in range(min(num, pairs))]] = True
+    num_splits = min(SPLITS, num)
+    split = metrics.classifier.split_of_rows(num, num_splits)
+    sums, scores, rows, done = None, None, [], 0
+    began = said = time.perf_counter()
+    for batch in found.batches(places, batch_size):
+        features, logits = space.embed(batch)
+        now = slice(done, done + len(batch))
+        sums = frechet.add(sums, features)
+        rows.append(np.asarray(features, np.float32)[kept[now]])
+        if logits is not None:
+            scores = metrics.classifier.add_scores(scores, logits, split[now], num_splits)
+        done += len(batch)
+        if time.perf_counter() - said > SECONDS:
+            said = time.perf_counter()
+            rate = done / (said - began)
+            print(f"{done} of {num} pictures, {rate:.1f} a second", file=sys.stderr)
+    labels = None if found.labels is None else np.asarray(found.labels)[places][kept]
+    assert sums is not None  # there is at least one picture
+    return Summary(sums, np.concatenate(rows), labels, scores)
+
+
+def names_of(space: Space) -> dict[str, str]:
+    """What the figures are called: FID, KID and Inception score only with the published weights."""
+    if space.published:
+        return {"frechet": "fid", "kernel": "kid", "score": "inception_score"}
+    return {"frechet": "frechet_distance", "kernel": "kernel_distance", "score": "classifier_score"}
+
+
+def metrics_of(measured: Summary, against: Summary, space: Space) -> dict[str, Any]:
+    """All metrics of a set beside another; those that need more pictures are left out."""
+    names, rounded = names_of(space), lambda x: float(f"{x:.8g}")
+    distance = frechet.distance_of_moments(
+        *frechet.moments_of_sums(against.sums), *frechet.moments_of_sums(measured.sums)
+    )
+    found: dict[str, Any] = {names["frechet"]: rounded(distance)}
+    if (size := subset_size(measured, against)) >= 2:
+        mean, std = kernel.mmd2_of_subsets(
+            against.rows,
+            measured.rows,
+            kernel.polynomial(),
+            num_subsets=SUBSETS,
+            subset_size=size,
+        )
+        found[names["kernel"]] = {"mean": rounded(mean), "std": rounded(std)}
+    for summary, ending in ((measured, ""), (against, "_of_real")):
+        if summary.scores is not None:
+            mean, std = metrics.classifier.inception_score(summary.scores)
+            found[names["score"] + ending] = {"mean": rounded(mean), "std": rounded(std)}
+    if len(against.rows) > NEIGHBOURS_DENSITY and len(measured.rows) > NEIGHBOURS:
+        near = coverage.neighbours(
+            against.rows,
+            measured.rows,
+            num_neighbours=NEIGHBOURS,
+            num_neighbours_density=NEIGHBOURS_DENSITY,
+        )
+        found |= {name: rounded(x) for name, x in near._asdict().items()}
+    return found
+
+
+def subset_size(measured: Summary, against: Summary) -> int:
+    """Pictures in a subset of the kernel distance."""
+    return min(SUBSET_SIZE, len(measured.rows), len(against.rows))
+
+
+def protocol(measured: Summary, against: Summary, space: Space) -> dict[str, Any]:
+    """How the metrics were taken, in words and numbers."""
+    names, rows = names_of(space), (len(measured.rows), len(against.rows))
+    least, width = min(measured.sums.num, against.sums.num), measured.rows.shape[1]
+    few = f"; {least} pictures for {width} features: biased upwards" if least <= width else ""
+    found = {
+        "space": space.name,
+        **space.about,
+        "features": space.about.get("features", width),
+        names["frechet"]: f"of {measured.sums.num} and {against.sums.num} pictures, covariance "
+        f"over N - 1{few}",
+        names["kernel"]: f"cubic kernel, {SUBSETS} subsets of {subset_size(measured, against)} of "
+        f"{rows[0]} and {rows[1]} pictures, as torch-fidelity draws them (seed 2020)",
+        "precision, recall": f"{NEIGHBOURS} neighbours, {rows[0]} and {rows[1]} pictures, a tie "
+        "is inside",
+        "density, coverage": f"{NEIGHBOURS_DENSITY} neighbours, {rows[0]} and {rows[1]} pictures, "
+        "ties in the share that keeps equal sets at 1",
+    }
+    if measured.scores is not None:
+        splits = len(measured.scores.samples)
+        found[names["score"]] = f"{splits} splits, shuffled as torch-fidelity does (seed 2020)"
+        if space.name == "inception":
+            found[names["score"]] += ", logits without bias"
+    return found
+
+
+def per_class(
+    measured: PictureSet, against: PictureSet, summaries: tuple[Summary, Summary], space: Space
+) -> dict[str, Any]:
+    """Distances within each class that both sets name; of the pictures that pairs are made of."""
+    names, found = names_of(space), {}
+    for name in sorted(set(measured.class_names) & set(against.class_names)):
+        rows = []
+        for pictures, summary in zip((measured, against), summaries, strict=True):
+            rows.append(
+                summary.rows[np.asarray(summary.labels) == pictures.class_names.index(name)]
+            )
+        counts = {"pictures": [len(x) for x in rows]}
+        found[name] = counts | (
+            _distances(rows[0], rows[1], names) if min(map(len, rows)) >= 2 else {}
+        )
+    return found
+
+
+def _distances(measured: np.ndarray, against: np.ndarray, names: dict[str, str]) -> dict[str, Any]:
+    # Without bias, and of all pairs: a class may have few pictures.
+    mmd2 = kernel.mmd2_of_subsets(
+        against,
+        measured,
+        kernel.polynomial(),
+        num_subsets=1,
+        subset_size=min(len(measured), len(against)),
+    )[0]
+    distance = frechet.frechet_distance(against, measured)
+    return {names["frechet"]: float(f"{distance:.8g}"), names["kernel"]: float(f"{mmd2:.8g}")}
