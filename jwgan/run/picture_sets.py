@@ -13,8 +13,9 @@ import numpy as np
 
 from jwgan import check, data
 from jwgan.data import images, pictures
-from jwgan.run import options, reading, tasks
+from jwgan.run import options, reading, tasks, views
 
+NAMED = tuple(name for name in tasks.IMAGES if name not in ("folder", "array"))  # by name alone
 PIECE = 500  # samples that are drawn at once: one compiled program, and it bounds the memory
 ARRAYS = (".npy", ".npz")
 
@@ -72,21 +73,20 @@ def of(where: str, choice: Choice, find: reading.Find) -> PictureSet:
     if path.is_dir():
         rows = images.FolderRows(path, choice.image_size, choice.channels, choice.follow_links)
         return of_rows(rows, {"kind": "folder", "folder": where}, rows.labels)
-    if where in tasks.IMAGES and where != "folder":
+    if where in NAMED:
         task = tasks.load_images(where, choice.data_dir, choice.image_size, choice.channels)
         return of_task(task, choice.split)
     if where.startswith(tasks.TFDS):
         return _of_tfds(where, choice)
-    names = ", ".join(name for name in tasks.IMAGES if name != "folder")
     raise ValueError(
         f"{check.printable(where)!r} is no run, no folder, and no .npy or .npz file that is there; "
-        f"as a data set give {names} or {tasks.TFDS}NAME"
+        f"as a data set give {', '.join(NAMED)} or {tasks.TFDS}NAME"
     )
 
 
 def of_run(folder: pathlib.Path, choice: Choice, find: reading.Find) -> PictureSet:
     """Samples of a run's newest whole checkpoint, or of its best one, drawn when they are read."""
-    _, algorithm, state = reading.read_run(
+    task, algorithm, state = reading.read_run(
         folder, find, choice.trial, with_data=False, best=choice.best
     )
     sample = jax.jit(algorithm.sample, static_argnums=2)
@@ -98,6 +98,7 @@ def of_run(folder: pathlib.Path, choice: Choice, find: reading.Find) -> PictureS
             raise ValueError("samples of a run are drawn in their order")
         for first in range(0, len(places), PIECE):
             x = np.asarray(sample(jax.random.fold_in(key, first // PIECE), state, PIECE))
+            x = _in_their_units(task, x)
             yield from _in_batches(_as_stored(x[: len(places) - first], str(folder)), size)
 
     about = {"kind": "run", "run": str(folder), "step": int(state.step), "seed": choice.seed}
@@ -144,10 +145,16 @@ def of_task(task: Any, split: str) -> PictureSet:
     x, labels = parts[split]
     if x is None:
         raise ValueError(f"split is {split!r}: {task.name} has no held-out part; give train")
+    x = _in_their_units(task, x)
     about = {"kind": "data set", "name": task.name, "split": split}
     names = found.class_names if labels is not None else ()
     found_numbers = of_numbers(x, about, task.name)
     return found_numbers._replace(labels=labels, class_names=names)
+
+
+def _in_their_units(task: Any, x: np.ndarray) -> np.ndarray:
+    """Points that a run scaled, scaled back; images are in [-1, 1] whatever they were."""
+    return x if x.ndim == 4 else views.decoded(task, x)
 
 
 def of_array(path: pathlib.Path) -> PictureSet:
