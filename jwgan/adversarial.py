@@ -202,18 +202,15 @@ def _warn_of_batch_norm(player: PlayerState, batch: Any, critic: Network, penalt
 
     By tracing alone: the penalty asks for scores, and the model state is made of the data.
     """
-    # Labels may stand beside the samples, which are the first leaf.
-    leaves = jax.tree.leaves(batch)
-    real = [jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype) for leaf in leaves]
-    asked: list[Any] = []
+    x, asked = jax.ShapeDtypeStruct(batch.shape[1:], batch.dtype), []
 
     def critic_fn(x: Array) -> Array:
         asked.append(x)
         return jnp.zeros(x.shape[0])
 
-    jax.eval_shape(lambda key, x: penalty(key, critic_fn, x, x), jax.random.key(0), real[0])
-    moved = lambda *x: critic.apply(player.params, player.model_state, *x)[1]
-    if asked and depends(moved, *real):
+    jax.eval_shape(lambda key, x: penalty(key, critic_fn, x, x), jax.random.key(0), x)
+    moved = lambda x: critic.apply(player.params, player.model_state, x)[1]
+    if asked and depends(moved, jnp.zeros(x.shape, x.dtype)):
         warnings.warn(
             "the critic keeps statistics of its batches, and a penalty on single samples means "
             "nothing to batch norm: give it layer norm, or no penalty "
@@ -243,14 +240,8 @@ def _augmented(augment: Augment | None, key: Key, state: Any, real: Array, fake:
     """(real, fake) as the critic sees them; `state` is the objective's."""
     if augment is None:
         return real, fake
-
-    def seen(key: Key, data: Any) -> Any:
-        # The samples are the first leaf: labels beside them stay.
-        (x, *labels), tree = jax.tree.flatten(data)
-        return jax.tree.unflatten(tree, [augment(key, state, x), *labels])
-
     key_real, key_fake = jax.random.split(jax.random.fold_in(key, AUGMENT_FOLD))
-    return seen(key_real, real), seen(key_fake, fake)
+    return augment(key_real, state, real), augment(key_fake, state, fake)
 
 
 def critic_update(

@@ -315,12 +315,8 @@ def with_mirror(algorithm: Algorithm) -> Algorithm:
     def step(state: Any, batch: Any) -> tuple[Any, Any]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, MIRROR_FOLD), state.step)
         rows = batch.rows if isinstance(batch, Ragged) else batch
-        # The samples are the first leaf: labels beside them stay.
-        (x, *labels), tree = jax.tree.flatten(rows)
-        mirrored = mirror(key, x.reshape(-1, *x.shape[2:])).reshape(x.shape)
-        rows = jax.tree.unflatten(tree, [mirrored, *labels])
-        ragged = isinstance(batch, Ragged)
-        return algorithm.step(state, batch._replace(rows=rows) if ragged else rows)
+        flat = mirror(key, rows.reshape(-1, *rows.shape[2:])).reshape(rows.shape)
+        return algorithm.step(state, batch._replace(rows=flat) if rows is not batch else flat)
 
     again = algorithm.rebuilt
     return algorithm._replace(
