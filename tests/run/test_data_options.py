@@ -131,8 +131,8 @@ def test_recorded_shapes(recorded, shape, found):
 @pytest.mark.parametrize(
     ("member", "size", "network", "advice"),
     [
-        ("wgan_gp", (66, 66), "dcgan", "--image-size 64 works"),
-        ("wgan_gp", (200, 70), "dcgan", "--image-size 64 works"),
+        ("wgan_gp", (520, 530), "dcgan", "--image-size 512 works"),
+        ("wgan_gp", (200, 70), "resnet", "--image-size 64 or 80 works"),
         ("wgan_gp", (3, 3), "dcgan", "--image-size 5 works"),
         ("ebgan", (18, 18), "auto", "--image-size 16 or 20 works"),
     ],
@@ -156,10 +156,10 @@ def test_sizes_that_a_network_cannot_make(capsys, member, size, network, advice)
 
 def test_sizes_of_data_that_are_padded(capsys):
     """Of 8 x 8 digits no 6 x 6 can be made."""
-    argv = ["--dataset", "digits", "--image-size", "70", "--network", "dcgan", "--run-dir", "run"]
+    argv = ["--dataset", "digits", "--image-size", "70", "--network", "resnet", "--run-dir", "run"]
     code, err = ends(capsys, *argv)
     assert code == 2
-    assert "--image-size 64 works" in err
+    assert "--image-size 64 or 80 works" in err
     capsys.readouterr()
     assert [s for s in range(1, 12) if shapes.can_be_resized("digits", s)] == [
         1,
