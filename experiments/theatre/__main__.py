@@ -14,7 +14,6 @@ Two minutes on 2 CPU cores.
 
 import dataclasses
 import json
-import pathlib
 from typing import Any
 
 from experiments import toy2d
@@ -132,17 +131,15 @@ def main(argv: list[str] | None = None) -> None:
         folder = study.new_folder(config.out, "theatre")
         command.make_fast()
         played = play(config)
-    except ValueError as error:
+        text = page.render(played).encode()
+        result = {**result_of(config, played), "bytes": len(text)}
+        files.replace(folder / "theatre.html", text)
+        report.write_json(folder / "result.json", result)
+    except (ValueError, OSError) as error:
         options.fail(error)
-    path = pathlib.Path(folder) / "theatre.html"
-    text = page.render(played).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.replace(path, text)
-    result = {**result_of(config, played), "bytes": len(text)}
-    report.write_json(folder / "result.json", result)
     output.show(json.dumps(result) if config.json else study.text_table(*page.last_rows(played)))
     if not config.json:
-        output.show(f"page: {path}, {len(text) / 1e6:.2f} MB")
+        output.show(f"page: {folder / 'theatre.html'}, {len(text) / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

@@ -132,17 +132,32 @@ def png_size(png: bytes) -> tuple[int, int] | None:
 
 
 def text(value: Any) -> str:
-    """Escapes a value for HTML, in an element or in a quoted attribute."""
+    """Escapes a value for HTML, in an element or in a quoted attribute.
+
+    >>> from jwgan.report import html
+    >>> html.text('<b class="x">')
+    '&lt;b class=&quot;x&quot;&gt;'
+    """
     return html.escape(str(value))
 
 
 def words(name: Any) -> str:
-    """A metric's or an option's name in words: "exact w1" of exact_w1."""
+    """A metric's or an option's name in words.
+
+    >>> from jwgan.report import html
+    >>> html.words("exact_w1")
+    'exact w1'
+    """
     return str(name).replace("_", " ")
 
 
 def title(name: Any) -> str:
-    """A name in words, with a capital: "Exact w1" of exact_w1."""
+    """A name in words, with a capital.
+
+    >>> from jwgan.report import html
+    >>> html.title("exact_w1")
+    'Exact w1'
+    """
     return words(name)[:1].upper() + words(name)[1:]
 
 

@@ -100,7 +100,14 @@ def _write(
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns under one another, for a terminal."""
+    """Columns under one another, for a terminal.
+
+    >>> from jwgan.run import study
+    >>> print(study.text_table(("theta", "W1"), [("0.5", "0.5"), ("1", "1.0")]))
+    theta   W1
+      0.5  0.5
+        1  1.0
+    """
     lines = [list(map(str, line)) for line in (head, *rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     return "\n".join(
@@ -110,6 +117,11 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def cell(value: float, digits: int = 3) -> str:
-    """Rounds a number for a table; nothing where there is none."""
+    """Rounds a number for a table; nothing where there is none.
+
+    >>> from jwgan.run import study
+    >>> study.cell(0.12345), study.cell(float("nan"))
+    ('0.123', '')
+    """
     # NaN marks a cell that has no value, for example a setting that was not measured.
     return "" if math.isnan(value) else f"{value:.{digits}f}"
