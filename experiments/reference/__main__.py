@@ -54,6 +54,8 @@ def public_names(module: str) -> dict[str, Any]:
         if name[0] != "_" and inspect.isroutine(thing) | inspect.isclass(thing)
         # What a module has imported is documented where it is defined.
         if getattr(thing, "__module__", None) == module
+        # A function that another one made, as `chain(...)` does, has the docstring of none.
+        and thing.__qualname__ == name
     }
 
 

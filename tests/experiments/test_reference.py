@@ -159,6 +159,9 @@ def test_every_module_is_in_it_and_no_command():
     assert len(set(names)) == len(names)
     assert "gradient_penalty" in reference.public_names("jwgan.penalties")
     assert "Array" not in reference.public_names("jwgan.penalties")
+    assert "with_augment" in reference.public_names("jwgan.augment")
+    assert "diff_augment" not in reference.public_names("jwgan.augment")
+    assert reference.counts()["with_docstring"] == reference.counts()["names"] > 400
 
 
 def test_a_missing_package_is_one_line(monkeypatch, capsys, tmp_path):
