@@ -26,13 +26,14 @@ _NAMES = {
 }
 
 
-def load(path: str | os.PathLike, per_channel: bool = False) -> tuple[Dataset, Any]:
+def load(path: str | os.PathLike, per_channel: bool | None = None) -> tuple[Dataset, Any]:
     """Loads samples, and labels and a held-out part if the file has them.
 
     Args:
       path: an .npy file of [N, *D], or an .npz file with an array named images, x_train, x, data or
         arr_0, and perhaps labels (y_train, y), test_images (x_test) and test_labels (y_test).
-      per_channel: whether each index of the last axis is scaled by itself.
+      per_channel: whether each index of the last axis is scaled by itself; by default so are
+        vectors [D] without a constant column: their columns have units of their own.
 
     Returns:
       (the data set, the `scalers.Scaler` that scaled it or None).
@@ -57,6 +58,8 @@ def load(path: str | os.PathLike, per_channel: bool = False) -> tuple[Dataset, A
     parts = [found[name] for name in ("images", "test_images") if name in found]
     for part in parts:
         _require_numbers(path, part, images.shape[1:])
+    if per_channel is None:
+        per_channel = images.ndim == 2 and bool((np.ptp(images, axis=0) > 0).all())
     encoded, scaler, note = _scaled(path, parts, per_channel)
     labels = _labels(path, found, "labels", len(images))
     has_test = "test_images" in found

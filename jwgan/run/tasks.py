@@ -94,7 +94,7 @@ def load_array(
     path: str | None,
     image_size: int | None = None,
     channels: int | None = None,
-    per_channel: bool = False,
+    per_channel: bool | None = None,
 ) -> Task:
     """A task of an .npy or .npz file of samples [N, *D]; size and channels are of images only.
 

@@ -54,7 +54,7 @@ def test_other_numbers_are_scaled_and_come_back(tmp_path, per_channel):
 
 
 def test_whole_numbers_beside_bytes_are_scaled(tmp_path):
-    dataset, scaler = arrays.load(saved(tmp_path, np.arange(12).reshape(6, 2)))
+    dataset, scaler = arrays.load(saved(tmp_path, np.arange(12).reshape(6, 2)), per_channel=False)
     assert scaler.low.tolist() == [0]
     np.testing.assert_allclose(dataset.images.ravel(), np.linspace(-1, 1, 12), atol=1e-6)
 
@@ -88,6 +88,17 @@ def test_labels_and_held_out_parts_under_their_usual_names(tmp_path):
     assert len(dataset.test_images) == 3
     np.savez_compressed(tmp_path / "b.npz", whatever=x)
     np.testing.assert_array_equal(arrays.load(tmp_path / "b.npz")[0].images, dataset.images)
+
+
+def test_columns_have_units_of_their_own_and_pixels_one(tmp_path):
+    columns, _ = arrays.load(saved(tmp_path, RNG.normal(size=(9, 2)) * [1e3, 1e-2]))
+    assert np.ptp(columns.images, axis=0).tolist() == [2, 2]
+    # Pictures [H, W] have no channels to tell apart, and flat ones have a border.
+    flat = RNG.uniform(0, 255, (9, 3)) * [1, 1, 0]
+    for x in (RNG.normal(size=(9, 2, 2)) * [1e3, 1], RNG.normal(size=(9, 2, 2, 2)), flat):
+        pixels, scaler = arrays.load(saved(tmp_path, x))
+        assert len(scaler.low) == 1
+        assert np.ptp(pixels.images) == 2
 
 
 def test_orders_of_memory_do_not_matter(tmp_path):
