@@ -54,8 +54,9 @@ def _opening(played: dict[str, Any]) -> str:
     lede = (
         f"A generator turns noise into points and wants them to look like the real ones. A critic "
         f"looks at both and scores them: high for real, low for generated. Here "
-        f"{count} kinds of such pairs are trained for {steps} steps, from the same noise, the same "
-        "data and the same first generator. They differ in what the critic is asked to do."
+        f"{count} kinds of such pairs, members of one family, are trained for {steps} steps, from "
+        "the same noise, the same data and the same first generator. They differ in what the "
+        "critic is asked to do."
     )
     return (
         f'<header><p class="over">jwgan · the theatre</p><h1>{html.text(title_of(played))}</h1>'
@@ -116,6 +117,16 @@ GUIDE = (
         "The critic's own number: its mean score of the grey dots minus that of the orange ones. "
         "Divided by the steepest slope found, it can be compared with W1, and is never above it, "
         "but for steeper slopes that were not found.",
+    ),
+    (
+        "slope, steepest",
+        "How much the critic's score changes over a distance of 1: the median between real and "
+        "generated points, and the largest that was found. A Wasserstein critic should have 1.",
+    ),
+    (
+        "modes",
+        "How many of the heaps of grey dots are reached by a fair part of the orange ones. "
+        "Outside: how many orange dots lie beyond the picture.",
     ),
     (
         "weights",
@@ -204,9 +215,11 @@ def _bells(played: dict[str, Any]) -> str:
         "The real law is the grey bell at 0, the generated one the orange bell. The only thing "
         "that it can do is slide, and at every step it slides by "
         f"{bells['rate']:g} times the slope of a distance between the two. From {bells['start']:g} "
-        "widths away W1 leads it home at a steady pace, since its slope is 1 wherever it is. JS is "
-        "at its ceiling, log 2, and as good as flat: the bell stays where it is. KL pulls the "
-        "harder the farther away; between laws that do not overlap at all it would be infinite. "
+        "widths away W1 (Wasserstein) leads it home at a steady pace, since its slope is 1 "
+        "wherever it is. JS (Jensen-Shannon, the distance behind the first GAN) is at its "
+        "ceiling, log 2, and as good as flat: the bell stays where it is. KL (Kullback-Leibler, "
+        "behind maximum likelihood) pulls the harder the farther away; between laws that do not "
+        "overlap at all it would be infinite. "
         "All numbers are computed from the laws, none is estimated."
     )
     return (
