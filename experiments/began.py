@@ -47,16 +47,20 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     # The residuals count a network's applications in training, two in a step, see `BEGANCritic`.
     vanishing = 2 * config.vanishing
     skips, zero = config.skips, config.zero
-    encoder_decoder = autoencoder.BEGANCritic(
-        shape, config.width, config.code, skips=skips, vanishing=vanishing
-    )
+
+    def encoder_decoder(shape: tuple[int, ...]) -> autoencoder.BEGANCritic:
+        return autoencoder.BEGANCritic(
+            shape, config.width, config.code, skips=skips, vanishing=vanishing
+        )
+
     decoder = autoencoder.BEGANDecoder(shape, config.width, skips=skips, vanishing=vanishing)
-    critic, generator = run.player(encoder_decoder, config), run.player(decoder, config)
+    critic = run.energy(encoder_decoder, shape, config)
+    generator = run.generator(lambda norm: decoder, config)
     algorithm = jwgan.began(
         # Both players are shifted: the critic's input and what the generator puts out from 0.
         networks.map_input(critic, lambda x: x - zero),
         networks.map_output(generator, lambda z, y: y + zero),
-        prior=priors.uniform(config.latent),
+        prior=run.prior(priors.uniform(config.latent), config),
         learning_rate=config.learning_rate,
         critic_learning_rate=config.critic_learning_rate,
         gamma=config.gamma,

@@ -21,12 +21,12 @@ import optax
 
 import jwgan
 from jwgan import adversarial, networks, objectives, penalties, priors, run
-from jwgan.models import resnet
+from jwgan.models import norms, resnet
 from jwgan.run import option
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(run.Config):
+class Config(run.LabelledConfig):
     dataset: str = option("tfds/cifar10", "tfds/NAME, folder, or another image data set")
     image_size: int | None = option(32)
     channels: int = option(3)
@@ -51,17 +51,22 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         rate = optax.linear_schedule(config.learning_rate, 0.0, updates)
         return optax.adam(rate, b1=0.0, b2=0.9)
 
-    critic = resnet.ResNetCritic(shape, config.width)
-    generator = resnet.ResNetGenerator(shape, config.width)
+    def critic(shape: tuple[int, ...], head: Any) -> resnet.ResNetCritic:
+        return resnet.ResNetCritic(shape, config.width, head=head)
+
+    def generator(norm: Any) -> resnet.ResNetGenerator:
+        return resnet.ResNetGenerator(shape, config.width, norm)
+
+    train = networks.TRAIN_ARGUMENT
     return adversarial.build(
-        critic=run.player(critic, config, **networks.TRAIN_ARGUMENT),
-        generator=run.player(generator, config, **networks.TRAIN_ARGUMENT),
+        critic=run.critic(critic, shape, config, **train),
+        generator=run.generator(generator, config, norms.batch_norm, **train),
         # n_critic updates a step: so both rates reach 0 at the same generator update.
         critic_tx=adam(config.decay_steps * config.n_critic),
         generator_tx=adam(config.decay_steps),
         objective=objectives.wasserstein(),
         penalty=penalties.gradient_penalty(config.weight),
-        prior=priors.normal(config.latent),
+        prior=run.prior(priors.normal(config.latent), config),
     )
 
 

@@ -34,16 +34,17 @@ class Config(run.ImageConfig):
 def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     # Only the generator is the other members' one: EBGAN's critic is an auto-encoder.
     _, generator = run.image_players(shape, config)
-    critic: Any
-    if shape[0] < 16:
+
+    def auto_encoder(shape: tuple[int, ...]) -> Any:
         # Below 16 pixels there is little to convolve, see `run.image_players`.
-        critic = autoencoder.EBGANMLPCritic((8 * config.width, config.width))
-    else:
-        critic = autoencoder.EBGANConvCritic(shape, (config.width, 2 * config.width))
+        if shape[0] < 16:
+            return autoencoder.EBGANMLPCritic((8 * config.width, config.width))
+        return autoencoder.EBGANConvCritic(shape, (config.width, 2 * config.width))
+
     algorithm = jwgan.ebgan(
-        run.player(critic, config),
+        run.energy(auto_encoder, shape, config),
         generator,
-        prior=priors.normal(config.latent),
+        prior=run.prior(priors.normal(config.latent), config),
         learning_rate=config.learning_rate,
         critic_learning_rate=config.critic_learning_rate,
         margin=config.margin,

@@ -35,7 +35,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     algorithm = jwgan.lsgan(
         critic,
         generator,
-        prior=priors.normal(config.latent),
+        prior=run.prior(priors.normal(config.latent), config),
         # The member's own two rates are those of the paper's mixture experiment, not of images.
         critic_learning_rate=config.learning_rate if own is None else own,
         generator_learning_rate=config.learning_rate,

@@ -11,6 +11,7 @@ Three million bedrooms are read while training (--stream), centre-cropped and re
 """
 
 import dataclasses
+from typing import Any
 
 import jwgan
 from jwgan import networks, priors, run
@@ -19,7 +20,7 @@ from jwgan.run import option
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(run.Config):
+class Config(run.LabelledConfig):
     dataset: str = option("tfds/lsun/bedroom", "tfds/NAME, folder, or another image data set")
     image_size: int | None = option(64)
     channels: int = option(3)
@@ -40,15 +41,20 @@ class Config(run.Config):
 
 def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     norm, init = norms.batch_norm, dcgan.PAPER_INIT
-    critic = dcgan.DCGANCritic(shape, config.width, kernel_size=4, norm=norm, kernel_init=init)
-    generator = dcgan.DCGANGenerator(
-        shape, config.width, kernel_size=4, norm=norm, kernel_init=init
-    )
+    settings: dict[str, Any] = {"kernel_size": 4, "kernel_init": init}
+
+    def critic(shape: tuple[int, ...], head: Any) -> dcgan.DCGANCritic:
+        return dcgan.DCGANCritic(shape, config.width, norm=norm, head=head, **settings)
+
+    def generator(norm: Any) -> dcgan.DCGANGenerator:
+        return dcgan.DCGANGenerator(shape, config.width, norm=norm, **settings)
+
+    train = networks.TRAIN_ARGUMENT
     return jwgan.wgan(
         # Batch norm in a critic is allowed here: clipping has no penalty on single samples.
-        run.player(critic, config, **networks.TRAIN_ARGUMENT),
-        run.player(generator, config, **networks.TRAIN_ARGUMENT),
-        prior=priors.normal(config.latent),
+        run.critic(critic, shape, config, **train),
+        run.generator(generator, config, norm, **train),
+        prior=run.prior(priors.normal(config.latent), config),
         learning_rate=config.learning_rate,
         critic_learning_rate=config.critic_learning_rate,
         c=config.c,

@@ -32,7 +32,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     algorithm = jwgan.sngan(
         critic,
         generator,
-        prior=priors.normal(config.latent),
+        prior=run.prior(priors.normal(config.latent), config),
         learning_rate=config.learning_rate,
         critic_learning_rate=config.critic_learning_rate,
         objective=objectives.wasserstein() if config.wasserstein else objectives.hinge(),

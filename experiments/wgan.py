@@ -31,7 +31,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     algorithm = jwgan.wgan(
         critic,
         generator,
-        prior=priors.normal(config.latent),
+        prior=run.prior(priors.normal(config.latent), config),
         learning_rate=config.learning_rate,
         critic_learning_rate=config.critic_learning_rate,
         c=config.c,

@@ -37,7 +37,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     algorithm = jwgan.wgan_gp(
         critic,
         generator,
-        prior=priors.normal(config.latent),
+        prior=run.prior(priors.normal(config.latent), config),
         learning_rate=config.learning_rate,
         critic_learning_rate=config.critic_learning_rate,
         # 0.5 as in the authors' code of all but the ResNets; the paper's Algorithm 1 has 0.

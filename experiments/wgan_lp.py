@@ -36,7 +36,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     algorithm = member(
         critic,
         generator,
-        prior=priors.normal(config.latent),
+        prior=run.prior(priors.normal(config.latent), config),
         learning_rate=config.learning_rate,
         critic_learning_rate=config.critic_learning_rate,
         # The same as in `wgan_gp`, so that the two differ in the penalty only.

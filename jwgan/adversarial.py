@@ -34,6 +34,8 @@ from jwgan.types import (
     Array,
     Augment,
     Batch,
+    Classified,
+    Data,
     Info,
     Key,
     ModelState,
@@ -45,10 +47,15 @@ from jwgan.types import (
     Prior,
     Ragged,
     Scored,
+    as_labelled,
     depends,
+    initialised,
+    inputs,
+    require_batch,
     require_evaluated,
     require_networks,
     score_of,
+    with_label_of,
 )
 
 
@@ -113,15 +120,16 @@ def _checked(output: Output, num: int) -> Output:
             "sample, for example networks.map_output(critic, lambda x, y: y[:, 0])"
         )
     score = score.astype(jnp.promote_types(score.dtype, jnp.float32))
+    if isinstance(output, Classified):
+        inner = output.output
+        inner = inner._replace(score=score) if isinstance(inner, Scored) else score
+        return output._replace(output=inner)
     return output._replace(score=score) if isinstance(output, Scored) else score
 
 
-def _check_batch(batch: Any) -> None:
-    if len(batch.shape) < 3 or min(batch.shape) < 1:
-        raise ValueError(
-            f"batch has shape {tuple(batch.shape)}, expected [n_critic, B, *D] with n_critic >= 1 "
-            "and B >= 1: stack one batch for each critic update"
-        )
+def _parts(output: Output) -> tuple[Any, Any]:
+    """(what the objective is given, the classifier's losses or None) of a critic's output."""
+    return (output.output, output) if isinstance(output, Classified) else (output, None)
 
 
 def _check_generated(shape: tuple[int, ...], real_shape: tuple[int, ...]) -> None:
@@ -153,7 +161,8 @@ def init(
 
     Args:
       key: typed key; it stays in the state as the run's base key.
-      batch: [n_critic, B, *D] array or ShapeDtypeStruct; only shape and dtype are used.
+      batch: [n_critic, B, *D] array or ShapeDtypeStruct, or both in `Labelled`; only shape and
+        dtype are used.
       critic, generator: networks; the critic maps [B, *D] to [B].
       critic_tx, generator_tx: optax transforms.
       objective: see `objectives`.
@@ -161,27 +170,28 @@ def init(
 
     Raises:
       ValueError: if the batch is not [n_critic, B, *D], the critic's output is not [B], the
-        generator's output is not of the data's shape, or it cannot be evaluated.
+        generator's output is not of the data's shape, or it cannot be evaluated; or if only some
+        of batch, prior and players have to do with labels.
 
     >>> state.step.item(), state.critic.params.tolist(), state.objective
     (0, [3.0, 4.0], ())
     """
-    _check_batch(batch)
+    require_batch(batch)
     key_init = jax.random.fold_in(key, INIT_FOLD)
     key_critic, key_generator, key_prior = jax.random.split(key_init, 3)
     num = batch.shape[1]
-    real = jnp.zeros(batch.shape[1:], batch.dtype)
-    z = prior(key_prior, num)
+    real = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), batch)
+    z = as_labelled(prior(key_prior, num), real)
 
     # From here to the optimizers the networks are only traced: a wrong shape is found before
     # anything is trained.
-    critic_params, critic_model_state = critic.init(key_critic, real)
-    generator_params, generator_model_state = generator.init(key_generator, z)
-    fake, _ = jax.eval_shape(generator.apply, generator_params, generator_model_state, z)
+    critic_params, critic_model_state = initialised("critic", critic, key_critic, real)
+    generator_params, generator_model_state = initialised("generator", generator, key_generator, z)
+    fake, _ = jax.eval_shape(generator.apply, generator_params, generator_model_state, *inputs(z))
     _check_generated(fake.shape, real.shape)
-    output, _ = jax.eval_shape(critic.apply, critic_params, critic_model_state, real)
+    output, _ = jax.eval_shape(critic.apply, critic_params, critic_model_state, *inputs(real))
     jax.eval_shape(lambda y: _checked(y, num), output)
-    require_evaluated("generator", generator, generator_params, generator_model_state, z)
+    require_evaluated("generator", generator, generator_params, generator_model_state, *inputs(z))
     critic_opt_state, generator_opt_state, objective_state = jax.tree.map(
         # Python scalars in a first state are weakly typed, and the second step would be compiled
         # anew for the strong types that the first returns.
@@ -202,15 +212,16 @@ def _warn_of_batch_norm(player: PlayerState, batch: Any, critic: Network, penalt
 
     By tracing alone: the penalty asks for scores, and the model state is made of the data.
     """
-    x, asked = jax.ShapeDtypeStruct(batch.shape[1:], batch.dtype), []
+    data = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), batch)
+    (x, *label), asked = inputs(data), []
 
     def critic_fn(x: Array) -> Array:
         asked.append(x)
         return jnp.zeros(x.shape[0])
 
     jax.eval_shape(lambda key, x: penalty(key, critic_fn, x, x), jax.random.key(0), x)
-    moved = lambda x: critic.apply(player.params, player.model_state, x)[1]
-    if asked and depends(moved, jnp.zeros(x.shape, x.dtype)):
+    moved = lambda x: critic.apply(player.params, player.model_state, x, *label)[1]
+    if asked and depends(moved, x):
         warnings.warn(
             "the critic keeps statistics of its batches, and a penalty on single samples means "
             "nothing to batch norm: give it layer norm, or no penalty "
@@ -236,18 +247,19 @@ def _descend(
     return PlayerState(optax.apply_updates(player.params, updates), model_state, opt_state)
 
 
-def _augmented(augment: Augment | None, key: Key, state: Any, real: Array, fake: Array) -> Any:
-    """(real, fake) as the critic sees them; `state` is the objective's."""
+def _augmented(augment: Augment | None, key: Key, state: Any, real: Data, fake: Data) -> Any:
+    """(real, fake) as the critic sees them; `state` is the objective's. Labels stay."""
     if augment is None:
         return real, fake
+    seen = lambda key, data: with_label_of(data, augment(key, state, inputs(data)[0]))
     key_real, key_fake = jax.random.split(jax.random.fold_in(key, AUGMENT_FOLD))
-    return augment(key_real, state, real), augment(key_fake, state, fake)
+    return seen(key_real, real), seen(key_fake, fake)
 
 
 def critic_update(
     player: PlayerState,
-    real: Array,
-    fake: Array,
+    real: Data,
+    fake: Data,
     key: Key,
     *,
     critic: Network,
@@ -260,11 +272,12 @@ def critic_update(
     """Updates the critic once on real, fake [B, *D].
 
     The model state passes through the real batch, then the fake one; the penalty's own forward pass
-    leaves it as it is.
+    leaves it as it is. With labels the penalty's points have those of the real batch, which are the
+    fakes' too unless the prior has `OwnLabels`.
 
     Args:
       player: the critic's state.
-      real, fake: [B, *D]; no gradient flows into either.
+      real, fake: [B, *D], or both `Labelled`; no gradient flows into either.
       key: for the penalty.
       objective_state: what the losses read, see `Objective`.
       step: generator updates so far, for optimizers that read it, see `schedules`.
@@ -287,15 +300,19 @@ def critic_update(
     num = real.shape[0]
 
     def loss(params: Params) -> tuple[Array, Any]:
-        real_out, state = critic.apply(params, player.model_state, real)
-        fake_out, state = critic.apply(params, state, fake)
-        real_out, fake_out = _checked(real_out, num), _checked(fake_out, num)
+        real_out, state = critic.apply(params, player.model_state, *inputs(real))
+        fake_out, state = critic.apply(params, state, *inputs(fake))
+        real_out, real_classes = _parts(_checked(real_out, num))
+        fake_out, fake_classes = _parts(_checked(fake_out, num))
+        x, *label = inputs(real)
 
         def critic_fn(x: Array) -> Array:  # [B, *D] -> [B]
-            return score_of((critic.precise or critic.apply)(params, state, x)[0])
+            return score_of((critic.precise or critic.apply)(params, state, x, *label)[0])
 
         objective_loss = objective.critic_loss(objective_state, real_out, fake_out)
-        penalty_value = penalty(key, critic_fn, real, fake)
+        if real_classes:
+            objective_loss += real_classes.real_loss.mean() + fake_classes.fake_loss.mean()
+        penalty_value = penalty(key, critic_fn, x, inputs(fake)[0])
         metrics = {
             "critic_loss": objective_loss,
             "penalty": penalty_value,
@@ -303,6 +320,8 @@ def critic_update(
             "real_score": score_of(real_out).mean(),
             "fake_score": score_of(fake_out).mean(),
         }
+        if real_classes:
+            metrics["classifier_loss"] = real_classes.real_loss.mean()
         return objective_loss + penalty_value, (state, real_out, fake_out, metrics)
 
     gradient, (state, real_out, fake_out, metrics) = jax.grad(loss, has_aux=True)(player.params)
@@ -316,7 +335,7 @@ def critic_update(
 def generator_update(
     player: PlayerState,
     critic_player: PlayerState,
-    real: Array,
+    real: Data,
     key: Key,
     *,
     critic: Network,
@@ -335,7 +354,8 @@ def generator_update(
     Args:
       player: the generator's state.
       critic_player: the critic's.
-      real: [B, *D]; only relativistic objectives look at it.
+      real: [B, *D], or `Labelled`: the fakes take its labels; only relativistic objectives look
+        at its samples.
       key: for the latents.
       objective_state: what the losses read, see `Objective`.
       step: generator updates so far, for optimizers that read it, see `schedules`.
@@ -358,18 +378,25 @@ def generator_update(
     num = real.shape[0]
 
     def loss(params: Params) -> tuple[Array, Any]:
-        def scored(x: Array) -> Output:
-            output, _ = critic.apply(critic_player.params, critic_player.model_state, x)
-            return _checked(output, num)
+        def scored(x: Data) -> tuple[Any, Any]:
+            output, _ = critic.apply(critic_player.params, critic_player.model_state, *inputs(x))
+            return _parts(_checked(output, num))
 
-        fake, state = generator.apply(params, player.model_state, prior(key, num))
-        seen, fake = _augmented(augment, key, objective_state, real, fake)
-        real_out, fake_out = scored(seen), scored(fake)
+        z = as_labelled(prior(key, num), real)
+        x, state = generator.apply(params, player.model_state, *inputs(z))
+        seen, fake = _augmented(augment, key, objective_state, real, with_label_of(z, x))
+        (real_out, _), (fake_out, classes) = scored(seen), scored(fake)
         value = objective.generator_loss(objective_state, real_out, fake_out)
-        return value, (state, fake_out)
+        metrics = {}
+        if classes:
+            metrics["classifier_generator_loss"] = classes.generator_loss.mean()
+            value += metrics["classifier_generator_loss"]
+        return value, (state, fake_out, metrics)
 
-    (value, (state, fake_out)), gradient = jax.value_and_grad(loss, has_aux=True)(player.params)
-    metrics = {"generator_loss": value, "generator_gradient_norm": optax.tree.norm(gradient)}
+    (value, aux), gradient = jax.value_and_grad(loss, has_aux=True)(player.params)
+    state, fake_out, metrics = aux
+    norm = optax.tree.norm(gradient)
+    metrics = {"generator_loss": value, "generator_gradient_norm": norm, **metrics}
     player = _descend(
         player, gradient, state, generator_tx, objective_state=objective_state, step=step
     )
@@ -412,10 +439,12 @@ def critic_updates(
         player, generator_model_state = carry
         key, real = xs
         key_z, key_penalty = jax.random.split(key)
+        z = as_labelled(prior(key_z, num), real)
         fake, generator_model_state = generator.apply(
-            state.generator.params, generator_model_state, prior(key_z, num)
+            state.generator.params, generator_model_state, *inputs(z)
         )
         _check_generated(fake.shape, real.shape)
+        fake = with_label_of(z, fake)
         real, fake = _augmented(augment, key, state.objective, real, fake)
         player, (real_out, _, metrics) = critic_update(
             player,
@@ -471,8 +500,8 @@ def step(
 
     Args:
       state: from `init` or the last step.
-      batch: real data [n_critic, B, *D], fresh for every critic update; of a `Ragged` one the first
-        `n_critic` are used, exactly as if there were no more.
+      batch: real data [n_critic, B, *D], fresh for every critic update, or `Labelled` ones; of a
+        `Ragged` one the first `n_critic` are used, exactly as if there were no more.
       critic, generator: networks.
       critic_tx, generator_tx: optax transforms, constraints included (see `constraints`).
       objective: what both minimise, see `objectives`.
@@ -493,7 +522,7 @@ def step(
     (1, 3.0, 3.0)
     """
     rows, last = (batch.rows, batch.n_critic - 1) if isinstance(batch, Ragged) else (batch, -1)
-    _check_batch(rows)
+    require_batch(rows)
     key_critic, key_generator = jax.random.split(jax.random.fold_in(state.key, state.step))
     critic_player, generator_state, (real_out, critic_metrics) = critic_updates(
         state,
@@ -510,7 +539,7 @@ def step(
     generator_player, (fake_out, generator_metrics) = generator_update(
         state.generator._replace(model_state=generator_state),
         critic_player,
-        rows[last],
+        jax.tree.map(lambda leaf: leaf[last], rows),
         key_generator,
         critic=critic,
         generator=generator,
@@ -529,16 +558,19 @@ def step(
         generator=generator_player,
         objective=objective_state,
     )
-    return state, AdversarialInfo(**critic_metrics, **generator_metrics, objective=objective_info)
+    metrics = {**critic_metrics, **generator_metrics}
+    # A classifier's losses (see `types.Classified`) are of some critics: they join the objective's.
+    own = {name: metrics.pop(name) for name in metrics.keys() - set(AdversarialInfo._fields)}
+    return state, AdversarialInfo(**metrics, objective={**objective_info, **own})
 
 
-def generate(state: AdversarialState, z: Array, *, generator: Network) -> Array:
+def generate(state: AdversarialState, z: Data, *, generator: Network) -> Array:
     """The generator's output [B, *D] on latents z [B, *Z], with stored batch statistics.
 
     >>> adversarial.generate(state, jnp.ones((1, 2)), generator=parts["generator"]).tolist()
     [[1.0, 1.0]]
     """
-    return generator.evaluate(state.generator.params, state.generator.model_state, z)
+    return generator.evaluate(state.generator.params, state.generator.model_state, *inputs(z))
 
 
 def sample(
@@ -553,7 +585,7 @@ def sample(
     return generate(state, prior(key, num), generator=generator)
 
 
-def settle(player: PlayerState, z: Array, *, generator: Network) -> ModelState:
+def settle(player: PlayerState, z: Data, *, generator: Network) -> ModelState:
     """The generator's model state after samples on latents z [B, *Z], made as in training.
 
     Batch statistics move towards those of the player's parameters.
@@ -561,16 +593,16 @@ def settle(player: PlayerState, z: Array, *, generator: Network) -> ModelState:
     >>> adversarial.settle(state.generator, jnp.ones((1, 2)), generator=parts["generator"])
     {}
     """
-    return generator.apply(player.params, player.model_state, z)[1]
+    return generator.apply(player.params, player.model_state, *inputs(z))[1]
 
 
-def score(state: AdversarialState, x: Array, *, critic: Network) -> Array:
+def score(state: AdversarialState, x: Data, *, critic: Network) -> Array:
     """The critic's scores [B] of x [B, *D], with stored batch statistics.
 
     >>> adversarial.score(state, jnp.eye(2), critic=parts["critic"]).tolist()
     [3.0, 4.0]
     """
-    output = critic.evaluate(state.critic.params, state.critic.model_state, x)
+    output = critic.evaluate(state.critic.params, state.critic.model_state, *inputs(x))
     return score_of(_checked(output, x.shape[0]))
 
 

@@ -25,7 +25,18 @@ import jax
 import jax.numpy as jnp
 
 from jwgan.check import require
-from jwgan.types import MIRROR_FOLD, Algorithm, Array, Info, Key, Objective, Ragged, score_of
+from jwgan.types import (
+    MIRROR_FOLD,
+    Algorithm,
+    Array,
+    Info,
+    Key,
+    Objective,
+    Ragged,
+    inputs,
+    score_of,
+    with_label_of,
+)
 
 Transform = Callable[[Key, Array], Array]  # (key, x [B, H, W, C]) -> x
 
@@ -315,7 +326,9 @@ def with_mirror(algorithm: Algorithm) -> Algorithm:
     def step(state: Any, batch: Any) -> tuple[Any, Any]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, MIRROR_FOLD), state.step)
         rows = batch.rows if isinstance(batch, Ragged) else batch
-        flat = mirror(key, rows.reshape(-1, *rows.shape[2:])).reshape(rows.shape)
+        x = inputs(rows)[0]
+        x = mirror(key, x.reshape(-1, *x.shape[2:])).reshape(x.shape)
+        flat = with_label_of(rows, x)
         return algorithm.step(state, batch._replace(rows=flat) if rows is not batch else flat)
 
     again = algorithm.rebuilt

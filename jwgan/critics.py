@@ -12,11 +12,26 @@ import optax
 
 from jwgan import adversarial
 from jwgan.adversarial import AdversarialState
-from jwgan.types import Algorithm, Array, Info, Key, Network, Objective, Penalty, Prior
+from jwgan.types import (
+    Algorithm,
+    Array,
+    Data,
+    Info,
+    Key,
+    Labelled,
+    Network,
+    Objective,
+    OwnLabels,
+    Penalty,
+    Prior,
+    inputs,
+)
 
-# The generator z -> z, without parameters.
+# The generator z -> z, without parameters; a label is the critic's business.
 IDENTITY = Network(
-    lambda key, z: ({}, {}), lambda params, state, z: (z, state), lambda params, state, z: z
+    lambda key, z, *label: ({}, {}),
+    lambda params, state, z, *label: (z, state),
+    lambda params, state, z, *label: z,
 )
 
 
@@ -36,7 +51,8 @@ def build(
 
     Args:
       critic: [B, *D] -> [B].
-      fake: `(key, num) -> x [num, *D]`, for example a `Pair`'s `sample_fake`.
+      fake: `(key, num) -> x [num, *D]`, for example a `Pair`'s `sample_fake`; `Labelled` samples
+        keep their labels.
       critic_tx: optax transform.
       objective: see `objectives`; its state never moves.
       penalty: see `penalties`.
@@ -64,13 +80,13 @@ def build(
     [0.0, 2.0, 2.0]
     """
     parts: dict[str, Any] = {"critic": critic, "critic_tx": critic_tx, "objective": objective}
-    players = {**parts, "generator": IDENTITY, "prior": fake}
+    players = {**parts, "generator": IDENTITY, "prior": _with_own_labels(fake)}
 
     def init(key: Key, batch: Any) -> AdversarialState:
         # The generator has no parameters, so the identity is its optimizer.
         return adversarial.init(key, batch, generator_tx=optax.identity(), **players)
 
-    def step(state: AdversarialState, batch: Array) -> tuple[AdversarialState, Info]:
+    def step(state: AdversarialState, batch: Data) -> tuple[AdversarialState, Info]:
         # As in `adversarial.step`, but the whole key is the critic's: there is no generator update.
         key = jax.random.fold_in(state.key, state.step)
         player, _, (_, metrics) = adversarial.critic_updates(
@@ -78,11 +94,21 @@ def build(
         )
         return state._replace(step=state.step + 1, critic=player), metrics
 
-    def generate(state: AdversarialState, z: Array) -> Array:
+    def generate(state: AdversarialState, z: Data) -> Array:
         del state
-        return z
+        return inputs(z)[0]
 
-    def score(state: AdversarialState, x: Array) -> Array:
+    def score(state: AdversarialState, x: Data) -> Array:
         return adversarial.score(state, x, critic=critic)
 
     return Algorithm(init, step, fake, generate, score)
+
+
+def _with_own_labels(fake: Prior) -> Prior:
+    """A sampler whose labels belong to its samples, where a prior's make way for the real ones."""
+
+    def sample(key: Key, num: int) -> Data:
+        x = fake(key, num)
+        return OwnLabels(*x) if isinstance(x, Labelled) else x
+
+    return sample

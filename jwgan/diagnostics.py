@@ -13,7 +13,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from jwgan.check import require
-from jwgan.types import Algorithm, Array, CriticFn, Key, Params, Prior, score_of
+from jwgan.types import (
+    Algorithm,
+    Array,
+    CriticFn,
+    Data,
+    Key,
+    Params,
+    Prior,
+    inputs,
+    score_of,
+)
 
 
 def _named_leaves(tree: Any) -> list[tuple[str, Any]]:
@@ -147,13 +157,13 @@ def repeats(draws: Iterable[Any]) -> list[Repeat]:
     return [pair for pair in pairs if pair.share > 0]
 
 
-def repeated_batches(batch: Array) -> list[Repeat]:
+def repeated_batches(batch: Data) -> list[Repeat]:
     """Lists the critic updates that share real samples in one step's batch [n_critic, B, *D].
 
     >>> diagnostics.repeated_batches(jnp.zeros((2, 4, 1)))  # the same data for both updates
     [Repeat(first=0, second=1, share=1.0)]
     """
-    return repeats(list(np.asarray(batch)))
+    return repeats(list(np.asarray(inputs(batch)[0])))
 
 
 def recorded(prior: Prior) -> tuple[Prior, list[np.ndarray]]:
@@ -170,16 +180,16 @@ def recorded(prior: Prior) -> tuple[Prior, list[np.ndarray]]:
     """
     draws: list[np.ndarray] = []
 
-    def recording(key: Key, num: int) -> Array:
+    def recording(key: Key, num: int) -> Data:
         z = prior(key, num)
-        jax.debug.callback(lambda z: draws.append(np.array(z)), z, ordered=True)
+        jax.debug.callback(lambda z: draws.append(np.array(z)), inputs(z)[0], ordered=True)
         return z
 
     return recording, draws
 
 
 def noise_reuse(
-    make: Callable[[Prior], Algorithm], prior: Prior, key: Key, batch: Array, steps: int = 2
+    make: Callable[[Prior], Algorithm], prior: Prior, key: Key, batch: Data, steps: int = 2
 ) -> list[Repeat]:
     """Lists the latents that an algorithm uses more than once in its first steps.
 

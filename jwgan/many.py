@@ -37,7 +37,7 @@ from jax.sharding import Mesh
 from jwgan import wrappers
 from jwgan.check import require
 from jwgan.sources import Source
-from jwgan.types import Algorithm, Array, Key
+from jwgan.types import Algorithm, Array, Data, Key
 
 Settings = Mapping[str, Sequence[float]]  # the K values of each number
 Mapped = Callable[[Callable[..., Any]], Callable[..., Any]]  # as jax.vmap: over leading axes
@@ -270,17 +270,17 @@ def over(
     def init(keys: Key, batch: Any) -> Any:
         return apply(lambda one, key: one.init(key, batch), keys)
 
-    def step(states: Any, batches: Array) -> tuple[Any, Any]:
+    def step(states: Any, batches: Data) -> tuple[Any, Any]:
         count = states.key.shape[0]
         there = {leaf.shape[0] for leaf in jax.tree.leaves(batches)}
         remedy = f"give {count} trials a batch each, [K, n_critic, B, *D], as many.drawn does"
         require(there == {count}, "batches' first axis", sorted(there), remedy)
         return apply(lambda one, state, batch: one.step(state, batch), states, batches)
 
-    def generate(states: Any, z: Array) -> Array:
+    def generate(states: Any, z: Data) -> Array:
         return apply(lambda one, state: one.generate(state, z), states)
 
-    def score(states: Any, x: Array) -> Array:
+    def score(states: Any, x: Data) -> Array:
         return apply(lambda one, state: one.score(state, x), states)
 
     return Algorithm(init, step, checked[0].prior, generate, score)
@@ -323,18 +323,20 @@ def drawn(
     def fetch(first_step: int, length: int) -> Any:
         return {n: one.fetch(first_step, length) for n, one in sources.items()}
 
-    def batches(operand: Any, keys: Key, length: int) -> tuple[Any, Callable[[Any], Array]]:
-        def of(n: int, key: Key) -> tuple[Any, Callable[[Any], Array]]:
+    def batches(operand: Any, keys: Key, length: int) -> tuple[Any, Callable[[Any], Data]]:
+        def of(n: int, key: Key) -> tuple[Any, Callable[[Any], Data]]:
             return sources[n].batches(operand[n], key, length)
 
-        def take(xs: Any) -> Array:
+        def take(xs: Any) -> Data:
             rows = [
                 mapped(lambda key, x, n=n: _padded(of(n, key)[1](x), most))(
                     of_those(keys, n), xs[n]
                 )
                 for n in numbers
             ]
-            return rows[0] if len(rows) == 1 else jnp.concatenate(rows)[back]
+            if len(rows) == 1:
+                return rows[0]
+            return jax.tree.map(lambda *parts: jnp.concatenate(parts)[back], *rows)
 
         # The axis of the steps stays in front, for the scan.
         xs = {
@@ -346,7 +348,8 @@ def drawn(
     return Source(sources[most].batch, fetch, batches)
 
 
-def _padded(batch: Array, n_critic: int) -> Array:
+def _padded(batch: Data, n_critic: int) -> Data:
     """Pads a batch [n, B, *D] with zeros up to [n_critic, B, *D]."""
     missing = n_critic - batch.shape[0]
-    return jnp.pad(batch, [(0, missing)] + [(0, 0)] * (batch.ndim - 1))
+    pad = lambda leaf: jnp.pad(leaf, [(0, missing)] + [(0, 0)] * (leaf.ndim - 1))
+    return jax.tree.map(pad, batch)

@@ -57,6 +57,19 @@ def square_distances(x: Array, y: Array) -> Array:
     return total
 
 
+def one_hot(label: Array, classes: int, dtype: Any = jnp.float32) -> Array:
+    """Labels [B] as rows [B, K] of zeros with a one in the label's column.
+
+    The row of a label outside of 0 to K - 1 is NaN: of zeros nobody would notice it.
+
+    >>> numerics.one_hot(jnp.array([1, 0, 2]), 2).tolist()
+    [[0.0, 1.0], [1.0, 0.0], [nan, nan]]
+    """
+    hot = jax.nn.one_hot(label, classes, dtype=dtype)
+    known = (label >= 0) & (label < classes)
+    return jnp.where(known[:, None], hot, jnp.nan)
+
+
 def is_key(leaf: Any) -> bool:
     """Tells typed random keys, which are no numbers, from the other leaves of a state.
 

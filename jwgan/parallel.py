@@ -30,9 +30,9 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jwgan.check import require
-from jwgan.types import Algorithm, Array, ModelState, Network, Params
+from jwgan.types import Algorithm, Array, Data, ModelState, Network, Params
 
-Step = Callable[[Any, Array], tuple[Any, Any]]
+Step = Callable[[Any, Data], tuple[Any, Any]]
 AXIS = "data"
 
 
@@ -95,7 +95,7 @@ def sharded_step(algorithm: Algorithm, mesh: Mesh) -> Step:
     # With the state whole and the batch split the compiler divides the rest and adds the sums.
     jitted = jax.jit(algorithm.step, in_shardings=(whole, split), out_shardings=(whole, whole))
 
-    def step(state: Any, batch: Array) -> tuple[Any, Any]:
+    def step(state: Any, batch: Data) -> tuple[Any, Any]:
         _check_rows(batch.shape[1], mesh.shape[AXIS])
         with jax.set_mesh(mesh):
             return jitted(state, batch)
@@ -131,7 +131,7 @@ def sharded_seeds_step(algorithm: Algorithm, mesh: Mesh) -> Step:
         out_shardings=(by_seed, by_seed),
     )
 
-    def step(states: Any, batches: Array) -> tuple[Any, Any]:
+    def step(states: Any, batches: Data) -> tuple[Any, Any]:
         groups = mesh.shape["seed"]
         remedy = f"give a multiple of the {groups} groups"
         require(batches.shape[0] % groups == 0, "number of seeds", batches.shape[0], remedy)
@@ -171,13 +171,17 @@ def per_device(network: Network) -> Network:
     """
 
     def on_rows(apply: Callable) -> Callable:
-        def run(params: Params, state: ModelState, x: Array) -> tuple[Any, ModelState]:
+        def run(
+            params: Params, state: ModelState, x: Array, *label: Array
+        ) -> tuple[Any, ModelState]:
             devices = jax.lax.axis_size(AXIS)
             _check_rows(len(x), devices)
             rows = len(x) // devices
-            mine = jax.lax.dynamic_slice_in_dim(_shared(x), jax.lax.axis_index(AXIS) * rows, rows)
-            # What enters is the same on every device, so its gradient must be made the same too.
-            y, state = apply(_shared(params), state, mine)
+            first = jax.lax.axis_index(AXIS) * rows
+            cut = lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, rows)
+            # What enters is the same on every device, so its gradient must be made the same too;
+            # labels have none.
+            y, state = apply(_shared(params), state, cut(_shared(x)), *map(cut, label))
             gather = lambda leaf: jax.lax.all_gather(leaf, AXIS, tiled=True)
             return jax.tree.map(gather, y), state
 
@@ -190,7 +194,7 @@ def per_device(network: Network) -> Network:
 def _on_global_batch(algorithm: Algorithm) -> Step:
     """The step as a function of this device's rows of the batch."""
 
-    def step(state: Any, rows: Array) -> tuple[Any, Any]:
+    def step(state: Any, rows: Data) -> tuple[Any, Any]:
         # The step draws its noise for the global batch and so needs the global batch; `per_device`
         # cuts it again, so the networks run on this device's rows alone.
         return algorithm.step(state, jax.lax.all_gather(rows, AXIS, axis=1, tiled=True))
@@ -227,7 +231,7 @@ def shard_map_step(algorithm: Algorithm, mesh: Mesh) -> Step:
     )
     jitted = jax.jit(mapped)
 
-    def step(state: Any, batch: Array) -> tuple[Any, Any]:
+    def step(state: Any, batch: Data) -> tuple[Any, Any]:
         _check_rows(batch.shape[1], mesh.shape[AXIS])
         return jitted(state, batch)
 
@@ -257,11 +261,13 @@ def pmap_step(algorithm: Algorithm, devices: Any = None) -> Step:
     devices = list(jax.devices() if devices is None else devices)
     mapped = jax.pmap(_on_global_batch(algorithm), axis_name=AXIS, devices=devices)
 
-    def step(states: Any, batch: Array) -> tuple[Any, Any]:
+    def step(states: Any, batch: Data) -> tuple[Any, Any]:
         _check_rows(batch.shape[1], len(devices))
         n_critic, num = batch.shape[:2]
-        rows = batch.reshape(n_critic, len(devices), num // len(devices), *batch.shape[2:])
-        return mapped(states, jnp.moveaxis(rows, 1, 0))
+        shape = (n_critic, len(devices), num // len(devices))
+        # [n_critic, B, ...] -> [devices, n_critic, B / devices, ...]
+        cut = lambda leaf: jnp.moveaxis(leaf.reshape(*shape, *leaf.shape[2:]), 1, 0)
+        return mapped(states, jax.tree.map(cut, batch))
 
     return step
 

@@ -23,14 +23,14 @@ def _ambient() -> Any:
     return mesh if kind == AxisType.Auto else None  # not inside shard_map or pmap
 
 
-def over_data(x: Array, axis: int = 0) -> Array:
+def over_data(x: Any, axis: int = 0) -> Any:
     """`x` with one axis split over the mesh's axis "data".
 
     Apply this to noise. Otherwise every device draws the whole batch and runs the whole generator
     on it.
 
     Args:
-      x: array of any shape.
+      x: array of any shape, or a tree of arrays.
       axis: which axis holds the samples.
 
     Raises:
@@ -49,10 +49,14 @@ def over_data(x: Array, axis: int = 0) -> Array:
         return x
     size = mesh.shape["data"]
     remedy = f"give a multiple of the {size} devices"
-    require(x.shape[axis] % size == 0, "batch size", x.shape[axis], remedy)
-    spec: list[Any] = [P.UNCONSTRAINED] * x.ndim
-    spec[axis] = "data"
-    return jax.lax.with_sharding_constraint(x, P(*spec))
+
+    def divided(leaf: Array) -> Array:
+        require(leaf.shape[axis] % size == 0, "batch size", leaf.shape[axis], remedy)
+        spec: list[Any] = [P.UNCONSTRAINED] * leaf.ndim
+        spec[axis] = "data"
+        return jax.lax.with_sharding_constraint(leaf, P(*spec))
+
+    return jax.tree.map(divided, x)
 
 
 def replicated(tree: Any) -> Any:

@@ -25,7 +25,7 @@ from jax.sharding import PartitionSpec as P
 
 from jwgan.check import require
 from jwgan.sharding import over_data
-from jwgan.types import DATA_FOLD, Array, Key
+from jwgan.types import DATA_FOLD, Array, Data, Key, Labelled, inputs, require_labels
 
 
 class BatchError(ValueError):
@@ -36,15 +36,22 @@ class Source(NamedTuple):
     """Batches for chunks of steps.
 
     Attributes:
-      batch: shape [n_critic, B, *D] and dtype of one step's batch.
+      batch: shape [n_critic, B, *D] and dtype of one step's batch; of labelled data `Labelled`,
+        with those of the labels [n_critic, B].
       fetch: `(first_step, length) -> operand`, on the host: what the compiled chunk is handed.
       batches: `(operand, key, length) -> (xs, take)`, traced: `take(x)` is the batch
         [n_critic, B, *D] of one slice x of xs, whose leading axis is `length`.
     """
 
-    batch: jax.ShapeDtypeStruct
+    batch: Any
     fetch: Callable[[int, int], Any]
-    batches: Callable[[Any, Key, int], tuple[Any, Callable[[Any], Array]]]
+    batches: Callable[[Any, Key, int], tuple[Any, Callable[[Any], Data]]]
+
+
+def _batch_of(n_critic: int, batch_size: int, rows: Any) -> Any:
+    """Shapes and dtypes [n_critic, B, ...] of batches of rows [N, ...]."""
+    of = lambda leaf: jax.ShapeDtypeStruct((n_critic, batch_size, *leaf.shape[1:]), leaf.dtype)
+    return jax.tree.map(of, rows)
 
 
 def _check(n_critic: int, batch_size: int) -> None:
@@ -138,18 +145,30 @@ def epoch_positions(key: Key, epoch: Array, offset: Array, count: int, size: int
     return table[draws // size, draws % size]
 
 
-def from_array(array: Any, *, n_critic: int, batch_size: int, mesh: Mesh | None = None) -> Source:
+def from_array(
+    array: Any,
+    *,
+    n_critic: int,
+    batch_size: int,
+    label: Any = None,
+    classes: int | None = None,
+    mesh: Mesh | None = None,
+) -> Source:
     """Draws rows of an array held on the device, without replacement within an epoch.
 
     Args:
       array: real data [N, *D], floats.
       n_critic: critic updates a step, each with its own batch.
       batch_size: B.
+      label: the class of each row [N], for `Labelled` batches; the same rows are drawn with labels
+        and without.
+      classes: K, where it is known: a label outside of 0 to K - 1 is then an error.
       mesh: devices that each hold all rows; None for the default device.
 
     Raises:
       ValueError: if n_critic or batch_size is no whole number above 0, the batch is larger than the
-        data, or the data are whole numbers, as bytes of images are.
+        data, the data are whole numbers, as bytes of images are, or the labels are no classes of
+        these rows.
 
     >>> data = jnp.arange(8.0).reshape(8, 1)
     >>> batches = first_batches(sources.from_array(data, n_critic=2, batch_size=2), steps=2)
@@ -162,32 +181,37 @@ def from_array(array: Any, *, n_critic: int, batch_size: int, mesh: Mesh | None 
     remedy = f"there are only {size} samples; give a smaller batch or more data"
     require(batch_size <= size, "batch_size", batch_size, remedy)
     warn_of_range(array, "array")
-    array = jax.device_put(array, None if mesh is None else NamedSharding(mesh, P()))
+    if label is not None:
+        label = require_labels("label", label, classes)
+        remedy = f"give one for each of the {size} samples"
+        require(label.shape == (size,), "label's shape", label.shape, remedy)
+    data = array if label is None else Labelled(array, label)
+    data = jax.device_put(data, None if mesh is None else NamedSharding(mesh, P()))
     per_step = n_critic * batch_size
 
     def fetch(first_step: int, length: int) -> Any:
         del length
         # In Python's integers: first_step * per_step passes 2**31 in a long run.
         epoch, offset = divmod(first_step * per_step, size)
-        return array, np.int32(epoch), np.int32(offset)
+        return data, np.int32(epoch), np.int32(offset)
 
-    def batches(operand: Any, key: Key, length: int) -> tuple[Any, Callable[[Any], Array]]:
+    def batches(operand: Any, key: Key, length: int) -> tuple[Any, Callable[[Any], Data]]:
         _require_one_trial(key)
         rows, epoch, offset = operand
         data_key = jax.random.fold_in(key, DATA_FOLD)
         # An epoch's permutation is made once for the chunk, and not again in every step.
         index = epoch_positions(data_key, epoch, offset, length * per_step, size)
-        return index.reshape(length, n_critic, batch_size), lambda i: over_data(rows[i], 1)
+        take = lambda i: over_data(jax.tree.map(lambda leaf: leaf[i], rows), 1)
+        return index.reshape(length, n_critic, batch_size), take
 
-    batch = jax.ShapeDtypeStruct((n_critic, batch_size, *array.shape[1:]), array.dtype)
-    return Source(batch, fetch, batches)
+    return Source(_batch_of(n_critic, batch_size, data), fetch, batches)
 
 
-def from_sampler(sample: Callable[[Key, int], Array], *, n_critic: int, batch_size: int) -> Source:
+def from_sampler(sample: Callable[[Key, int], Data], *, n_critic: int, batch_size: int) -> Source:
     """Draws fresh samples for every batch, inside the compiled program.
 
     Args:
-      sample: `(key, num) -> x [num, *D]`.
+      sample: `(key, num) -> x [num, *D]`, or `Labelled` ones.
       n_critic: critic updates a step, each with its own batch.
       batch_size: B.
 
@@ -208,21 +232,21 @@ def from_sampler(sample: Callable[[Key, int], Array], *, n_critic: int, batch_si
         del length
         return np.int32(first_step)
 
-    def batches(operand: Array, key: Key, length: int) -> tuple[Any, Callable[[Any], Array]]:
+    def batches(operand: Array, key: Key, length: int) -> tuple[Any, Callable[[Any], Data]]:
         _require_one_trial(key)
         data_key = jax.random.fold_in(key, DATA_FOLD)
 
-        def take(step: Array) -> Array:
+        def take(step: Array) -> Data:
             x = sample(jax.random.fold_in(data_key, step), num)
-            return over_data(x.reshape(n_critic, batch_size, *x.shape[1:]), 1)
+            cut = lambda leaf: leaf.reshape(n_critic, batch_size, *leaf.shape[1:])
+            return over_data(jax.tree.map(cut, x), 1)
 
         # A slice of xs is the step's number, of which its key is made.
         return operand + jnp.arange(length), take
 
     x = jax.eval_shape(lambda key: sample(key, num), jax.random.key(0))
     require_floats(x.dtype, "samples' dtype")
-    batch = jax.ShapeDtypeStruct((n_critic, batch_size, *x.shape[1:]), x.dtype)
-    return Source(batch, fetch, batches)
+    return Source(_batch_of(n_critic, batch_size, x), fetch, batches)
 
 
 def from_iterator(iterator: Iterable[Any], batch: Any) -> Source:
@@ -231,8 +255,10 @@ def from_iterator(iterator: Iterable[Any], batch: Any) -> Source:
     The iterator's own state must be saved beside the run's to resume exactly.
 
     Args:
-      iterator: yields arrays of `batch`'s shape, of floats, which are cast to its dtype.
-      batch: a ShapeDtypeStruct [n_critic, B, *D] of floats.
+      iterator: yields arrays of `batch`'s shape, of floats, which are cast to its dtype; labelled
+        ones as `Labelled` or a tuple (x, label).
+      batch: a ShapeDtypeStruct [n_critic, B, *D] of floats; `Labelled` with one of the labels
+        [n_critic, B].
 
     Raises:
       ValueError: `batch` is of whole numbers, or `iterator` is none; from `fetch` (a `BatchError`),
@@ -247,14 +273,16 @@ def from_iterator(iterator: Iterable[Any], batch: Any) -> Source:
     require(isinstance(iterator, Iterable), "iterator", iterator, "give an iterator of batches")
     stream, shape = iter(iterator), tuple(batch.shape)
 
-    def fetch(first_step: int, length: int) -> Array:
-        rows = [_next_batch(stream, first_step + i, shape) for i in range(length)]
+    def fetch(first_step: int, length: int) -> Data:
+        rows = [_next_batch(stream, first_step + i, batch) for i in range(length)]
         if first_step == 0:
             # [n_critic, B, *D] -> [n_critic B, *D]
-            warn_of_range(rows[0].reshape(-1, *shape[2:]), "the streamed batch of step 0")
-        return jnp.stack([jnp.asarray(row, batch.dtype) for row in rows])
+            x = inputs(rows[0])[0]
+            warn_of_range(x.reshape(-1, *shape[2:]), "the streamed batch of step 0")
+        cast = lambda like, *leaves: jnp.stack([jnp.asarray(leaf, like.dtype) for leaf in leaves])
+        return jax.tree.map(cast, batch, *rows)
 
-    def batches(operand: Array, key: Key, length: int) -> tuple[Any, Callable[[Any], Array]]:
+    def batches(operand: Data, key: Key, length: int) -> tuple[Any, Callable[[Any], Data]]:
         del length
         _require_one_trial(key)
         return operand, lambda x: over_data(x, 1)
@@ -262,12 +290,13 @@ def from_iterator(iterator: Iterable[Any], batch: Any) -> Source:
     return Source(batch, fetch, batches)
 
 
-def _next_batch(stream: Any, step: int, shape: tuple[int, ...]) -> Any:
-    """The next batch of a host iterator.
+def _next_batch(stream: Any, step: int, batch: Any) -> Any:
+    """The next batch of a host iterator, labelled if `batch` is.
 
     Raises:
-      BatchError: there is none, or it is none of that shape, in floats.
+      BatchError: there is none, or it is none of that shape, in floats, with or without labels.
     """
+    shape = tuple(batch.shape)
     try:
         row = next(stream)
     except StopIteration:
@@ -276,15 +305,37 @@ def _next_batch(stream: Any, step: int, shape: tuple[int, ...]) -> Any:
             f"streamed batches ended before step {step}: give an iterator that goes on, such as "
             f"itertools.cycle(batches){fewer}"
         ) from None
-    if not hasattr(row, "dtype"):
-        try:
-            row = np.asarray(row)
-        except ValueError:  # of lists of unequal lengths
-            row = np.empty((), object)
+    label = None
+    if isinstance(batch, Labelled):
+        if not isinstance(row, tuple) or len(row) != 2:
+            kind = type(row).__name__
+            raise BatchError(
+                f"the streamed batch of step {step} is a {kind}: give Labelled(x, label)"
+            )
+        row, label = row
+    elif isinstance(row, Labelled):
+        raise BatchError(
+            f"the streamed batch of step {step} has labels: say so in `batch`, with Labelled(x, "
+            "label) of two ShapeDtypeStructs"
+        )
+    row = _as_array(row)
     try:
         remedy = f"the run was built for {shape}; make every batch that shape (step {step})"
         require(row.shape == shape, "streamed batch's shape", row.shape, remedy)
         require_floats(row.dtype, f"dtype of the streamed batch of step {step}")
+        if label is None:
+            return row
+        label = require_labels(f"label of the streamed batch of step {step}", label)
+        require(label.shape == shape[:2], "its labels' shape", label.shape, f"give {shape[:2]}")
     except ValueError as error:
         raise BatchError(str(error)) from None
-    return row
+    return Labelled(row, label)
+
+
+def _as_array(row: Any) -> Any:
+    if hasattr(row, "dtype"):
+        return row
+    try:
+        return np.asarray(row)
+    except ValueError:  # of lists of unequal lengths
+        return np.empty((), object)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 Array = jax.Array
 Key = jax.Array  # a typed PRNG key, []
@@ -15,10 +17,65 @@ Params = Any  # pytree of arrays
 ModelState = Any  # pytree of arrays that move without a gradient, such as batch statistics, or {}
 Info = dict[str, Array]  # named scalars
 
-Prior = Callable[[Key, int], Array]  # (key, num) -> z [num, *Z]
 CriticFn = Callable[[Array], Array]  # x [B, *D] -> score [B]
 Augment = Callable[[Key, Any, Array], Array]  # (key, objective's state, x [B, *D]) -> x
 Penalty = Callable[[Key, CriticFn, Array, Array], Array]  # (key, critic_fn, real, fake) -> []
+
+
+class Labelled(NamedTuple):
+    """Samples or latents with the class of each; of a batch, with the batch's leading axes.
+
+    Where the library takes data it takes them labelled too. `shape` and `dtype` are those of x.
+
+    >>> batch = types.Labelled(jnp.zeros((5, 8, 2)), jnp.zeros((5, 8), jnp.int32))
+    >>> batch.shape, batch.label.shape  # n_critic 5, B 8
+    ((5, 8, 2), (5, 8))
+    """
+
+    x: Any  # [..., *D], an array or a ShapeDtypeStruct
+    label: Any  # [...] int32, from 0 to the number of classes - 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of x."""
+        return self.x.shape
+
+    @property
+    def dtype(self) -> Any:
+        """Of x."""
+        return self.x.dtype
+
+
+class OwnLabels(Labelled):
+    """Latents that keep their labels in training; those of `Labelled` take the real batch's.
+
+    >>> types.OwnLabels(jnp.zeros((2, 3)), jnp.array([1, 0])).shape
+    (2, 3)
+    """
+
+    __slots__ = ()
+
+
+Data = Array | Labelled
+Prior = Callable[[Key, int], Data]  # (key, num) -> z [num, *Z]
+
+
+def inputs(data: Data) -> tuple[Array, ...]:
+    """What a network is called with: (x,), or (x, label) of labelled data.
+
+    >>> len(types.inputs(jnp.zeros(2))), len(types.inputs(types.Labelled(jnp.zeros(2), 1)))
+    (1, 2)
+    """
+    return tuple(data) if isinstance(data, Labelled) else (data,)
+
+
+def with_label_of(other: Data, x: Array) -> Data:
+    """Samples x with the labels that `other` has, if it has any.
+
+    >>> types.with_label_of(types.Labelled(jnp.zeros(2), 1), jnp.ones(2)).label
+    1
+    """
+    return Labelled(x, other.label) if isinstance(other, Labelled) else x
 
 
 # A run has one base key, which never changes. Step t draws from fold_in(key, t), with t < 2**31.
@@ -38,7 +95,21 @@ class Scored(NamedTuple):
     code: Array  # [B, H]
 
 
-Output = Array | Scored  # what a critic returns
+class Classified(NamedTuple):
+    """A critic's output beside the losses of its own classifier, each with its weight.
+
+    The objective sees `output` alone. The step adds the mean of `real_loss` on real samples and
+    that of `fake_loss` on generated ones to the critic's loss, and the mean of `generator_loss` on
+    generated ones to the generator's; see `models.labels.auxiliary`.
+    """
+
+    output: Array | Scored  # scores [B], or what the objective needs beside them
+    real_loss: Array  # [B]
+    fake_loss: Array  # [B]
+    generator_loss: Array  # [B]
+
+
+Output = Array | Scored | Classified  # what a critic returns
 
 
 class Ragged(NamedTuple):
@@ -47,11 +118,11 @@ class Ragged(NamedTuple):
     The number may be traced, so the trials of one program (see `many`) may differ in n_critic.
     """
 
-    rows: Array  # [n, B, *D]
+    rows: Data  # [n, B, *D]
     n_critic: Array  # [], from 1 to the number of rows
 
 
-Batch = Array | Ragged  # what a step is given
+Batch = Data | Ragged  # what a step is given
 
 
 def score_of(output: Output) -> Array:
@@ -61,13 +132,15 @@ def score_of(output: Output) -> Array:
     >>> types.score_of(types.Scored(score, code)).tolist(), types.score_of(score).tolist()
     ([1.0, 2.0], [1.0, 2.0])
     """
+    output = output.output if isinstance(output, Classified) else output
     return output.score if isinstance(output, Scored) else output
 
 
 class Network(NamedTuple):
     """A player's network as pure functions; made by `networks.from_fn`, `from_linen`, `from_nnx`.
 
-    "Player" is the critic or the generator.
+    "Player" is the critic or the generator. Each function of a conditional network takes the labels
+    [B] after x: `apply(params, model_state, x, label)`.
 
     Attributes:
       init: `(key, x [B, *D]) -> (params, model_state)`.
@@ -77,10 +150,10 @@ class Network(NamedTuple):
       precise: `apply` without reduced precision, which penalties use; None: `apply` itself.
     """
 
-    init: Callable[[Key, Array], tuple[Params, ModelState]]
-    apply: Callable[[Params, ModelState, Array], tuple[Any, ModelState]]
-    evaluate: Callable[[Params, ModelState, Array], Any]
-    precise: Callable[[Params, ModelState, Array], tuple[Any, ModelState]] | None = None
+    init: Callable[..., tuple[Params, ModelState]]
+    apply: Callable[..., tuple[Any, ModelState]]
+    evaluate: Callable[..., Any]
+    precise: Callable[..., tuple[Any, ModelState]] | None = None
 
 
 def require_networks(**networks: Any) -> None:
@@ -94,6 +167,76 @@ def require_networks(**networks: Any) -> None:
         if not isinstance(network, Network):
             kind = type(network).__name__
             raise ValueError(f"{name} is a {kind}: wrap it, for example with jwgan.from_linen")
+
+
+def require_batch(batch: Any) -> None:
+    """Raises `ValueError` unless a batch is [n_critic, B, *D], its labels whole [n_critic, B].
+
+    >>> types.require_batch(jnp.zeros((4, 2)))
+    Traceback (most recent call last):
+    ValueError: batch has shape (4, 2), expected [n_critic, B, *D] with n_critic >= 1 and ... update
+    """
+    if len(batch.shape) < 3 or min(batch.shape) < 1:
+        raise ValueError(
+            f"batch has shape {tuple(batch.shape)}, expected [n_critic, B, *D] with n_critic >= 1 "
+            "and B >= 1: stack one batch for each critic update"
+        )
+    if not isinstance(batch, Labelled):
+        return
+    label = batch.label
+    if label.shape != batch.shape[:2] or not jnp.issubdtype(label.dtype, jnp.integer):
+        raise ValueError(
+            f"the batch's labels are {label.dtype} {list(label.shape)}, expected whole numbers "
+            f"{list(batch.shape[:2])}: give a class for each sample"
+        )
+
+
+def as_labelled(z: Data, real: Data) -> Data:
+    """Latents for a batch of fakes: with the labels of the real batch, or `OwnLabels` as they are.
+
+    Raises:
+      ValueError: only one of the two has labels.
+
+    >>> real = types.Labelled(jnp.zeros((2, 3)), jnp.array([4, 5]))
+    >>> z = types.Labelled(jnp.ones((2, 1)), jnp.array([0, 0]))
+    >>> types.as_labelled(z, real).label.tolist()
+    [4, 5]
+    """
+    if isinstance(z, Labelled) and not isinstance(real, Labelled):
+        raise ValueError(
+            "batch has no labels but the prior draws them: train on labelled data, for example "
+            "sources.from_array(x, label=label, ...), or take the prior without labels"
+        )
+    if not isinstance(real, Labelled):
+        return z
+    if not isinstance(z, Labelled):
+        raise ValueError(
+            "batch has labels but the prior draws none: give priors.labelled(prior, classes), and "
+            "networks that take labels"
+        )
+    return z if isinstance(z, OwnLabels) else Labelled(z.x, real.label)
+
+
+def initialised(name: str, network: Network, key: Key, x: Data) -> tuple[Params, ModelState]:
+    """`network.init` for this input.
+
+    Raises:
+      ValueError: it takes labels and is given none, or the other way round.
+
+    >>> plain = types.Network(init=lambda key, x: ({}, {}), apply=None, evaluate=None)
+    >>> types.initialised("critic", plain, None, jnp.zeros((2, 3)))
+    ({}, {})
+    """
+    try:
+        return network.init(key, *inputs(x))
+    except TypeError as error:
+        if "argument" not in str(error):
+            raise
+        given = "a label for each sample" if isinstance(x, Labelled) else "no labels"
+        raise ValueError(
+            f"{name} was given {given}: with labels both players take (x, label), see "
+            f"networks.concat_label, without them x alone ({error})"
+        ) from error
 
 
 def require_evaluated(name: str, network: Network, *args: Any) -> None:
@@ -133,6 +276,30 @@ def depends(fn: Callable[..., Any], *args: Any) -> bool:
     return any(not is_known(atom) and atom in moved for atom in traced.outvars)
 
 
+def require_labels(name: str, label: Any, classes: int | None = None) -> Array:
+    """Labels as an int32 array, once they are whole numbers from 0 to classes - 1.
+
+    A label that is not would silently be read as another class. A traced one passes.
+
+    >>> types.require_labels("label", [0, 2], classes=3).tolist()
+    [0, 2]
+    >>> types.require_labels("label", [0, 3], classes=3)
+    Traceback (most recent call last):
+    ValueError: label is 3 at place 1: give classes from 0 to 2
+    """
+    found = label if isinstance(label, jax.Array) else np.asarray(label)
+    if not jnp.issubdtype(found.dtype, jnp.integer):
+        raise ValueError(f"{name} has dtype {found.dtype}: give whole numbers, a class each")
+    if not isinstance(found, jax.core.Tracer):
+        flat = np.asarray(found).reshape(-1)
+        bad = np.flatnonzero((flat < 0) | (flat >= (2**31 if classes is None else classes)))
+        if len(bad):
+            at = f" at place {bad[0]}" if found.ndim else ""
+            remedy = "0 upwards" if classes is None else f"0 to {classes - 1}"
+            raise ValueError(f"{name} is {flat[bad[0]]}{at}: give classes from {remedy}")
+    return jnp.asarray(found, jnp.int32)
+
+
 def score_gap(real: Output, fake: Output) -> Array:
     """E D(real) - E D(fake) [], positive when the critic scores real data higher.
 
@@ -170,9 +337,11 @@ class Algorithm(NamedTuple):
       init: `(key, batch [n_critic, B, *D]) -> state`; only the batch's shape and dtype matter.
       step: `(state, batch [n_critic, B, *D]) -> (state, info)`: n_critic critic updates, then one
         generator update. It has the shape of a `lax.scan` body. The batch may be `Ragged`.
-      prior: `(key, num) -> z [num, *Z]`, the latent distribution.
+      prior: `(key, num) -> z [num, *Z]`, the latent distribution; `Labelled` latents of a
+        conditional member.
       generate: `(state, z [B, *Z]) -> x [B, *D]`, the generator after training.
-      score: `(state, x [B, *D]) -> [B]`, the critic after training.
+      score: `(state, x [B, *D]) -> [B]`, the critic after training; x is `Labelled` for a
+        conditional critic.
       separation: the objective's `(real scores, fake scores) -> []`, positive when the critic
         tells real from fake.
       settle: `(generator, z [B, *Z]) -> model_state`, the model state of a generator's player state
@@ -185,18 +354,40 @@ class Algorithm(NamedTuple):
     init: Callable[[Key, Any], Any]
     step: Callable[[Any, Any], tuple[Any, Any]]
     prior: Prior
-    generate: Callable[[Any, Array], Array]
-    score: Callable[[Any, Array], Array]
+    generate: Callable[[Any, Any], Array]
+    score: Callable[[Any, Any], Array]
     separation: Callable[[Any, Any], Array] = score_gap
-    settle: Callable[[Any, Array], ModelState] | None = None
+    settle: Callable[[Any, Any], ModelState] | None = None
     rebuilt: Callable[..., Any] | None = None
 
-    def sample(self, key: Key, state: Any, num: int) -> Array:
-        """Draws num >= 1 samples [num, *D] from the generator.
+    def latents(self, key: Key, num: int, label: Any = None) -> Data:
+        """Draws num >= 1 latents [num, *Z] for `generate`.
+
+        Args:
+          key: typed key.
+          num: how many.
+          label: a class, or one for each [num]; None for what the prior draws. With the same key
+            the latents are the same whatever the label.
 
         Raises:
-          ValueError: num is below 1.
+          ValueError: num is below 1, the member has no labels, or a label is none of its classes.
         """
         if num < 1:
             raise ValueError(f"num is {num}: give at least one sample")
-        return self.generate(state, self.prior(key, num))
+        z = self.prior(key, num)
+        if label is None:
+            return z
+        if not isinstance(z, Labelled):
+            raise ValueError(f"label is {label!r}: this member was built without labels")
+        label = require_labels("label", label, getattr(self.prior, "classes", None))
+        if label.shape not in ((), (num,)):
+            raise ValueError(f"label has shape {label.shape}: give one class, or {num} of them")
+        return z._replace(label=jnp.broadcast_to(label, (num,)))
+
+    def sample(self, key: Key, state: Any, num: int, label: Any = None) -> Array:
+        """Draws num >= 1 samples [num, *D] from the generator; arguments as of `latents`.
+
+        Raises:
+          ValueError: as `latents`.
+        """
+        return self.generate(state, self.latents(key, num, label))

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jwgan.check import require
-from jwgan.types import EMA_FOLD, Algorithm, Array, Key, ModelState, Params, Ragged
+from jwgan.types import EMA_FOLD, Algorithm, Array, Data, Key, ModelState, Params, Ragged
 
 
 class EMAState(NamedTuple):
@@ -111,10 +111,10 @@ def with_ema(algorithm: Algorithm, decay: float | Array) -> Algorithm:
             after = after._replace(statistics=algorithm.settle(generator, z))
         return after, info
 
-    def generate(state: EMAState, z: Array) -> Array:
+    def generate(state: EMAState, z: Data) -> Array:
         return algorithm.generate(state.inner._replace(generator=state.generator), z)
 
-    def score(state: EMAState, x: Array) -> Array:
+    def score(state: EMAState, x: Data) -> Array:
         return algorithm.score(state.inner, x)
 
     again = algorithm.rebuilt
@@ -158,8 +158,9 @@ def with_n_critic(algorithm: Algorithm, n_critic: int | Array) -> Algorithm:
     """
     require(n_critic >= 1, "n_critic", n_critic, "give at least one critic update a step")
 
-    def step(state: Any, batch: Array) -> tuple[Any, Any]:
-        require(n_critic <= len(batch), "n_critic", n_critic, f"the batch has {len(batch)}")
+    def step(state: Any, batch: Data) -> tuple[Any, Any]:
+        rows = batch.shape[0]
+        require(n_critic <= rows, "n_critic", n_critic, f"the batch has {rows}")
         return algorithm.step(state, Ragged(batch, jnp.asarray(n_critic)))
 
     again = algorithm.rebuilt

@@ -9,9 +9,11 @@ import pytest
 
 import jwgan
 from jwgan import networks, priors
-from jwgan.types import Algorithm, Network, Scored
+from jwgan.models import labels
+from jwgan.models import mlp as linen_mlp
+from jwgan.types import Algorithm, Labelled, Network, Scored
 
-LATENT, DATA, WIDTH = 3, 2, 8
+LATENT, DATA, WIDTH, CLASSES = 3, 2, 8, 3
 BATCH = 8
 
 
@@ -62,16 +64,54 @@ def generator() -> Network:
     return mlp(LATENT, WIDTH, DATA, output_bias=True)
 
 
+def conditional_critic(head: labels.Head) -> Network:
+    """A critic of (x, label) that ends in a head; smooth, as `critic` is."""
+    return networks.from_linen(linen_mlp.MLPCritic((WIDTH, WIDTH), jnp.tanh, head=head))
+
+
+def concatenated(inputs: int, outputs: int, classes: int = CLASSES, **kwargs: Any) -> Network:
+    """A network of (x, label) by concatenation: `mlp`."""
+    columns = classes if classes > 1 else 0
+    net = mlp(inputs + columns, WIDTH, WIDTH, outputs, **kwargs)
+    return networks.concat_label(net, classes)
+
+
+def conditional_generator(classes: int = CLASSES) -> Network:
+    return concatenated(LATENT, DATA, classes, output_bias=True)
+
+
+def concatenated_critic(classes: int = CLASSES) -> Network:
+    return networks.map_output(concatenated(DATA, 1, classes), lambda x, y: y[:, 0])
+
+
 class Case(NamedTuple):
     name: str
     make: Callable[[], Algorithm]
     n_critic: int = 2
+    classes: int = 0  # of a conditional member; 0: none
 
     def batch(self, seed: int = 0, steps: int | None = None) -> Any:
-        """Real data [n_critic, B, D], or [steps, n_critic, B, D]."""
+        """Real data [n_critic, B, D], or [steps, n_critic, B, D]; labelled for such a member."""
         shape = (self.n_critic, BATCH, DATA)
         shape = shape if steps is None else (steps, *shape)
-        return 1.0 + jax.random.normal(jax.random.key(1000 + seed), shape)
+        key = jax.random.key(1000 + seed)
+        x = 1.0 + jax.random.normal(key, shape)
+        if not self.classes:
+            return x
+        # Every class is in every batch, so that the parameters of each have a gradient.
+        label = jnp.broadcast_to(jnp.arange(BATCH) % self.classes, shape[:-1])
+        label = jax.random.permutation(jax.random.fold_in(key, 1), label, axis=-1, independent=True)
+        return Labelled(x, label)
+
+    def shape(self) -> Any:
+        """Shapes and dtypes of `batch()`."""
+        return jax.eval_shape(self.batch)
+
+    def rows(self, steps: int) -> tuple[Any, Any]:
+        """Data of so many steps as rows: (x [N, D], label [N] or None)."""
+        data = self.batch(steps=steps)
+        x, label = data if self.classes else (data, None)
+        return x.reshape(-1, DATA), None if label is None else label.reshape(-1)
 
 
 def _member(
@@ -82,6 +122,22 @@ def _member(
         return member(critic(), generator(), prior=priors.normal(LATENT), **kwargs)
 
     return Case(name, make, n_critic)
+
+
+def _conditional(
+    name: str, way: str, critic: Callable[[], Network], n_critic: int = 1, **kwargs: Any
+) -> Case:
+    """A member that reads labels."""
+
+    def make() -> Algorithm:
+        prior = priors.labelled(priors.normal(LATENT), CLASSES)
+        return getattr(jwgan, name)(critic(), conditional_generator(), prior=prior, **kwargs)
+
+    return Case(f"{name}+{way}", make, n_critic, CLASSES)
+
+
+def _conditional_with_ema() -> Algorithm:
+    return jwgan.with_ema(_conditional("wgan_gp", "concat", concatenated_critic).make(), decay=0.9)
 
 
 def _with_ema() -> Algorithm:
@@ -125,13 +181,29 @@ CASES = [
     _member("r1_r2_gan", n_critic=1),
     _member("rpgan", n_critic=1),
     Case("wgan_gp+ema", _with_ema),
+    _conditional("wgan_gp", "concat", concatenated_critic, n_critic=2),
+    Case("wgan_gp+concat+ema", _conditional_with_ema, 2, CLASSES),
+    _conditional("gan", "projection", lambda: conditional_critic(labels.projection(CLASSES))),
+    _conditional("gan", "auxiliary", lambda: conditional_critic(labels.auxiliary(CLASSES))),
 ]
 
 
+def each_of(batches: Any) -> list[Any]:
+    """The batches of [steps, n_critic, B, D], labelled or not."""
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], batches) for i in range(batches.shape[0])]
+
+
+# Laws of these run in .ci/run: in the default suite one conditional member stands for them.
+SLOW = ("wgan_gp+concat+ema", "gan+projection", "gan+auxiliary")
+LAWS = [
+    pytest.param(case, id=case.name, marks=pytest.mark.slow if case.name in SLOW else ())
+    for case in CASES
+]
+
 # Trainings of every case take long: this one stays in the default suite (a penalty) ...
 DEFAULT = ("wgan_gp",)
-# ... and these in .ci/run: a carried k_t, batch statistics, vectors of spectral norm.
-IN_CI = ("began", "dcgan", "sngan")
+# ... and these in .ci/run: a carried k_t, batch statistics, vectors of spectral norm, labels.
+IN_CI = ("began", "dcgan", "sngan", "wgan_gp+concat")
 
 
 def marks_of(case):

@@ -22,10 +22,7 @@ FINGERPRINTS = TESTS / "fingerprints.json"
 
 def fingerprint_cases() -> dict[str, tuple[Any, Any]]:
     """name -> (algorithm, batch shape): every member of tests/cases.py, and two with layers."""
-    found = {
-        case.name: (case.make(), jax.ShapeDtypeStruct((case.n_critic, cases.BATCH, 2), "float32"))
-        for case in cases.CASES
-    }
+    found = {case.name: (case.make(), case.shape()) for case in cases.CASES}
     images, shape, prior = jax.ShapeDtypeStruct((2, 4, 8, 8, 1), "float32"), (8, 8, 1), 3
     players = (dcgan.DCGANCritic(shape, 4), dcgan.DCGANGenerator(shape, 4))
     energy = (autoencoder.BEGANCritic(shape, 4, 3), autoencoder.BEGANDecoder(shape, 4))

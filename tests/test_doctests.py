@@ -94,7 +94,10 @@ CORE = (
 SHOWN = [
     *(f"jwgan.{name}" for name in CORE),
     *(name for name in TEXTS if name.startswith(("jwgan.metrics.", "jwgan.problems."))),
-    *(f"jwgan.models.{name}" for name in ("conv", "dcgan", "lipschitz", "mlp", "norms", "scaling")),
+    *(
+        f"jwgan.models.{name}"
+        for name in ("conv", "dcgan", "labels", "lipschitz", "mlp", "norms", "scaling")
+    ),
     *(f"jwgan.models.{name}" for name in ("autoencoder", "resnet", "sngan", "sorting")),
 ]
 

@@ -11,7 +11,7 @@ import pytest
 
 from jwgan import checkpoint, loop, parallel, sources
 
-pytestmark = pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.name)
+pytestmark = pytest.mark.parametrize("case", cases.LAWS)
 
 STEPS = 4
 
@@ -53,7 +53,7 @@ def assert_close(a, b, rtol=2e-5, atol=2e-6):
 
 def python_loop(case, state, batches):
     step, infos = compiled(case.name)[2], []
-    for batch in batches:
+    for batch in cases.each_of(batches):
         state, info = step(state, batch)
         infos.append(info)
     return state, infos
@@ -69,7 +69,8 @@ def test_structure_is_kept(case):
         5,
         cases.DATA,
     )
-    assert jax.eval_shape(algorithm.score, state, case.batch()[0]).shape == (cases.BATCH,)
+    first = jax.tree.map(lambda leaf: leaf[0], case.batch())
+    assert jax.eval_shape(algorithm.score, state, first).shape == (cases.BATCH,)
 
 
 def test_one_trace(case):
@@ -106,16 +107,16 @@ def test_sharded_over_four_devices_equals_one(case):
     batches = case.batch(steps=STEPS)
     looped, _ = python_loop(case, state, batches)
     step = parallel.sharded_step(algorithm, parallel.data_mesh(jax.devices()[:4]))
-    for batch in batches:
+    for batch in cases.each_of(batches):
         state, _ = step(state, batch)
     assert len(state.step.sharding.device_set) == 4
     assert_close(state, looped, rtol=1e-4, atol=1e-5)
 
 
 def test_restored_equals_never_stopped(case, tmp_path):
-    data = case.batch(steps=5).reshape(-1, cases.DATA)
+    x, label = case.rows(steps=5)
     algorithm, _, _ = compiled(case.name)
-    source = sources.from_array(data, n_critic=case.n_critic, batch_size=cases.BATCH)
+    source = sources.from_array(x, label=label, n_critic=case.n_critic, batch_size=cases.BATCH)
 
     def train(state, steps):
         return loop.train(algorithm, state, source, steps=steps, chunk_steps=3)

@@ -69,7 +69,8 @@ def difference(a, b):
 def compare(monkeypatch, case, num, steps):
     """{way: largest difference from one device} after so many steps on `num` devices."""
     algorithm = case.make()
-    state, batches = algorithm.init(jax.random.key(3), case.batch()), case.batch(steps=steps)
+    state = algorithm.init(jax.random.key(3), case.batch())
+    batches = cases.each_of(case.batch(steps=steps))
     step = jax.jit(algorithm.step)
     alone = functools.reduce(lambda state, batch: step(state, batch)[0], batches, state)
     assert difference(alone, state) > 1e-3  # it has moved

@@ -303,6 +303,7 @@ def folder(
     image_size: int | None = None,
     channels: int | None = None,
     follow_links: bool = False,
+    labels: str | os.PathLike | None = None,
 ) -> Dataset:
     """Loads every picture below a folder, in path order.
 
@@ -321,13 +322,14 @@ def folder(
         most common shorter side (of equally common ones the smallest).
       channels: 3 for RGB, 1 for grey.  None: 3 if any picture has colour.
       follow_links: Whether to read what links lead to outside of the folder.
+      labels: A CSV file of file,label, in place of class folders; see `data.label_files`.
 
     Raises:
       DataError: No such folder, no image in it, an unreadable image, a link that leads out, or
         more images than this machine has memory for.
       MissingPackageError: Pillow is not installed.
     """
-    rows = rows_of.FolderRows(path, image_size, channels, follow_links)
+    rows = rows_of.FolderRows(path, image_size, channels, follow_links, labels)
     return Dataset(
         name=Path(path).resolve().name,
         images=_to_unit(rows_of.read_all(rows, list(range(len(rows))))),

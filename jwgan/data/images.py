@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from jwgan import check
-from jwgan.data import memory, pictures, readers
+from jwgan.data import label_files, memory, pictures, readers
 from jwgan.data.errors import DataError
+from jwgan.types import Labelled
 
 _BLOCK = 1000  # examples that TFDS reads at once
 
@@ -32,6 +33,7 @@ class FolderRows:
       image_size: side of squares in pixels; None for the pictures' own size.
       channels: C, 1 or 3; None for the pictures' own.
       follow_links: whether to read what links lead to outside of the folder.
+      labels: a CSV file of file,label, in place of class folders; see `label_files`.
 
     Attributes:
       form: (height, width, channels) of every row.
@@ -50,9 +52,13 @@ class FolderRows:
         image_size: int | None = None,
         channels: int | None = None,
         follow_links: bool = False,
+        labels: str | os.PathLike | None = None,
     ):
         pictures.require_form(image_size, channels)
-        self.paths, self.labels, self.class_names, notes = pictures.list_folder(path, follow_links)
+        listed = pictures.list_folder(path, follow_links)
+        if labels is not None:
+            listed = label_files.relabelled(listed, path, labels)
+        self.paths, self.labels, self.class_names, notes = listed
         self.form, mixed = pictures.choose_form(self._headers(), image_size, channels)
         looked_at = spread(len(self), pictures.LOOKED_AT)
         dark = pictures.range_note(self._opened(looked_at), len(looked_at))
@@ -87,6 +93,11 @@ class FolderRows:
     def labels_of(self, indices: list[int]) -> np.ndarray | None:
         """The labels [len(indices)] int32 of some rows; None without labels."""
         return None if self.labels is None else self.labels[indices]
+
+    def with_label(self, index: int) -> Labelled:
+        """One row and its label; the rows must have labels."""
+        label = self.labels_of([index])
+        return Labelled(self[index], None if label is None else label[0])
 
 
 class TFDSRows:
@@ -189,10 +200,53 @@ class TFDSRows:
     def __getitem__(self, index: int) -> np.ndarray:
         return self.pixels(index).astype(np.float32) / 127.5 - 1
 
+    def with_label(self, index: int) -> Labelled:
+        """One row and its label, read at once.
+
+        Raises:
+          DataError: it has none, or the image is damaged.
+        """
+        with self._prepared.reading():
+            example = self._source[index]
+        label = self._prepared.labels([example], self.split)
+        if label is None:
+            raise DataError(f"{self.folder}: image {index} has no label; prepare it again")
+        return Labelled(self._decoded(index, example).astype(np.float32) / 127.5 - 1, label[0])
+
     def labels_of(self, indices: list[int]) -> np.ndarray | None:
         """The labels [len(indices)] int32 of some rows; None without labels."""
         examples = [{"label": e["label"]} for _, e in self._examples(indices) if "label" in e]
         return self._prepared.labels(examples, self.split)
+
+
+class LabelledArray:
+    """Images in memory [N, H, W, C] as rows, with their labels [N] if there are any."""
+
+    def __init__(self, images: Any, labels: Any):
+        self._images, self._labels = images, labels
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self._images[index]
+
+    def with_label(self, index: int) -> Labelled:
+        """One row and its label."""
+        return Labelled(self._images[index], self._labels[index])
+
+
+class WithLabels:
+    """Rows whose items are `types.Labelled`: each is read with its label."""
+
+    def __init__(self, rows: Any):
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Labelled:
+        return self._rows.with_label(index)
 
 
 def _require_memory(num: int, form: pictures.Form) -> None:

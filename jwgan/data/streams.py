@@ -16,7 +16,7 @@ from jax.sharding import PartitionSpec as P
 from jwgan import check, sharding, sources
 from jwgan.data import images
 from jwgan.sources import Source
-from jwgan.types import Array, Key
+from jwgan.types import Array, Data, Key, Labelled, inputs, require_labels
 
 FolderRows, TFDSRows = images.FolderRows, images.TFDSRows
 
@@ -27,7 +27,10 @@ _ENDLESS = 2**62
 
 
 class Rows(Protocol):
-    """Anything with a length whose item i is a sample [*D]: an array, a data source, a folder."""
+    """Anything with a length whose item i is a sample [*D]: an array, a data source, a folder.
+
+    An item may be a `types.Labelled` of a sample and its class.
+    """
 
     def __len__(self) -> int: ...
 
@@ -35,7 +38,13 @@ class Rows(Protocol):
 
 
 def from_rows(
-    rows: Rows, *, n_critic: int, batch_size: int, seed: int = 0, mesh: Mesh | None = None
+    rows: Rows,
+    *,
+    n_critic: int,
+    batch_size: int,
+    seed: int = 0,
+    label: Any = None,
+    mesh: Mesh | None = None,
 ) -> Source:
     """Makes a source of batches of rows, drawn without replacement within an epoch.
 
@@ -46,12 +55,13 @@ def from_rows(
       n_critic: batches a step.
       batch_size: samples in a batch, of all processes together.
       seed: of the order.
+      label: the class of each row [N], for `Labelled` batches; the order does not depend on them.
       mesh: devices to divide the batches over.
 
     Raises:
-      ValueError: there are no rows, they are whole numbers, n_critic or batch_size is below 1, or
-        the processes do not divide the batch; and from `fetch` (a `sources.BatchError`), a row of
-        another shape or dtype than the first.
+      ValueError: there are no rows, they are whole numbers, the labels are none of these rows,
+        n_critic or batch_size is below 1, or the processes do not divide the batch; and from
+        `fetch` (a `sources.BatchError`), a row of another shape or dtype than the first.
       MissingPackageError: grain is not installed.
     """
     check.require_package("grain", "data")
@@ -64,10 +74,13 @@ def from_rows(
     part, parts = (0, 1) if mesh is None else (jax.process_index(), jax.process_count())
     remedy = f"give a multiple of the {parts} processes"
     check.require(batch_size % parts == 0, "batch_size", batch_size, remedy)
+    if label is not None:
+        rows = _WithLabels(rows, label)
     # A row's shape is not declared anywhere: one is read to know it.
-    first = np.asarray(rows[0])
-    sources.require_floats(first.dtype, "rows' dtype")
-    sources.warn_of_range(first[None], "the first row")
+    first = _arrays(rows[0])
+    x = inputs(first)[0]
+    sources.require_floats(x.dtype, "rows' dtype")
+    sources.warn_of_range(x[None], "the first row")
     # The order of all processes together: each makes the same one, and reads its own part of it.
     draws = grain.MapDataset.source(_Checked(rows, first)).seed(seed).shuffle().repeat(None)
     # The part is taken of the order and before anything is read, so no process decodes an image
@@ -77,19 +90,24 @@ def from_rows(
     steps = mine.batch(n_critic * batch_size // parts)
     iterator = iter(steps.to_iter_dataset(options))  # item t is the batches of step t
     # Without x64 JAX makes float32 of float64.
-    dtype = jax.dtypes.canonicalize_dtype(first.dtype)
-    batch = jax.ShapeDtypeStruct((n_critic, batch_size, *first.shape), dtype)
+    plain = lambda leaf: jax.dtypes.canonicalize_dtype(leaf.dtype)
+    batch = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((n_critic, batch_size, *leaf.shape), plain(leaf)), first
+    )
 
     def fetch(first_step: int, length: int) -> Array:
         # A new state makes Grain drop what it has read ahead, so it is set after a resume or a jump
         # only, and the usual next chunk finds its batches ready.
         if iterator.get_state()["next_index"] != first_step:
             iterator.set_state({"next_index": first_step})
-        chunk = np.stack([next(iterator) for _ in range(length)])
+        read = [next(iterator) for _ in range(length)]
+        return jax.tree.map(lambda like, *leaves: place(np.stack(leaves), like), first, *read)
+
+    def place(leaf: np.ndarray, like: np.ndarray) -> Array:
+        length = len(leaf)
         # [length, n_critic, B / processes, *D]
-        chunk = chunk.reshape(length, n_critic, batch_size // parts, *first.shape).astype(
-            dtype, copy=False
-        )
+        chunk = leaf.reshape(length, n_critic, batch_size // parts, *like.shape)
+        chunk = chunk.astype(plain(like), copy=False)
         if mesh is None:
             return jnp.asarray(chunk)
         placement = NamedSharding(mesh, P(None, None, "data"))  # of [length, n_critic, B, *D]
@@ -97,7 +115,7 @@ def from_rows(
         # process ever holds the whole.
         return jax.make_array_from_process_local_data(placement, chunk)
 
-    def batches(operand: Array, key: Key, length: int) -> tuple[Any, Any]:
+    def batches(operand: Data, key: Key, length: int) -> tuple[Any, Any]:
         # The order was fixed on the host by `seed`; the state's key has no part in it.
         del key, length
         # [n_critic, B, *D] of one step: the samples stay divided, and no device computes another's.
@@ -106,17 +124,40 @@ def from_rows(
     return Source(batch, fetch, batches)
 
 
+def _arrays(row: Any) -> Any:
+    """A row as NumPy's array, or of a labelled one both parts."""
+    if isinstance(row, Labelled):
+        return Labelled(np.asarray(row.x), np.asarray(row.label, np.int32))
+    return np.asarray(row)
+
+
+class _WithLabels:
+    """Rows with the class of each."""
+
+    def __init__(self, rows: Rows, label: Any):
+        self._rows, self._label = rows, np.asarray(require_labels("label", label))
+        remedy = f"give one for each of the {len(rows)} rows"
+        check.require(self._label.shape == (len(rows),), "label's shape", self._label.shape, remedy)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Labelled:
+        return Labelled(self._rows[index], self._label[index])
+
+
 class _Checked:
     """Rows, each compared with the first: Grain's own error would name neither row nor shape."""
 
-    def __init__(self, rows: Rows, first: np.ndarray):
+    def __init__(self, rows: Rows, first: Any):
         self._rows, self._first = rows, first
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, index: int) -> Any:
-        row, first = np.asarray(self._rows[index]), self._first
+        row, first = _arrays(self._rows[index]), self._first
+        # `shape` and `dtype` of a labelled row are those of its sample.
         if (row.shape, row.dtype) != (first.shape, first.dtype):
             raise sources.BatchError(
                 f"row {index} is {row.dtype} {list(row.shape)}, row 0 is {first.dtype} "

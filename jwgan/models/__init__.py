@@ -7,8 +7,8 @@ from jwgan import check, lazy
 _find, __dir__ = lazy.submodules(
     __name__,
     (
-        *("autoencoder", "conv", "conv1d", "dcgan", "lipschitz", "mlp", "norms", "resnet"),
-        *("robustness", "scaling", "shallow", "sngan", "sorting", "tabular"),
+        *("autoencoder", "conv", "conv1d", "dcgan", "labels", "lipschitz", "mlp", "norms"),
+        *("resnet", "robustness", "scaling", "shallow", "sngan", "sorting", "tabular"),
     ),
 )
 

@@ -21,7 +21,8 @@ import jax.numpy as jnp
 
 from jwgan.check import require
 from jwgan.models.conv import Conv, ConvTranspose
-from jwgan.models.norms import Norm, normalised
+from jwgan.models.labels import Head, scored
+from jwgan.models.norms import Norm, normalised, require_label
 
 Array = jax.Array
 Initializer = Callable[[Array, Sequence[int], Any], Array]
@@ -82,6 +83,7 @@ class DCGANCritic(nn.Module):
       slope: of the leaky ReLU at negative inputs.
       kernel_init: of every kernel; None is LeCun's, `PAPER_INIT` the paper's.
       dtype: of the computation; None promotes the input's and the parameters'.
+      head: see `labels`: with it the critic scores (x, label).
 
     >>> output_shape(dcgan.DCGANCritic((28, 28, 1), width=8), 5, 28, 28, 1)
     (5,)
@@ -94,18 +96,20 @@ class DCGANCritic(nn.Module):
     slope: float = 0.2
     kernel_init: Initializer | None = None
     dtype: Any = None
+    head: Head | None = None
 
     def __post_init__(self) -> None:
         sizes(self.image_shape)
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array, train: bool = True) -> Array:
+    def __call__(self, x: Array, train: bool = True, label: Array | None = None) -> Any:
         """Scores images [B, H, W, C] -> [B].
 
         Args:
           x: images [B, H, W, C].
           train: False makes batch norm use its stored averages; else without effect.
+          label: [B], of a critic with a head.
 
         Raises:
           ValueError: if `x` does not hold images of `image_shape`.
@@ -118,8 +122,9 @@ class DCGANCritic(nn.Module):
             if level > 0:
                 x = normalised(self.norm, x, train)
             x = nn.leaky_relu(x, self.slope)
-        x = nn.Dense(1, kernel_init=init, dtype=self.dtype)(x.reshape(x.shape[0], -1))
-        return jnp.squeeze(x, -1)
+        x = x.reshape(x.shape[0], -1)
+        y = nn.Dense(1, kernel_init=init, dtype=self.dtype)(x)
+        return scored(self.head, jnp.squeeze(y, -1), x, label)
 
 
 class DCGANGenerator(nn.Module):
@@ -133,7 +138,7 @@ class DCGANGenerator(nn.Module):
       width: channels of the last hidden feature maps; doubled with each halving, see `widths`.
       kernel_size: of every transposed convolution.
       norm: None, `norms.batch_norm`, `norms.layer_norm` or another `Norm`; applied to every layer
-        but the last.
+        but the last. With a `norms.conditional_batch_norm` the generator is called with labels.
       kernel_init: of every kernel; None is LeCun's, `PAPER_INIT` the paper's.
       dtype: of the computation; None promotes the input's and the parameters'.
 
@@ -153,13 +158,15 @@ class DCGANGenerator(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, z: Array, train: bool = True) -> Array:
+    def __call__(self, z: Array, train: bool = True, label: Array | None = None) -> Array:
         """Generates images [B, H, W, C].
 
         Args:
           z: noise [B, *Z].
           train: False makes batch norm use its stored averages; else without effect.
+          label: [B], of a generator with conditional batch norm.
         """
+        require_label(self.norm, label)
         *larger, smallest = sizes(self.image_shape)
         hidden = widths(self.image_shape, self.width)
         init = self.kernel_init or nn.initializers.lecun_normal()
@@ -167,7 +174,7 @@ class DCGANGenerator(nn.Module):
         x = dense(z.reshape(z.shape[0], -1)).reshape(-1, *smallest, hidden[-1])
         channels = [self.image_shape[-1], *hidden[:-1]]
         for size, features in zip(reversed(larger), reversed(channels), strict=True):
-            x = nn.relu(normalised(self.norm, x, train))
+            x = nn.relu(normalised(self.norm, x, train, label))
             # The size is given, since 7 and 8 pixels both halve to 4.
             x = ConvTranspose(
                 features, self.kernel_size, 2,

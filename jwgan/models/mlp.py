@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jwgan.check import require
+from jwgan.models.labels import Head, scored
 
 Array = jax.Array
 Activation = Callable[[Array], Array]
@@ -25,6 +26,7 @@ class MLP(nn.Module):
       kernel_init: of every kernel. The default is He-normal (He et al., 2015, ICCV), made for ReLU
         and used in the toy experiments of Gulrajani et al., 2017 (NeurIPS).
       dtype: of the computation; None promotes the input's and the parameters'.
+      with_hidden: whether to return (output, input of the last layer [B, F]).
 
     >>> module = mlp.MLP(num_out=1, features=(8, 8))
     >>> params = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((4, 2)))["params"]
@@ -37,14 +39,16 @@ class MLP(nn.Module):
     activation: Activation = nn.relu
     kernel_init: Initializer = nn.initializers.he_normal()
     dtype: Any = None
+    with_hidden: bool = False
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array) -> Any:
         require(x.ndim >= 2, "x.shape", x.shape, "must be [B, *D]; add a batch axis")
         x = x.reshape(x.shape[0], -1)
         for width in self.features:
             x = self.activation(self._dense(width)(x))
-        return self._dense(self.num_out)(x)
+        y = self._dense(self.num_out)(x)
+        return (y, x) if self.with_hidden else y
 
     def _dense(self, width: int) -> nn.Dense:
         return nn.Dense(width, kernel_init=self.kernel_init, dtype=self.dtype)
@@ -53,7 +57,7 @@ class MLP(nn.Module):
 class MLPCritic(nn.Module):
     """A score per sample: [B, *D] -> [B], for any D.
 
-    Attributes: as of `MLP`.
+    Attributes: as of `MLP`, and `head`, see `labels`: with it the critic scores (x, label).
 
     >>> critic = jwgan.from_linen(mlp.MLPCritic(features=()))  # a linear critic
     >>> params, _ = critic.init(jax.random.key(0), jnp.zeros((1, 2)))
@@ -66,11 +70,14 @@ class MLPCritic(nn.Module):
     activation: Activation = nn.relu
     kernel_init: Initializer = nn.initializers.he_normal()
     dtype: Any = None
+    head: Head | None = None
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
-        net = MLP(1, self.features, self.activation, self.kernel_init, self.dtype)
-        return jnp.squeeze(net(x), -1)  # scores are [B]: [B, 1] would broadcast against [B]
+    def __call__(self, x: Array, label: Array | None = None) -> Any:
+        net = MLP(1, self.features, self.activation, self.kernel_init, self.dtype, True)
+        y, features = net(x)
+        # Scores are [B]: [B, 1] would broadcast against [B].
+        return scored(self.head, jnp.squeeze(y, -1), features, label)
 
 
 class MLPGenerator(nn.Module):

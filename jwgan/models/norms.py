@@ -13,10 +13,15 @@ The examples normalise two images of one row, two pixels and one channel:
     ...     return [round(value.item(), 2) for value in y.ravel()]
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
+
+from jwgan import numerics
+from jwgan.check import require
 
 Array = jax.Array
 Norm = Callable[..., nn.Module]
@@ -66,10 +71,105 @@ def instance_norm(*, use_running_average: bool) -> nn.Module:
     return nn.InstanceNorm(epsilon=1e-5, use_fast_variance=False)
 
 
-def normalised(norm: Norm | None, x: Array, train: bool) -> Array:
+class ConditionalBatchNorm(nn.Module):
+    """Batch norm with a scale and a bias for each class and channel: (x [B, ..., C], label [B]).
+
+    Attributes:
+      classes: K; parameters are [K, C].
+      use_running_average: whether to normalise by the stored averages.
+
+    >>> layer, label = norms.ConditionalBatchNorm(3, use_running_average=False), jnp.array([0, 2])
+    >>> variables = layer.init(jax.random.key(0), x, label)
+    >>> jax.tree.map(jnp.shape, variables["params"])
+    {'bias': (3, 1), 'scale': (3, 1)}
+    """
+
+    classes: int
+    use_running_average: bool
+
+    @nn.compact
+    def __call__(self, x: Array, label: Array) -> Array:
+        plain = nn.BatchNorm(
+            use_running_average=self.use_running_average,
+            momentum=0.9,
+            epsilon=1e-5,
+            use_bias=False,
+            use_scale=False,
+        )
+        shape, hot = (self.classes, x.shape[-1]), numerics.one_hot(label, self.classes, x.dtype)
+
+        def of_label(table: Array) -> Array:  # [K, C] -> [B, 1, ..., C]
+            # A product with ones and zeros; in float32 it must be the row, and nothing near it.
+            rows = jnp.matmul(hot, table, precision=jax.lax.Precision.HIGHEST)
+            return rows.reshape(len(x), *[1] * (x.ndim - 2), -1)
+
+        scale = self.param("scale", nn.initializers.ones, shape)
+        bias = self.param("bias", nn.initializers.zeros, shape)
+        return plain(x) * of_label(scale) + of_label(bias)
+
+
+@dataclasses.dataclass(frozen=True)
+class ConditionalNorm:
+    """A `Norm` whose layers read labels; see `conditional_batch_norm`.
+
+    >>> norms.ConditionalNorm(1)(use_running_average=False) == norms.batch_norm(
+    ...     use_running_average=False
+    ... )
+    True
+    """
+
+    classes: int
+
+    def __call__(self, *, use_running_average: bool) -> nn.Module:
+        """Makes a layer; with a single class it is that of `batch_norm`."""
+        if self.classes == 1:
+            return batch_norm(use_running_average=use_running_average)
+        return ConditionalBatchNorm(self.classes, use_running_average)
+
+
+def conditional_batch_norm(classes: int) -> ConditionalNorm:
+    """Batch norm whose scale and bias per channel belong to the label: a generator's conditioning.
+
+    All classes are normalised together. With a single class it is `batch_norm`.
+
+    Args:
+      classes: K >= 1; a label outside of 0 to K - 1 makes the output NaN.
+
+    Raises:
+      ValueError: classes is below 1.
+
+    Reference: Dumoulin, Shlens and Kudlur, 2017, A Learned Representation for Artistic Style;
+    Miyato and Koyama, 2018, cGANs with Projection Discriminator, section 5.
+
+    >>> norms.conditional_batch_norm(3).classes
+    3
+    """
+    require(classes >= 1, "classes", classes, "give at least one class")
+    return ConditionalNorm(classes)
+
+
+def require_label(norm: Norm | None, label: Array | None) -> None:
+    """Raises ValueError unless labels are given to a generator with a conditional norm, and only
+    to such a one.
+
+    >>> norms.require_label(norms.batch_norm, jnp.array([1]))
+    Traceback (most recent call last):
+    ValueError: label is 'given': the norm reads none; give norms.conditional_batch_norm(classes)
+    """
+    if isinstance(norm, ConditionalNorm):
+        require(label is not None, "label", label, "a conditional norm needs one for each sample")
+    else:
+        remedy = "the norm reads none; give norms.conditional_batch_norm(classes)"
+        require(label is None, "label", "given", remedy)
+
+
+def normalised(norm: Norm | None, x: Array, train: bool, label: Array | None = None) -> Array:
     """Passes `x` through a new layer of the calling (compact) module; None leaves it as it is.
 
     >>> norms.normalised(None, x, train=True) is x
     True
     """
-    return x if norm is None else norm(use_running_average=not train)(x)
+    if norm is None:
+        return x
+    layer = norm(use_running_average=not train)
+    return layer(x, label) if isinstance(layer, ConditionalBatchNorm) else layer(x)

@@ -12,6 +12,7 @@ The examples look at shapes, which `jax.eval_shape` finds without computing anyt
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -19,7 +20,8 @@ import jax.numpy as jnp
 
 from jwgan.check import require
 from jwgan.models.conv import Conv, ConvTranspose
-from jwgan.models.norms import Norm, batch_norm, layer_norm, normalised
+from jwgan.models.labels import Head, scored
+from jwgan.models.norms import Norm, batch_norm, layer_norm, normalised, require_label
 from jwgan.models.scaling import ConvPool, UpsampleConv, check_images, mean_pool, scales, upsample
 
 Array = jax.Array
@@ -48,10 +50,10 @@ class UpBlock(nn.Module):
     norm: Norm | None = batch_norm
 
     @nn.compact
-    def __call__(self, x: Array, train: bool = True) -> Array:
-        y = nn.relu(normalised(self.norm, x, train))
+    def __call__(self, x: Array, train: bool = True, label: Array | None = None) -> Array:
+        y = nn.relu(normalised(self.norm, x, train, label))
         y = UpsampleConv(self.features, kernel_init=HE)(y)
-        y = nn.relu(normalised(self.norm, y, train))
+        y = nn.relu(normalised(self.norm, y, train, label))
         y = Conv(self.features, 3, kernel_init=HE)(y)
         # conv1 and upsampling may change places, and conv1 first costs a quarter.
         return y + upsample(Conv(self.features, 1, kernel_init=GLOROT)(x))
@@ -107,7 +109,8 @@ class ResNetGenerator(nn.Module):
     Attributes:
       image_shape: (H, W, C); see `scaling.scales` for those that work.
       width: channels of every feature map; 128 is the paper's, 256 SN-GAN's.
-      norm: see `norms`; None for none.
+      norm: see `norms`; None for none. With a `norms.conditional_batch_norm` the generator takes
+        labels.
 
     >>> output_shape(resnet.ResNetGenerator((32, 32, 3), width=4), 5, 128)
     (5, 32, 32, 3)
@@ -122,19 +125,21 @@ class ResNetGenerator(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, z: Array, train: bool = True) -> Array:
+    def __call__(self, z: Array, train: bool = True, label: Array | None = None) -> Array:
         """Generates images [B, H, W, C].
 
         Args:
           z: noise [B, *Z]; the paper's is normal, with 128 dimensions.
           train: False makes batch norm use its stored averages; else without effect.
+          label: [B], of a generator with conditional batch norm.
         """
+        require_label(self.norm, label)
         *larger, (height, width) = scales(self.image_shape)
         dense = nn.Dense(height * width * self.width, kernel_init=GLOROT)
         x = dense(z.reshape(z.shape[0], -1)).reshape(-1, height, width, self.width)
         for _ in larger:
-            x = UpBlock(self.width, self.norm)(x, train)
-        x = nn.relu(normalised(self.norm, x, train))
+            x = UpBlock(self.width, self.norm)(x, train, label)
+        x = nn.relu(normalised(self.norm, x, train, label))
         return jnp.tanh(Conv(self.image_shape[-1], 3, kernel_init=GLOROT)(x))
 
 
@@ -184,6 +189,7 @@ class ResNetCritic(nn.Module):
       plain: blocks after them.
       norm: see `norms`; None for none. Never a batch norm under a gradient penalty.
       pool: [B, h, w, width] -> [B, width].
+      head: see `labels`: with it the critic scores (x, label).
 
     >>> output_shape(resnet.ResNetCritic((32, 32, 3), width=4), 5, 32, 32, 3)
     (5,)
@@ -195,6 +201,7 @@ class ResNetCritic(nn.Module):
     plain: int = 2
     norm: Norm | None = None
     pool: Callable[[Array], Array] = mean_over_space
+    head: Head | None = None
 
     def __post_init__(self) -> None:
         require(self.downs >= 1, "downs", self.downs, "the first block halves: give 1 or more")
@@ -205,19 +212,21 @@ class ResNetCritic(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array, train: bool = True) -> Array:
+    def __call__(self, x: Array, train: bool = True, label: Array | None = None) -> Any:
         """Scores images [B, H, W, C] -> [B].
 
         Args:
           x: images [B, H, W, C].
           train: False makes batch norm use its stored averages; else without effect.
+          label: [B], of a critic with a head.
         """
         check_images(x, self.image_shape)
         for i in range(self.downs + self.plain):
             pool, first = i < self.downs, i == 0
             x = DownBlock(self.width, pool=pool, first=first, norm=self.norm)(x, train)
         x = self.pool(nn.relu(x))
-        return jnp.squeeze(nn.Dense(1, kernel_init=GLOROT)(x), -1)
+        y = nn.Dense(1, kernel_init=GLOROT)(x)
+        return scored(self.head, jnp.squeeze(y, -1), x, label)
 
 
 # ---- 101 layers ----------------------------------------------------------------------------------

@@ -109,6 +109,12 @@ CHARTS = (
         direction=LOWER,
     ),
     chart.Chart(
+        "Classification",
+        "cross-entropy of the critic’s own classifier, with its weights",
+        {"classifier_loss": "of real data", "classifier_generator_loss": "of samples"},
+        direction=LOWER,
+    ),
+    chart.Chart(
         "Learning rate’s scale",
         "part of the first learning rate that is left",
         {"learning_rate_scale": "scale"},
@@ -145,6 +151,10 @@ QUALITY = {
     "frechet_features": ("whose features the Fréchet distance uses", ""),
     "frechet_distance": ("between features of samples and of held-out data", LOWER),
     "frechet_distance_of_real": ("the same of training data: as good as it gets", ""),
+    "asked_for_share": ("share of samples whose class is the one asked for", HIGHER),
+    "smallest_asked_for_share": ("the same in the worst class", HIGHER),
+    "frechet_within_classes": ("Fréchet distance within each class, their mean", LOWER),
+    "frechet_within_classes_of_real": ("the same of training data: as good as it gets", ""),
     "coverage": ("share of held-out data that have a sample near them", HIGHER),
     "coverage_of_real": ("the same of real data: as good as it gets", ""),
     "sliced_distance": ("W1 on random lines, between samples and held-out data", LOWER),

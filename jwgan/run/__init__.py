@@ -15,7 +15,7 @@ An experiment is a file with a docstring, a frozen dataclass of options, and `bu
     def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         critic, generator = run.image_players(shape, config)
         return jwgan.wgan_gp(
-            critic, generator, prior=jwgan.priors.normal(config.latent),
+            critic, generator, prior=run.prior(jwgan.priors.normal(config.latent), config),
             learning_rate=config.learning_rate, weight=config.weight,
         )
 
@@ -111,17 +111,37 @@ of the family need no file at all: `python -m jwgan.run wgan_gp --help`.
 
 from jwgan.run.experiment import Experiment
 from jwgan.run.launch import main
-from jwgan.run.options import Config, ImageConfig, option, require_choice
-from jwgan.run.players import batch_norm_players, image_players, player
-from jwgan.run.tasks import Task, array_task, image_task, load_array, load_table, load_world
+from jwgan.run.options import Config, ImageConfig, LabelledConfig, option, require_choice
+from jwgan.run.players import (
+    batch_norm_players,
+    critic,
+    energy,
+    generator,
+    image_players,
+    player,
+    prior,
+)
+from jwgan.run.tasks import (
+    Task,
+    array_task,
+    image_task,
+    load_array,
+    load_table,
+    load_world,
+    with_labels,
+)
 
 __all__ = [
     "Config",
     "Experiment",
     "ImageConfig",
+    "LabelledConfig",
     "Task",
     "array_task",
     "batch_norm_players",
+    "critic",
+    "energy",
+    "generator",
     "image_players",
     "image_task",
     "load_array",
@@ -130,5 +150,7 @@ __all__ = [
     "main",
     "option",
     "player",
+    "prior",
     "require_choice",
+    "with_labels",
 ]

@@ -244,7 +244,12 @@ def describe(
         "title": getattr(config, "title", said[0]),
         "command": command_line(experiment, argv),
         "config": dataclasses.asdict(config),
-        "data": {"name": task.name, "shape": list(task.shape), "sha256": task.checksum},
+        "data": {
+            "name": task.name,
+            "shape": list(task.shape),
+            "sha256": task.checksum,
+            **({"classes": list(task.classes)} if task.classes else {}),
+        },
         # What samples are decoded with, where the data are not as they lie in their files.
         **({"encoding": task.encoding.to_dict()} if task.encoding else {}),
         "environment": report.environment(),

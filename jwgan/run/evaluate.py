@@ -15,7 +15,7 @@ import numpy as np
 
 from jwgan import files, metrics, report, transport
 from jwgan.data import tables
-from jwgan.run import views
+from jwgan.run import classes, tasks, views
 
 PICTURES = 100  # samples in a grid of images
 METRIC_POINTS = 500  # samples in the metrics of the alarm, at most
@@ -25,13 +25,20 @@ POINTS = 2000  # samples in a 2-D picture and in an exact W1
 AT_ONCE = METRIC_POINTS * 64 * 64 * 3
 
 
-def drawn(algorithm: Any, key: Any, state: Any, num: int, shape: tuple[int, ...]) -> Any:
-    """Samples [num, *shape]; large ones in pieces, each of a key of its own; traced."""
+def drawn(
+    algorithm: Any, key: Any, state: Any, num: int, shape: tuple[int, ...], label: Any = None
+) -> Any:
+    """Samples [num, *shape] of labels [num] or None; large ones in pieces, each of a key of its
+    own; traced."""
     piece = max(1, AT_ONCE // math.prod(shape))
     if num <= piece:
-        return algorithm.sample(key, state, num)
-    keys = jax.random.split(key, -(-num // piece))
-    x = jax.lax.map(lambda one: algorithm.sample(one, state, piece), keys)
+        return algorithm.sample(key, state, num, label)
+    pieces = -(-num // piece)
+    keys = jax.random.split(key, pieces)
+    # None is a tree without leaves: it is mapped as it is.
+    label = None if label is None else np.resize(label, (pieces, piece))
+    sample = lambda one: algorithm.sample(one[0], state, piece, one[1])
+    x = jax.lax.map(sample, (keys, label))
     return x.reshape(-1, *shape)[:num]
 
 
@@ -42,7 +49,9 @@ def picture(task: Any, algorithm: Any, state: Any) -> Any:
     # not depend on the run's seed, so runs and steps are compared on the same latents.
     key = jax.random.key(12)
     if task.problem is None:
-        draw = jax.jit(lambda state: drawn(algorithm, key, state, PICTURES, task.shape))
+        label = classes.of_picture(task, PICTURES)
+        num = PICTURES if label is None else len(label)
+        draw = jax.jit(lambda state: drawn(algorithm, key, state, num, task.shape, label))
         x = draw(state)
         return views.draw(task, x, columns=10)
     fake = np.asarray(algorithm.sample(key, state, POINTS))
@@ -71,18 +80,33 @@ def quality(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
     Raises:
       ValueError: the data do not have what the metrics need; it says what is missing.
     """
-    key = jax.random.key(13)
     if task.problem is not None:
+        key = jax.random.key(13)
         return world_quality(task, np.asarray(algorithm.sample(key, state, POINTS)))
     if len(task.shape) != 3 and task.dataset is not None:
         return views.quality(task, jax.jit(algorithm.sample, static_argnums=2)(key, state, POINTS))
     if task.dataset is None or task.dataset.labels is None:
         return {}
     require_labels(task.dataset)
+    fake, label = samples(task, algorithm, state)
+    return image_quality(task, fake, label=label)
+
+
+def samples(task: Any, algorithm: Any, state: Any, axis: int = 0) -> tuple[Any, Any]:
+    """Samples of an image task for its quality, and the labels that they were asked for or None.
+
+    Args:
+      task: an image task.
+      algorithm, state: what is drawn from, one trial or K.
+      axis: of the samples; 1 if K trials come before it.
+    """
     pieces, size = quality_pieces(task)
     sample = jax.jit(algorithm.sample, static_argnums=2)
-    keys = jax.random.split(key, pieces)
-    return image_quality(task, np.concatenate([sample(k, state, size) for k in keys]))
+    keys = jax.random.split(jax.random.key(13), pieces)
+    label = classes.as_data(task, tasks.held_out_labels(task), pieces * size)
+    part = lambda i: None if label is None else label[size * i : size * (i + 1)]
+    found = [sample(k, state, size, part(i)) for i, k in enumerate(keys)]
+    return np.concatenate(found, axis=axis), label
 
 
 def save_rows(task: Any, algorithm: Any, state: Any, path: pathlib.Path) -> None:
@@ -154,16 +178,22 @@ def unseen_points(task: Any) -> Any:
 
     Between training images and themselves a critic has no gap, however much it has memorised.
     """
-    held_out = held_out_points(task)[0]
+    return unseen_data(task)[0]
+
+
+def unseen_data(task: Any) -> tuple[Any, Any]:
+    """`unseen_points` and their labels, None where there are none."""
+    held_out, label = held_out_points(task)[0], tasks.held_out_labels(task)
     if task.dataset is None:
-        return held_out
+        return held_out, None
     if task.dataset.test_images is None:
-        return held_out[:0]
+        return held_out[:0], None if label is None else label[:0]
     # Some 64 values of an image tell nearly all apart: few are compared as a whole.
     some = lambda x: x.reshape(-1)[:: max(1, x.size // 64)].tobytes()
     known = {some(x) for x in held_out}
     there = {x.tobytes() for x in task.dataset.images if some(x) in known}
-    return held_out[[x.tobytes() not in there for x in held_out]]
+    new = [x.tobytes() not in there for x in held_out]
+    return held_out[new], None if label is None else label[: len(new)][new]
 
 
 def not_measured(task: Any) -> list[str]:
@@ -180,15 +210,24 @@ def sample_metrics(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
     # behind a barrier: of a constant XLA would sort the distances while it compiles, for seconds
     held_out = jax.lax.optimization_barrier(jnp.asarray(held_out_points(task)[0]))
     flat = lambda x: x.reshape(len(x), -1)
-    fake = drawn(algorithm, jax.random.key(14), state, len(held_out), task.shape)
+    # Of a conditional run: with the labels of the held-out points.
+    label = tasks.held_out_labels(task)[: len(held_out)] if task.classes else None
+    fake = drawn(algorithm, jax.random.key(14), state, len(held_out), task.shape, label)
     found = {
         **coverage(held_out, fake),
         "sliced_distance": metrics.sliced.sliced_w1(jax.random.key(15), flat(held_out), flat(fake)),
     }
-    new = unseen_points(task)
+    new, new_labels = unseen_data(task)
     if task.dataset is not None and len(new):
         seen = task.dataset.images[: len(held_out)]
-        of_seen, *others = (algorithm.score(state, x) for x in (seen, fake, new))
+        if task.classes:
+            seen = classes.labelled(task, seen, task.dataset.labels[: len(held_out)])
+        read = (
+            seen,
+            classes.labelled(task, fake, label),
+            classes.labelled(task, new, new_labels),
+        )
+        of_seen, *others = (algorithm.score(state, x) for x in read)
         # positive where the critic tells data from the others, energies included
         gap, learnt = (algorithm.separation(of_seen, other) for other in others)
         # Without a gap to the fakes its share is not defined; 0 raises no alarm.
@@ -213,7 +252,7 @@ def world_quality(task: Any, fake: Any) -> dict[str, Any]:
     return quality
 
 
-def image_quality(task: Any, fake: Any, fitted: Any = None) -> dict[str, Any]:
+def image_quality(task: Any, fake: Any, fitted: Any = None, label: Any = None) -> dict[str, Any]:
     """Measures samples through a classifier of the real data, beside real held-out data.
 
     Args:
@@ -221,6 +260,7 @@ def image_quality(task: Any, fake: Any, fitted: Any = None) -> dict[str, Any]:
         which metrics are missing.
       fake: samples [N, H, W, C].
       fitted: of `fit_classifier`; fitted here if it is not given.
+      label: [N], which the samples were asked for.
     """
     data = task.dataset
     fitted = fitted or fit_classifier(data)
@@ -228,7 +268,8 @@ def image_quality(task: Any, fake: Any, fitted: Any = None) -> dict[str, Any]:
     compiled = {name: jax.jit(getattr(fitted, name)) for name in ("probabilities", "features")}
     probabilities = lambda x: _in_pieces(compiled["probabilities"], fitted.params, x)  # [N, K]
     features = lambda x: np.asarray(_in_pieces(compiled["features"], fitted.params, x))  # [N, F]
-    of_fake = metrics.classifier.label_report(probabilities(fake))
+    fake_seen = probabilities(fake)
+    of_fake = metrics.classifier.label_report(fake_seen)
     found = {
         "samples": len(fake),
         "classes_present": int(of_fake.classes_present),
@@ -243,6 +284,10 @@ def image_quality(task: Any, fake: Any, fitted: Any = None) -> dict[str, Any]:
     of_real = metrics.classifier.label_report(real_seen)
     # As many training images are taken as samples: a Frechet distance depends on their number.
     real, train = features(data.test_images), features(data.images[: len(fake)])
+    of_samples, asked = features(fake), {}
+    if label is not None:
+        labels = (np.asarray(data.test_labels), np.asarray(data.labels[: len(fake)]))
+        asked = classes.measure(label, fake_seen, (real, train, of_samples), labels)
     accuracy = metrics.classifier.accuracy(real_seen, data.test_labels)
     return {
         "samples": len(fake),
@@ -250,8 +295,9 @@ def image_quality(task: Any, fake: Any, fitted: Any = None) -> dict[str, Any]:
         **{name: value for name, value in found.items() if name != "samples"},
         "confident_share_of_real": round(float(of_real.confident_share), 4),
         "frechet_features": f"{task.name}-CNN",
-        "frechet_distance": round(distance(real, features(fake)), 4),
+        "frechet_distance": round(distance(real, of_samples), 4),
         "frechet_distance_of_real": round(distance(real, train), 4),
+        **asked,
     }
 
 

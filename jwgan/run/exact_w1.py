@@ -14,7 +14,8 @@ import jax
 import numpy as np
 
 from jwgan import check, penalties, transport
-from jwgan.run import evaluate
+from jwgan.run import classes, evaluate, tasks
+from jwgan.types import inputs, with_label_of
 
 POINTS = 1000  # on the plane: .2 s for an exact W1
 IMAGES = 500
@@ -70,7 +71,7 @@ def make(task: Any, algorithm: Any) -> W1Probe:
     """The probe of a member on a task; its latents and real data are the same at every step."""
     real, held_out, has_held_out = _real(task)
     # The name says which of the two it is: pages and tables must not mix them.
-    num, on_plane = len(held_out), task.problem is not None
+    num, on_plane = held_out.shape[0], task.problem is not None
     name = "exact_w1" if on_plane else "sample_w1"
     # This distance is computed once: real points do not change while the run trains.
     of_real = _w1(real, held_out)
@@ -100,16 +101,19 @@ def _real(task: Any) -> tuple[Any, Any, bool]:
         # have.
         real = np.asarray(task.problem.sample(jax.random.key(2**31 - 2), num))
         return real, task.held_out[:num], True
-    images = task.dataset.images
+    images, labels = task.dataset.images, task.dataset.labels
+    of = lambda x, y, at: classes.labelled(task, x[at], y[at] if task.classes else None)
     shuffled = lambda x: np.random.default_rng(0).permutation(len(x))  # files come class by class
     order = shuffled(images)
     if not len(evaluate.unseen_points(task)):
         # Two halves of the training images stand in: they must not share any, or their distance is
         # too small.
         num = min(IMAGES, len(images) // 2)
-        return images[order[:num]], images[order[num : 2 * num]], False
+        return of(images, labels, order[:num]), of(images, labels, order[num : 2 * num]), False
     num = min(IMAGES, len(task.held_out), len(images))
-    return images[order[:num]], task.held_out[shuffled(task.held_out)[:num]], True
+    new = shuffled(task.held_out)[:num]
+    held_out = of(task.held_out, tasks.held_out_labels(task), new)
+    return of(images, labels, order[:num]), held_out, True
 
 
 def _make_scores(algorithm: Any, real: Any, held_out: Any) -> Callable[[Any], tuple[Any, dict]]:
@@ -119,14 +123,17 @@ def _make_scores(algorithm: Any, real: Any, held_out: Any) -> Callable[[Any], tu
     def scores(state: Any) -> tuple[Any, dict[str, Any]]:
         score = lambda x: algorithm.score(state, x)
         # Nothing else uses keys 16 and 17 (`evaluate` has 12 to 15). Latents and places are the
-        # same at every step, so that a curve shows the training and not the noise.
-        fake = algorithm.sample(jax.random.key(16), state, len(held_out))
-        of_fake = score(fake)
+        # same at every step, so that a curve shows the training and not the noise. Samples have the
+        # labels of the held-out data, as fakes have the real batch's in training.
+        x, *label = inputs(held_out)
+        fake = algorithm.sample(jax.random.key(16), state, len(x), *label)
+        of_fake = score(with_label_of(held_out, fake))
         estimate = algorithm.separation(score(held_out), of_fake)
-        between = penalties.interpolate(jax.random.key(17), held_out, fake)
+        between = penalties.interpolate(jax.random.key(17), x, fake)
         # The slope is taken on lines between data and samples, where the transport goes: a critic
         # of slope s there estimates about s times W1, which the quotient undoes.
-        slope = penalties.gradient_norm(score, between).mean()
+        of_points = lambda x: score(with_label_of(held_out, x))
+        slope = penalties.gradient_norm(of_points, between).mean()
         return fake, {
             "critic_estimate": estimate,
             "critic_slope": slope,
@@ -139,6 +146,7 @@ def _make_scores(algorithm: Any, real: Any, held_out: Any) -> Callable[[Any], tu
 
 
 def _w1(x: Any, y: Any) -> float:
+    x, y = inputs(x)[0], inputs(y)[0]
     try:
         return transport.exact_w1(x.reshape(len(x), -1), y.reshape(len(y), -1))  # [N, D] each
     except ValueError:  # samples that ran away have no distance; the run ends by its own rules

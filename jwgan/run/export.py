@@ -11,7 +11,8 @@ Whoever has jax, numpy and flatbuffers, and nothing of this package, draws from 
     z = np.random.default_rng(0).standard_normal((16, *size), np.float32)
     x = np.asarray(generator.call(z))  # 16 samples, images in [-1, 1]
 
-(BEGAN's latents are uniform: `.uniform(-1, 1, (16, *size)).astype(np.float32)`.)
+(BEGAN's latents are uniform: `.uniform(-1, 1, (16, *size)).astype(np.float32)`. The generator of a
+conditional run is called with labels too: `generator.call(z, np.full(16, 7, np.int32))`.)
 
 With --onnx FILE the generator is written for other runtimes, z [B, *Z] -> x [B, *D], and compared
 with the original by onnxruntime. That needs `pip install 'jwgan[onnx]'` and, since it asks for an
@@ -32,6 +33,7 @@ import numpy as np
 from jwgan import check, files
 from jwgan.run import options, output, reading, xla
 from jwgan.run.options import option
+from jwgan.types import Labelled, inputs
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 SAME = 1e-3  # largest difference of a converted generator's samples, whose range is [-1, 1]
@@ -49,17 +51,23 @@ class Config:
 
 
 def export_generator(algorithm: Any, state: Any) -> Any:
-    """z [b, *Z] -> x [b, *D] with the state's weights inside, a `jax.export.Exported`."""
+    """z [b, *Z] -> x [b, *D] with the state's weights inside, a `jax.export.Exported`.
+
+    Of a conditional run it is (z [b, *Z], label [b]) -> x [b, *D].
+    """
     # The prior is asked for the shape and dtype of a latent; nothing is drawn.
     latent = jax.eval_shape(lambda: algorithm.prior(jax.random.key(0), 1))
     # A symbol stands for the batch size: the file generates any number of samples.
     (num,) = jax.export.symbolic_shape("b")
-    shape = jax.ShapeDtypeStruct((num, *latent.shape[1:]), latent.dtype)
+    shape = lambda leaf: jax.ShapeDtypeStruct((num, *leaf.shape[1:]), leaf.dtype)
+    shapes = map(shape, inputs(latent))
     # The state is closed over, so the weights become constants of the program, and one file is all
     # there is.
-    generate = jax.jit(lambda z: algorithm.generate(state, z))
+    generate = jax.jit(
+        lambda z, *label: algorithm.generate(state, Labelled(z, *label) if label else z)
+    )
     # Each platform has a lowering of its own: the file may be made on a machine without a GPU.
-    return jax.export.export(generate, platforms=PLATFORMS)(shape)
+    return jax.export.export(generate, platforms=PLATFORMS)(*shapes)
 
 
 def save(run_dir: str, find: reading.Find, out: str, trial: int = 0, best: bool = False) -> None:
@@ -78,7 +86,8 @@ def save(run_dir: str, find: reading.Find, out: str, trial: int = 0, best: bool 
     exported = export_generator(algorithm, state)
     artifact = exported.serialize()
     files.replace(pathlib.Path(out), artifact)
-    shapes = f"z {exported.in_avals[0]} -> {exported.out_avals[0]}"
+    label = f", label {exported.in_avals[1]}" if len(exported.in_avals) > 1 else ""
+    shapes = f"z {exported.in_avals[0]}{label} -> {exported.out_avals[0]}"
     output.show(
         f"{out}: {len(artifact)} bytes, {shapes}, step {int(state.step)}, {', '.join(PLATFORMS)}"
     )

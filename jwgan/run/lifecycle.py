@@ -36,6 +36,7 @@ from jwgan.run import (
     sweep,
     sweep_build,
     sweep_session,
+    tasks,
     tracking,
     verify,
 )
@@ -51,7 +52,7 @@ def require_memory(state: Any, batch: Any, devices: int = 1) -> None:
     On accelerators the same is asked of each of the `devices` that the state is divided over.
     """
     size = lambda leaf: math.prod(leaf.shape) * 4  # bytes; smaller dtypes count as float32
-    needed = 2 * sum(map(size, jax.tree.leaves(state))) + size(batch)
+    needed = 2 * sum(map(size, jax.tree.leaves(state))) + size(batch)  # labels are small
     words = "the state and a batch", "make networks or batch smaller"
     memory.require(needed, *words)
     memory.require_on_device(needed // devices, *words)
@@ -126,6 +127,7 @@ def prepare(
     reads = first or resumes
     folder = directory.choose_folder(config, name) if reads else pathlib.Path(config.run_dir)
     task = experiment.load(config)
+    config = tasks.with_classes(config, task)
     build = experiment.build_for(task)
     # The packages are needed hours later, at the end of the run: they are asked for now.
     if config.w1_every or (config.quality and task.problem is not None):

@@ -119,16 +119,20 @@ def load(config: Any) -> tasks.Task:
 def _energy_players(member: str, config: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
     """(auto-encoder, generator) for images; BEGAN's generator is the auto-encoder's second half."""
     width, energy = config.width, models.autoencoder
+
+    def auto_encoder(shape: tuple[int, ...]) -> Any:
+        if member == "began":
+            return energy.BEGANCritic(shape, width, config.latent)
+        # EBGAN's convolutions halve the sides twice: below 16 pixels nothing is left to convolve.
+        if min(shape[:2]) < 16:
+            return energy.EBGANMLPCritic((8 * width, width))
+        return energy.EBGANConvCritic(shape, (width, 2 * width))
+
+    critic = players.energy(auto_encoder, shape, config)
     if member == "began":
-        critic: Any = energy.BEGANCritic(shape, width, config.latent)
-        generator = players.player(energy.BEGANDecoder(shape, width), config)
-        return players.player(critic, config), generator
-    # EBGAN's convolutions halve the sides twice: below 16 pixels nothing is left to convolve.
-    if min(shape[:2]) < 16:
-        critic = energy.EBGANMLPCritic((8 * width, width))
-    else:
-        critic = energy.EBGANConvCritic(shape, (width, 2 * width))
-    return players.player(critic, config), players.image_players(shape, config)[1]
+        decoder = energy.BEGANDecoder(shape, width)
+        return critic, players.generator(lambda norm: decoder, config)
+    return critic, players.image_players(shape, config)[1]
 
 
 def _players(member: str, config: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
@@ -148,11 +152,14 @@ def _players(member: str, config: Any, shape: tuple[int, ...]) -> tuple[Any, Any
         return (batch_norm if member == "dcgan" else plain)(shape, config)
     hidden = (8 * config.width,) * 3
     auto_encoder = models.autoencoder.EBGANMLPCritic(hidden[:2])
-    module = auto_encoder if member in ENERGIES else models.mlp.MLPCritic(hidden)
-    critic = players.player(module, config)
+    scorer = lambda shape, head: models.mlp.MLPCritic(hidden, head=head)
+    if member in ENERGIES:
+        critic = players.energy(lambda shape: auto_encoder, shape, config)
+    else:
+        critic = players.critic(scorer, shape, config)
     if member == "began":  # BEGAN's energy has no code beside it
         critic = networks.map_output(critic, lambda x, y: y.score)
-    return critic, players.player(models.mlp.MLPGenerator(shape, hidden), config)
+    return critic, players.generator(lambda norm: models.mlp.MLPGenerator(shape, hidden), config)
 
 
 def experiment_of(member: str) -> Experiment:
@@ -178,7 +185,8 @@ def experiment_of(member: str) -> Experiment:
         own = {arguments.get(name, name): getattr(config, name) for name in numbers(member)}
         # BEGAN's latents are uniform: its generator is a decoder of bounded codes.
         prior = priors.uniform if member == "began" else priors.normal
-        algorithm = make(critic, generator, prior=prior(config.latent), **own)
+        drawn = players.prior(prior(config.latent), config)
+        algorithm = make(critic, generator, prior=drawn, **own)
         return jwgan.with_ema(algorithm, config.ema)
 
     program = f"{PROGRAM} {member}"

@@ -118,6 +118,9 @@ class Config:
     follow_links: bool = option(
         False, "read what links in an image folder lead to outside of it", group="data",
         may_change=True)
+    labels: str = option(
+        "", "CSV file of file,label for the pictures of an image folder, in place of class folders",
+        group="data", may_change=True)
     stream: bool = option(
         False, "read images while training, for data larger than the memory", group="data")
 
@@ -229,7 +232,22 @@ class Config:
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageConfig(Config):
+class LabelledConfig(Config):
+    """Options of experiments whose networks can read the labels of the data."""
+
+    # fmt: off
+    conditional: str = option(
+        "none", "train on the labels too: projection or auxiliary at the critic's end, concat: the "
+        "label beside its input", group="networks",
+        choices=("none", "projection", "concat", "auxiliary"))
+    classes: int = option(
+        0, "with --conditional: how many classes; 0: as many as the data have",
+        group="networks", at_least=0)
+    # fmt: on
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageConfig(LabelledConfig):
     """Options of the image experiments, which share their networks."""
 
     # fmt: off

@@ -1,13 +1,23 @@
-"""The two networks that the image experiments share: one architecture for every member."""
+"""The two networks that the image experiments share: one architecture for every member.
 
+With --conditional they read labels. The critic does so by a head of its own (projection,
+auxiliary) or has the label beside its input (concat). The generator has conditional batch norm
+where it has batch norm, and else, and with concat, the label beside its latents.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 import jwgan
-from jwgan import models, networks
+from jwgan import models, networks, priors
 from jwgan.run.options import require_choice
+from jwgan.run.tasks import is_conditional
+from jwgan.types import Prior
+
+Shape = tuple[int, ...]
 
 
 def player(module: Any, config: Any, **kwargs: Any) -> Any:
@@ -20,7 +30,95 @@ def player(module: Any, config: Any, **kwargs: Any) -> Any:
     return networks.in_parts(network, getattr(config, "accumulate", 1))
 
 
-def batch_norm_players(shape: tuple[int, ...], config: Any) -> tuple[Any, Any]:
+def _classes(config: Any) -> int:
+    """How many classes the labels have.
+
+    Raises:
+      ValueError: nobody has said so.
+    """
+    if config.classes < 1:
+        raise ValueError(
+            f"classes is {config.classes}: with --conditional {config.conditional} give how many "
+            "there are; runs take it from their data"
+        )
+    return config.classes
+
+
+def prior(latents: Prior, config: Any) -> Prior:
+    """The prior of a run: with --conditional its latents have a class each, all equally likely."""
+    if not is_conditional(config):
+        return latents
+    found: Any = priors.labelled(latents, _classes(config))
+    return found
+
+
+def critic(make: Callable[[Shape, Any], Any], shape: Shape, config: Any, **kwargs: Any) -> Any:
+    """A critic that reads labels as --conditional says.
+
+    Args:
+      make: `(shape of its input, head or None) -> Linen module`; see `models.labels` for heads.
+      shape: (H, W, C), of the images.
+      config: of the run.
+      **kwargs: of `from_linen`.
+    """
+    if not is_conditional(config):
+        return player(make(shape, None), config, **kwargs)
+    classes = _classes(config)
+    if config.conditional != "concat":
+        head = getattr(models.labels, config.conditional)(classes)
+        return player(make(shape, head), config, **kwargs)
+    planes = classes if classes > 1 else 0
+    network = player(make((*shape[:-1], shape[-1] + planes), None), config, **kwargs)
+    return networks.concat_label(network, classes)
+
+
+def energy(make: Callable[[Shape], Any], shape: Shape, config: Any) -> Any:
+    """An auto-encoder as a critic; with labels it reconstructs the label's planes too.
+
+    Args: as of `critic`; `make` is given no head.
+
+    Raises:
+      ValueError: --conditional asks for what needs a score.
+    """
+    if is_conditional(config) and config.conditional != "concat":
+        raise ValueError(
+            f"conditional is {config.conditional!r}: the critic is an auto-encoder, whose energy "
+            "is no score of features; give --conditional concat"
+        )
+    return critic(lambda shape, head: make(shape), shape, config)
+
+
+def generator(make: Callable[[Any], Any], config: Any, norm: Any = None, **kwargs: Any) -> Any:
+    """A generator that reads labels if --conditional says so.
+
+    Args:
+      make: `(norm) -> Linen module`.
+      config: of the run.
+      norm: None, or a `models.norms.Norm`.
+      **kwargs: of `from_linen`.
+    """
+    if not is_conditional(config):
+        return player(make(norm), config, **kwargs)
+    classes = _classes(config)
+    if config.conditional != "concat" and norm is models.norms.batch_norm:
+        return player(make(models.norms.conditional_batch_norm(classes)), config, **kwargs)
+    return networks.concat_label(player(make(norm), config, **kwargs), classes)
+
+
+def _resnet_critic(config: Any, norm: Any = None) -> Callable[[Shape, Any], Any]:
+    resnet = models.resnet
+    return lambda shape, head: resnet.ResNetCritic(
+        shape, config.width, resnet.downs_for(shape), norm=norm, head=head
+    )
+
+
+def _resnet_generator(shape: Shape, config: Any) -> Any:
+    """Only batch norm, which it has, needs to be told whether it trains."""
+    make = lambda norm: models.resnet.ResNetGenerator(shape, config.width, norm)
+    return generator(make, config, models.norms.batch_norm, **networks.TRAIN_ARGUMENT)
+
+
+def batch_norm_players(shape: Shape, config: Any) -> tuple[Any, Any]:
     """(critic, generator) for images [H, W, C] with batch norm in both, as DCGAN has it.
 
     Args:
@@ -33,19 +131,24 @@ def batch_norm_players(shape: tuple[int, ...], config: Any) -> tuple[Any, Any]:
     """
     norm, init, width = models.norms.batch_norm, models.dcgan.PAPER_INIT, config.width
     kind = require_choice("network", config.network, ("auto", "dcgan", "resnet"))
-    if kind == "resnet":
-        resnet = models.resnet
-        critic: Any = resnet.ResNetCritic(shape, width, resnet.downs_for(shape), norm=norm)
-        generator: Any = resnet.ResNetGenerator(shape, width, norm)
-    else:
-        critic = models.dcgan.DCGANCritic(shape, width, norm=norm, kernel_init=init)
-        generator = models.dcgan.DCGANGenerator(shape, width, norm=norm, kernel_init=init)
     # Batch norm has to be told whether it trains or is sampled from.
     train = networks.TRAIN_ARGUMENT
-    return player(critic, config, **train), player(generator, config, **train)
+    if kind == "resnet":
+        return (
+            critic(_resnet_critic(config, norm), shape, config, **train),
+            _resnet_generator(shape, config),
+        )
+    of_images = lambda shape, head: models.dcgan.DCGANCritic(
+        shape, width, norm=norm, kernel_init=init, head=head
+    )
+    to_images = lambda norm: models.dcgan.DCGANGenerator(shape, width, norm=norm, kernel_init=init)
+    return (
+        critic(of_images, shape, config, **train),
+        generator(to_images, config, norm, **train),
+    )
 
 
-def image_players(shape: tuple[int, ...], config: Any) -> tuple[Any, Any]:
+def image_players(shape: Shape, config: Any) -> tuple[Any, Any]:
     """(critic, generator) for images [H, W, C], which need not be square.
 
     Nothing is normalised but in the ResNet's generator, which has the paper's batch norm.
@@ -64,19 +167,15 @@ def image_players(shape: tuple[int, ...], config: Any) -> tuple[Any, Any]:
     width, small = config.width, len(shape) != 3 or min(shape[:2]) < 16
     kinds = ("auto", "mlp", "dcgan", "resnet") if len(shape) == 3 else ("auto", "mlp")
     kind = require_choice("network", config.network, kinds)
-    critic: Any
     if kind == "resnet":
-        resnet = models.resnet
-        critic = resnet.ResNetCritic(shape, width, resnet.downs_for(shape))
-        # Only batch norm needs to be told whether it trains.
-        train = networks.TRAIN_ARGUMENT
-        generator = player(resnet.ResNetGenerator(shape, width), config, **train)
-        return player(critic, config), generator
+        return critic(_resnet_critic(config), shape, config), _resnet_generator(shape, config)
     if kind == "mlp" or (kind == "auto" and small):
-        hidden = (8 * width,) * 3
-        critic = models.mlp.MLPCritic(hidden, activation=lambda x: jax.nn.leaky_relu(x, 0.2))
-        generator = models.mlp.MLPGenerator(shape, hidden, final_activation=jnp.tanh)
+        hidden, mlp = (8 * width,) * 3, models.mlp
+        leaky = lambda x: jax.nn.leaky_relu(x, 0.2)
+        of_images = lambda shape, head: mlp.MLPCritic(hidden, activation=leaky, head=head)
+        to_images = lambda norm: mlp.MLPGenerator(shape, hidden, final_activation=jnp.tanh)
     else:
-        critic = models.dcgan.DCGANCritic(shape, width=width)
-        generator = models.dcgan.DCGANGenerator(shape, width=width)
-    return player(critic, config), player(generator, config)
+        dcgan = models.dcgan
+        of_images = lambda shape, head: dcgan.DCGANCritic(shape, width=width, head=head)
+        to_images = lambda norm: dcgan.DCGANGenerator(shape, width=width)
+    return critic(of_images, shape, config), generator(to_images, config)

@@ -4,9 +4,11 @@
 points, curves or histograms; `.csv` has the rows of a table. Data that a run scaled are scaled
 back. With --interpolate K each of the num rows is a path of K samples from one latent to another:
 along a great circle for normal latents (every point of it is as likely as its ends), along a
-straight line for bounded ones. A name without an ending is a new folder, of single pictures
-00000.png, 00001.png, ... in the generator's own size. The samples come from the newest whole
-checkpoint, or with --best from that with the smallest sliced distance to held-out data.
+straight line for bounded ones. A conditional run (--conditional) is asked for one class by --label,
+else for all of them in turn: a row of the grid for each. A name without an ending is a new folder,
+of single pictures 00000.png, 00001.png, ... in the generator's own size. The samples come from the
+newest whole checkpoint, or with --best from that with the smallest sliced distance to held-out
+data.
 """
 
 import dataclasses
@@ -19,8 +21,9 @@ import numpy as np
 
 from jwgan import report
 from jwgan.data import tables
-from jwgan.run import directory, options, output, reading, views, xla
+from jwgan.run import classes, directory, options, output, reading, views, xla
 from jwgan.run.options import option
+from jwgan.types import Labelled, inputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Config:
     )
     seed: int = option(0, "of the latents")
     interpolate: int = option(0, "samples on each path between two latents; 0: no paths")
+    label: str = option("", "of a run with --conditional: the class, its name or number")
     trial: int = option(0, "which one of a run with --seeds or --sweep, counted from 0")
     best: bool = option(False, "take the best checkpoint (by sliced distance), not the newest")
 
@@ -49,17 +53,41 @@ def paths(start: Any, end: Any, num: int) -> Any:
     return np.cos(t * np.pi / 2) * start + np.sin(t * np.pi / 2) * end
 
 
-def draw(algorithm: Any, state: Any, config: Config) -> Any:
-    """Samples [num, *D], or [num * interpolate, *D] path after path."""
+def labels_of(task: Any, config: Config) -> Any:
+    """Labels [num] to ask for; None of a run without labels.
+
+    Raises:
+      ValueError: --label names no class of the run.
+    """
+    if config.label:
+        return np.full(config.num, classes.number(config.label, task.classes))
+    # Each path is of one class.
+    return classes.in_rows(len(task.classes), config.num)
+
+
+def _columns(task: Any, config: Config) -> int | None:
+    """How many samples stand side by side in a grid; None for as many as look well."""
+    if config.interpolate or config.label or not task.classes:
+        return config.interpolate or None
+    columns = classes.row(len(task.classes), config.num)
+    return columns if columns > 1 else None
+
+
+def draw(algorithm: Any, state: Any, config: Config, label: Any = None) -> Any:
+    """Samples [num, *D], or [num * interpolate, *D] path after path; of the labels [num]."""
     key = jax.random.key(config.seed)
-    z = algorithm.prior(key, config.num)
+    z: Any
+    z, *label = inputs(algorithm.latents(key, config.num, label))
     if config.interpolate:
         # With `key` itself both ends would be the same latent.
-        end = algorithm.prior(jax.random.fold_in(key, 1), config.num)
+        end = inputs(algorithm.prior(jax.random.fold_in(key, 1), config.num))[0]
         z = jnp.asarray(paths(z, end, config.interpolate), z.dtype).reshape(-1, *z.shape[1:])
+        label = [jnp.repeat(one, config.interpolate) for one in label]
+    z = Labelled(z, *label) if label else z
     # Pieces of 500 bound the memory, however many samples are asked for.
     generate = jax.jit(algorithm.generate)
-    return np.concatenate([generate(state, z[i : i + 500]) for i in range(0, len(z), 500)])
+    part = lambda i: jax.tree.map(lambda leaf: leaf[i : i + 500], z)
+    return np.concatenate([generate(state, part(i)) for i in range(0, z.shape[0], 500)])
 
 
 def write(x: Any, out: pathlib.Path, task: Any, real: Any, columns: int | None) -> None:
@@ -150,11 +178,11 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
             raise ValueError(f"out is {config.out!r}: only tables are written so; give .npy")
         if not out.suffix and (task.encoding is not None or len(task.shape) != 3):
             raise ValueError(f"out is {config.out!r}: single pictures are of images; give .npy")
-        x = draw(algorithm, state, config)
+        x = draw(algorithm, state, config, labels_of(task, config))
         # Of a table the picture shows real rows as well, where its data can be had.
         picture_of_points = out.suffix.lower() == ".png" and task.shape == (2,)
         real = _real_points(folder, find, config.trial) if picture_of_points else None
-        write(x, out, task, real, config.interpolate or None)
+        write(x, out, task, real, _columns(task, config))
     except (ValueError, OSError) as error:
         options.fail(error)
     trial = _trial(folder, config.trial)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jwgan.run import tasks
+from jwgan.types import Labelled
 
 # Sides of the data sets that are padded or averaged: a smaller side must divide theirs.
 _SIDES = {"digits": 8, "mnist": 28, "fashion_mnist": 28}
@@ -54,7 +55,10 @@ def _above(side: int) -> Iterator[int]:
 
 
 def _builds(build: Callable, config: Any, shape: tuple[int, ...]) -> bool:
-    batch = jax.ShapeDtypeStruct((config.n_critic, config.batch_size, *shape), jnp.float32)
+    num = (config.n_critic, config.batch_size)
+    batch: Any = jax.ShapeDtypeStruct((*num, *shape), jnp.float32)
+    if tasks.is_conditional(config):
+        batch = Labelled(batch, jax.ShapeDtypeStruct(num, jnp.int32))
     try:
         algorithm = build(config, shape)
         # Shapes alone: nothing is computed.

@@ -99,7 +99,8 @@ def _can_be_traced(make: Callable, names: Sequence[str], batch: Any) -> bool:
 
     def step(numbers: dict[str, Any]) -> Any:
         # A whole step is traced: a number may be used as a Python float anywhere in it.
-        one, x = make(**numbers), jnp.zeros(batch.shape, batch.dtype)
+        one = make(**numbers)
+        x = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), batch)
         return one.step(one.init(jax.random.key(0), x), x)
 
     kinds = {name: jnp.int32 if name == "n_critic" else jnp.float32 for name in names}

@@ -13,7 +13,7 @@ import numpy as np
 
 from jwgan import adversarial, report
 from jwgan.report import quantities
-from jwgan.run import alarms, evaluate, hosts, session, views
+from jwgan.run import alarms, classes, evaluate, hosts, session, views
 from jwgan.run.sweep_build import Sweep, summary
 
 STRIP = 10  # samples of each trial in a picture of images
@@ -164,7 +164,8 @@ def picture(sweep: Sweep, state: Any) -> Any:
     if sweep.task.problem is None:
         # More would not be readable; samples and checkpoints have every trial.
         labels = labels[: SHOWN["images"]]
-        x = np.asarray(sample(key, state, STRIP))
+        # Of a conditional run: its classes in turn.
+        x = np.asarray(sample(key, state, STRIP, classes.in_rows(len(sweep.task.classes), STRIP)))
         strips = [views.draw(sweep.task, x[i], columns=STRIP) for i in range(len(labels))]
         return report.labelled(strips, labels, columns=1)
     labels = labels[: SHOWN["points"]]
@@ -202,25 +203,22 @@ def quality(sweep: Sweep, state: Any, alive: Sequence[int]) -> list[dict[str, An
         jax.jit(sweep.algorithm.sample, static_argnums=2),
     )
     found: list[dict[str, Any]] = [{} for _ in sweep.trials]
-    classifier = None
+    classifier = label = None
     if task.problem is not None or (task.dataset is not None and len(task.shape) != 3):
         fakes = np.asarray(sample(key, state, evaluate.POINTS))
     elif task.dataset is None or task.dataset.labels is None:
         return found
     else:
         evaluate.require_labels(task.dataset)
-        # The key, the pieces and the numbers are those of `evaluate.quality`: a trial has its solo
-        # run's quality.
-        pieces, size = evaluate.quality_pieces(task)
-        keys = jax.random.split(key, pieces)
-        fakes = np.concatenate([sample(k, state, size) for k in keys], axis=1)
+        # The same latents as `evaluate.quality`: a trial has its solo run's quality.
+        fakes, label = evaluate.samples(task, sweep.algorithm, state, axis=1)
         # The classifier depends on the data alone: one serves all trials.
         classifier = evaluate.fit_classifier(task.dataset)
     for i in alive:
         # Metrics were finite when last looked at; the samples may not be.
         if np.isfinite(fakes[i]).all():
             found[i] = (
-                evaluate.image_quality(task, fakes[i], classifier)
+                evaluate.image_quality(task, fakes[i], classifier, label)
                 if classifier
                 else (evaluate.world_quality if task.problem else views.quality)(task, fakes[i])
             )

@@ -1,5 +1,6 @@
 """What an experiment trains on: the names of the command line, and the data behind them."""
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from jwgan import check, data, sources
 from jwgan.data import arrays, images, memory, pictures, scalers, streams, tables
 from jwgan.problems import gaussians, rolls
 from jwgan.run.options import Config, require_choice
+from jwgan.types import Labelled
 
 
 class Task(NamedTuple):
@@ -29,6 +31,7 @@ class Task(NamedTuple):
       notes: what a user should know of the data, a line each; printed when the run starts.
       encoding: `data.scalers.Scaler` or `data.tables.Table` that made the samples of the data; None
         where they are as they were.
+      classes: names of the labels, if the source's batches are `types.Labelled`; else ().
     """
 
     name: str
@@ -40,6 +43,21 @@ class Task(NamedTuple):
     checksum: str = ""
     notes: tuple[str, ...] = ()
     encoding: Any = None
+    classes: tuple[str, ...] = ()
+
+
+def is_conditional(config: Any) -> bool:
+    """Whether a run trains on labels."""
+    # Experiments on other than images have no such option.
+    return getattr(config, "conditional", "none") != "none"
+
+
+def held_out_labels(task: Task) -> Any:
+    """The labels [N] of a task's held-out samples; None where there are none."""
+    if task.dataset is None:
+        return None
+    data = task.dataset
+    return data.labels if data.test_images is None else data.test_labels
 
 
 TFDS = "tfds/"  # and a name as TFDS has it
@@ -53,6 +71,7 @@ def load_images(
     image_size: int | None = None,
     channels: int | None = None,
     follow_links: bool = False,
+    labels: str = "",
 ) -> Task:
     """An image task by name; None for a size and channels as the data have them.
 
@@ -61,7 +80,11 @@ def load_images(
     """
     if name == "folder":
         dataset = data.folder(
-            _path(data_dir), image_size=image_size, channels=channels, follow_links=follow_links
+            _path(data_dir),
+            image_size=image_size,
+            channels=channels,
+            follow_links=follow_links,
+            labels=labels or None,
         )
         return image_task(dataset, name)
     if name.startswith(TFDS):
@@ -165,9 +188,14 @@ def array_task(dataset: data.Dataset, name: str = "", encoding: Any = None) -> T
     held = dataset.images
     what = "the images" if held.ndim == 4 else "the samples"
 
-    def source(n_critic: int, batch_size: int, mesh: Any = None) -> sources.Source:
+    def source(
+        n_critic: int, batch_size: int, mesh: Any = None, label: bool = False
+    ) -> sources.Source:
         memory.require_on_device(held.nbytes, what, "add --stream, or give smaller ones")
-        return sources.from_array(held, n_critic=n_critic, batch_size=batch_size, mesh=mesh)
+        settings: dict[str, Any] = {"n_critic": n_critic, "batch_size": batch_size, "mesh": mesh}
+        if label:
+            settings |= {"label": dataset.labels, "classes": len(dataset.class_names)}
+        return sources.from_array(held, **settings)
 
     return Task(
         name=name or dataset.name,
@@ -179,6 +207,28 @@ def array_task(dataset: data.Dataset, name: str = "", encoding: Any = None) -> T
         checksum=data.checksum(held),
         notes=(_shape_note(name or dataset.name, len(held), held.shape[1:]), *dataset.notes),
         encoding=encoding,
+    )
+
+
+def with_labels(task: Task) -> Task:
+    """The image task whose batches have the labels of the data.
+
+    Raises:
+      ValueError: the data have none, or some that are no classes.
+    """
+    dataset = task.dataset
+    labels = None if dataset is None else dataset.labels
+    if labels is None or not dataset.class_names:
+        raise ValueError(
+            f"conditional: {task.name or 'the data'} has no labels; give pictures in a folder for "
+            "each class, --labels FILE.csv of file,label, or leave --conditional out"
+        )
+    return task._replace(
+        source=lambda n_critic, batch_size, mesh=None: task.source(
+            n_critic, batch_size, mesh, label=True
+        ),
+        checksum=hashlib.sha256(f"{task.checksum} {data.checksum(labels)}".encode()).hexdigest(),
+        classes=dataset.class_names,
     )
 
 
@@ -196,6 +246,7 @@ def stream_images(
     channels: int | None,
     seed: int,
     follow_links: bool = False,
+    labels: str = "",
 ) -> Task:
     """An image task whose batches are read on the host while the device trains.
 
@@ -210,15 +261,21 @@ def stream_images(
         held_out = rows.part(split) if split else None
         task = _streamed_task(name, rows, held_out, said, sorted(rows.folder.iterdir()))
     elif name == "folder":
-        rows = streams.FolderRows(_path(data_dir), image_size, channels, follow_links)
+        rows = streams.FolderRows(
+            _path(data_dir), image_size, channels, follow_links, labels or None
+        )
         task = _streamed_task(name, rows, None, "", rows.paths)
     else:
         # The data fit the host and are streamed from there: the device holds only batches.
         task = load_images(name, data_dir, image_size, channels)
-        rows = task.dataset.images
+        rows = images.LabelledArray(task.dataset.images, task.dataset.labels)
     return task._replace(
-        source=lambda n_critic, batch_size, mesh=None: streams.from_rows(
-            rows, n_critic=n_critic, batch_size=batch_size, seed=seed, mesh=mesh
+        source=lambda n_critic, batch_size, mesh=None, label=False: streams.from_rows(
+            images.WithLabels(rows) if label else rows,
+            n_critic=n_critic,
+            batch_size=batch_size,
+            seed=seed,
+            mesh=mesh,
         )
     )
 
@@ -269,14 +326,21 @@ def without_data(described: dict[str, Any], encoding: Any = None) -> Task:
       encoding: of config.json as well; None where there is none.
 
     Raises:
-      ValueError: there is no shape in it, or the encoding is damaged.
+      ValueError: there is no shape in it, its classes are no names, or the encoding is damaged.
     """
     shape = described.get("shape")
     # config.json is untrusted. `type`: True is an int, and no length.
     if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
         raise ValueError(f"its data's shape is {shape!r}")
+    names = described.get("classes", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"its data's classes are {str(names)[:80]!r}")
+
     # A source is needed for the batch's shape only; nobody trains on this.
-    zeros = lambda key, num: jnp.zeros((num, *shape))
+    def zeros(key: Any, num: int) -> Any:
+        x = jnp.zeros((num, *shape))
+        return Labelled(x, jnp.zeros(num, jnp.int32)) if names else x
+
     return Task(
         name=str(described.get("name", "")),
         shape=tuple(shape),
@@ -285,6 +349,7 @@ def without_data(described: dict[str, Any], encoding: Any = None) -> Task:
         ),
         held_out=None,
         encoding=_encoding(encoding, tuple(shape)),
+        classes=tuple(names),
     )
 
 
@@ -333,9 +398,31 @@ def from_config(config: Config) -> Task:
     """The image task that the options name."""
     name, folder = config.dataset, config.data_dir
     size, channels, links = config.image_size, config.channels, config.follow_links
+    if config.labels and name != "folder":
+        raise ValueError(f"labels is {config.labels!r}: only --dataset folder takes a file of them")
     if config.stream:
-        return stream_images(name, folder, size, channels, config.seed, links)
-    return load_images(name, folder, size, channels, links)
+        task = stream_images(name, folder, size, channels, config.seed, links, config.labels)
+    else:
+        task = load_images(name, folder, size, channels, links, config.labels)
+    return with_labels(task) if is_conditional(config) else task
+
+
+def with_classes(config: Any, task: Task) -> Any:
+    """The options with the number of the data's classes in them, which the networks need.
+
+    Raises:
+      ValueError: another number was given.
+    """
+    if not is_conditional(config):
+        return config
+    if not task.classes:
+        raise ValueError(
+            f"conditional is {config.conditional!r}: {task.name} has no labels; leave it out"
+        )
+    there = len(task.classes)
+    if config.classes not in (0, there):
+        raise ValueError(f"classes is {config.classes}: {task.name} has {there}; leave it out")
+    return dataclasses.replace(config, classes=there)
 
 
 def recorded_form(config: dict[str, Any], shape: Any) -> dict[str, Any]:

@@ -20,12 +20,13 @@ def images(num, seed=0):
 
 def task_of(train, test):
     held_out = train if test is None else test
-    dataset = types.SimpleNamespace(images=train, test_images=test)
-    return types.SimpleNamespace(dataset=dataset, held_out=held_out, problem=None)
+    dataset = types.SimpleNamespace(images=train, test_images=test, labels=None, test_labels=None)
+    more = {"shape": train.shape[1:], "encoding": None, "classes": ()}
+    return types.SimpleNamespace(dataset=dataset, held_out=held_out, problem=None, **more)
 
 
 ALGORITHM = types.SimpleNamespace(
-    sample=lambda key, state, num: jnp.zeros((num, 2, 2, 1)),
+    sample=lambda key, state, num, label=None: jnp.zeros((num, 2, 2, 1)),
     score=lambda state, x: x.mean(axis=(1, 2, 3)),
     separation=lambda real, fake: real.mean() - fake.mean(),
 )

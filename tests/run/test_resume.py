@@ -16,7 +16,9 @@ HALF, WHOLE = 3, 6
 
 
 def data(case):
-    return np.asarray(case.batch(steps=5)).reshape(-1, cases.DATA)
+    """Rows and their labels, for a source."""
+    x, label = case.rows(steps=5)
+    return {"label": label} if case.classes else {}, np.asarray(x)
 
 
 def resumed(train, fresh, folder):
@@ -35,7 +37,8 @@ def test_streamed(case, tmp_path):
     algorithm = case.make()
 
     def train(state, steps):
-        source = streams.from_rows(data(case), n_critic=case.n_critic, batch_size=cases.BATCH)
+        label, x = data(case)
+        source = streams.from_rows(x, n_critic=case.n_critic, batch_size=cases.BATCH, **label)
         return loop.train(algorithm, state, source, steps=steps, chunk_steps=2)
 
     fresh = lambda: algorithm.init(jax.random.key(5), case.batch())
@@ -50,7 +53,8 @@ def test_seeds_side_by_side(case, tmp_path):
         init=lambda keys, batch: jax.vmap(lambda key: one.init(key, batch))(keys),
         step=jax.vmap(one.step),
     )
-    source = sources.from_array(data(case), n_critic=case.n_critic, batch_size=cases.BATCH)
+    label, x = data(case)
+    source = sources.from_array(x, n_critic=case.n_critic, batch_size=cases.BATCH, **label)
 
     def batches(operand, keys, length):
         xs, take = source.batches(operand, keys[0], length)
@@ -69,7 +73,7 @@ def test_on_four_devices(case, tmp_path):
     algorithm, mesh = case.make(), parallel.data_mesh(jax.devices()[:4])
     assert mesh.devices.size == 4
     step = parallel.sharded_step(algorithm, mesh)
-    batches = case.batch(steps=WHOLE)
+    batches = cases.each_of(case.batch(steps=WHOLE))
 
     def fresh():
         replicated = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
