@@ -61,6 +61,8 @@ CASES = {
         "scipy is not installed: pip install 'jwgan[transport]'"
     ),
     "metrics.classifier": "flax is not installed: pip install 'jwgan[flax]'",
+    "metrics.inception": "flax is not installed: pip install 'jwgan[flax]'",
+    "metrics.tensor_files and metrics.resizing": "works",
     "jwgan.from_nnx(lambda rngs: None)": "flax is not installed: pip install 'jwgan[flax]'",
     "models.mlp": "flax is not installed: pip install 'jwgan[flax]'",
 }

@@ -82,7 +82,7 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
         options.check_numbers(config)
         compares = config.against or config.space or not picture_sets.is_run(config.source)
         found = compare(config, find) if compares else of_run(config, find)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, check.MissingPackageError) as error:
         options.fail(error)
     output.show(json.dumps(found) if config.json else json.dumps(found, indent=1))
 

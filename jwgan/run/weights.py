@@ -14,7 +14,7 @@ import json
 import pathlib
 from typing import Any, NamedTuple
 
-from jwgan import files, metrics
+from jwgan import check, files, metrics
 from jwgan.metrics import tensor_files
 from jwgan.run import options, output
 from jwgan.run.options import option
@@ -101,6 +101,6 @@ def main(argv: list[str] | None = None, doc: str | None = __doc__) -> None:
     config = options.parse(Config, argv, doc or "", "file", program)
     try:
         found = convert(config.file, config.out)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, check.MissingPackageError) as error:
         options.fail(error)
     output.show(json.dumps(found) if config.json else json.dumps(found, indent=1))

@@ -213,6 +213,15 @@ def test_equal_sets_have_one_in_all_four(random, num, copies):
     np.testing.assert_allclose(found, 1, rtol=1e-12)
 
 
+@pytest.mark.parametrize("block", [10, 19, 1024])
+def test_duplicates_are_ties_although_products_of_long_rows_are_rounded(block):
+    """Without what the distances are allowed to be off, recall is .98 here in blocks of 19."""
+    random = np.random.default_rng(0)
+    x = np.repeat(random.normal(300, 1, (20, 513)), 7, axis=0)
+    found = coverage.neighbours(x, random.permutation(x), block=block)
+    np.testing.assert_allclose(found, 1, rtol=1e-12)
+
+
 def test_far_sets_have_zero_and_a_part_has_its_share(rng):
     real = rng.normal(size=(60, 8))
     assert coverage.neighbours(real, real + 100) == (0, 0, 0, 0)

@@ -96,14 +96,15 @@ def test_equal_sets_of_duplicates_are_perfect(capsys):
 def test_an_array_of_floats_is_measured_as_its_saved_pictures(capsys):
     x = pictures(1, 10)
     np.save("bytes.npy", x)
-    np.save("floats.npy", (x / 127.5 - 1).astype(np.float32))
+    np.save("floats.npy", ((x - 0.4) / 127.5 - 1).astype(np.float32))
+    np.save("above.npy", ((x + 0.4) / 127.5 - 1).astype(np.float32))
     np.savez("named.npz", labels=np.zeros(10, int), images=x)
     save(pathlib.Path("y"), pictures(2, 10))
     got = [
         measured(capsys, name, "--against", "y", "--space", "pixels")["metrics"]
-        for name in ("bytes.npy", "floats.npy", "named.npz")
+        for name in ("bytes.npy", "floats.npy", "above.npy", "named.npz")
     ]
-    assert got[0] == got[1] == got[2]
+    assert got[0] == got[1] == got[2] == got[3]
 
 
 def test_points_have_a_distance_too(capsys, rng):
