@@ -89,7 +89,7 @@ def test_nothing_found_says_where_it_looked_and_what_to_do(tmp_path, monkeypatch
     with pytest.raises(data.DataError) as error:
         data.mnist()
     assert str(tmp_path / "tfds" / "mnist") in one_line(error)
-    assert "tensorflow_datasets" in one_line(error)
+    assert "python -m jwgan.run convert mnist" in one_line(error)
     with pytest.raises(data.DataError, match="no such folder"):
         data.mnist(tmp_path / "absent")
 
