@@ -77,6 +77,12 @@ says what was found: the shape, files passed over, classes (the folders that hol
 data`. Pictures need not be square; DCGAN's networks (5 to 512 pixels a side) double their channels
 up to eight times, `--network resnet` takes sides that can be halved down to 4 to 7.
 
+**Classes.** `--conditional projection` (or auxiliary, concat) trains on the labels of the data:
+those of the data set, the folders that hold the pictures, or `--labels FILE.csv` of file,label. A
+row of a run's picture is then a class, `sample --label 7` (or a class's name) draws one class, and
+the result says how many samples are of the class asked for (`asked_for_share`) and how far samples
+are from data within each class. `jwgan.run.players` says how the networks read labels.
+
 **Your arrays, tables and series.** `--dataset array --data-dir x.npy` takes samples [N, *D]: bytes
 are pixels, other numbers beyond [-1, 1] are scaled, and `sample --out x.npy` scales them back. Rows
 of a CSV file and series [T, C] have networks of their own, see `experiments.table` and
