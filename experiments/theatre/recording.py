@@ -132,7 +132,7 @@ def numbers_of(world: World, shot: dict[str, Any], own: dict[str, float]) -> dic
     found["outside"] = float((np.abs(fake).max(axis=1) > world.half).sum())
     problem = world.task.problem
     if problem.modes is not None:
-        covered = metrics.coverage.mode_coverage(fake, problem.modes, problem.mode_std)
+        covered = metrics.coverage.mode_coverage(jnp.asarray(fake), problem.modes, problem.mode_std)
         found["modes"] = float(covered.modes_covered)
     return {**found, **own}
 
