@@ -260,7 +260,6 @@ _SVHN_ROWS = 600_000
 
 
 def _svhn(paths: list[Path]) -> Contents:
-    check.require_package("scipy", "transport")
     splits = {}
     for split, path in zip(("train", "test"), paths, strict=True):
         images, numbers = _matlab(path)
@@ -272,7 +271,8 @@ def _svhn(paths: list[Path]) -> Contents:
 
 
 def _matlab(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    import scipy.io  # an optional package; the caller asked for it
+    check.require_package("scipy", "transport")
+    import scipy.io
 
     try:
         # The headers are read first: an array is allocated as its header says.

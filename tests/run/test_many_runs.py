@@ -201,7 +201,8 @@ def test_an_option_that_cannot_be_traced_is_refused():
 
     config = wgan_gp.Config(sweep="weight=2,3", width=2)
     with pytest.raises(
-        ValueError, match=r"sweep names 'weight': .* n_critic, ema, learning_rate, b1, b2;"
+        ValueError,
+        match=r"sweep names 'weight': .* n_critic, ema, learning_rate, critic_learning_rate, b1",
     ):
         sweep_build.assemble(config, build, tasks.from_config(config))
 

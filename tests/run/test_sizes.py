@@ -85,7 +85,8 @@ class Counted:
     def __init__(self, shape):
         self.shape, self.asked = shape, []
 
-    def sample(self, key, state, num):
+    def sample(self, key, state, num, label=None):
+        assert label is None  # of a run without labels
         self.asked.append(num)
         return state + jax.random.normal(key, (num, *self.shape))
 
