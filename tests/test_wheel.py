@@ -179,8 +179,8 @@ def test_the_wheel_holds_every_module_and_text(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     modules = {str(p.relative_to(ROOT)) for p in (ROOT / "jwgan").rglob("*.py")}
-    names = ("CHANGELOG.md", "COMING_FROM.md", "COOKBOOK.md", "LICENSE", "py.typed")
-    texts = {f"jwgan/{name}" for name in names}
+    texts = {f"jwgan/{text.name}" for text in (ROOT / "jwgan").glob("*.md")}
+    texts |= {"jwgan/LICENSE", "jwgan/py.typed"}
     packed = {name for name in names if ".dist-info/" not in name}
     assert packed == modules | texts
     version = importlib.metadata.version("jwgan")

@@ -49,7 +49,8 @@ def gumbel(normal: Array) -> Array:
     >>> round(tabular.gumbel(jnp.zeros(())).item(), 4)  # the median, -log(log 2)
     0.3665
     """
-    return -jnp.log(-jax.scipy.special.log_ndtr(normal))
+    wide = normal.astype(jnp.promote_types(normal.dtype, jnp.float32))  # log_ndtr takes no less
+    return -jnp.log(-jax.scipy.special.log_ndtr(wide)).astype(normal.dtype)
 
 
 class TableGenerator(nn.Module):

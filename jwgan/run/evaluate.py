@@ -80,8 +80,8 @@ def quality(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
     Raises:
       ValueError: the data do not have what the metrics need; it says what is missing.
     """
+    key = jax.random.key(13)
     if task.problem is not None:
-        key = jax.random.key(13)
         return world_quality(task, np.asarray(algorithm.sample(key, state, POINTS)))
     if len(task.shape) != 3 and task.dataset is not None:
         return views.quality(task, jax.jit(algorithm.sample, static_argnums=2)(key, state, POINTS))

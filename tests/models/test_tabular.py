@@ -28,6 +28,17 @@ def test_normal_noise_becomes_gumbels():
     assert np.isfinite(tabular.gumbel(jnp.array([-8.0, 8.0]))).all()
 
 
+def test_noise_of_half_precision_stays_half():
+    """`--precision bfloat16` gives such latents, which JAX's log_ndtr refuses."""
+    for dtype in (jnp.bfloat16, jnp.float16, jnp.float32):
+        normal = jnp.linspace(-3, 3, 13).astype(dtype)
+        noise = tabular.gumbel(normal)
+        assert noise.dtype == dtype
+        wanted = tabular.gumbel(normal.astype(jnp.float32))
+        rtol = float(jnp.finfo(dtype).eps)
+        np.testing.assert_allclose(noise.astype(jnp.float32), wanted, rtol=rtol)
+
+
 def test_drawn_categories_follow_the_softmax():
     """The same latent becomes every category, as often as its probability says."""
     generator = tabular.TableGenerator((3, 0), features=(), noise=True)
