@@ -218,7 +218,7 @@ def require_zero(objective: Objective) -> None:
     >>> augment.require_zero(objectives.non_saturating())
     >>> augment.require_zero(objectives.wasserstein())
     Traceback (most recent call last):
-    ValueError: objective cannot steer ADA: the sign of its scores means nothing; use with_augment
+    ValueError: objective cannot steer ADA, its sign says nothing: use with_augment (--augment diff)
     """
     real, fake, state = jnp.array([2.0, 1.0]), jnp.array([0.5, -1.0]), objective.init()
     loss = lambda real, fake: objective.critic_loss(state, real, fake)
@@ -229,7 +229,7 @@ def require_zero(objective: Objective) -> None:
     wrong = turned | shifted | elsewhere
     if not isinstance(wrong, jax.core.Tracer) and wrong:
         raise ValueError(
-            "objective cannot steer ADA: the sign of its scores means nothing; use with_augment"
+            "objective cannot steer ADA, its sign says nothing: use with_augment (--augment diff)"
         )
 
 

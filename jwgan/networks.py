@@ -308,9 +308,9 @@ def concat_label(network: Network, classes: int, *, planes: bool = True) -> Netw
     def joined(x: Array, label: Array) -> Array:
         if classes == 1:
             return x
-        x = x if planes else x.reshape(len(x), -1)
+        x = x if planes else x.reshape(x.shape[0], -1)
         hot = numerics.one_hot(label, classes, x.dtype)  # [B, K]
-        hot = hot.reshape(len(x), *[1] * (x.ndim - 2), classes)
+        hot = hot.reshape(x.shape[0], *[1] * (x.ndim - 2), classes)
         return jnp.concatenate([x, jnp.broadcast_to(hot, (*x.shape[:-1], classes))], axis=-1)
 
     def mapped(apply: Callable) -> Callable:

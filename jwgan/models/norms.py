@@ -101,7 +101,7 @@ class ConditionalBatchNorm(nn.Module):
         def of_label(table: Array) -> Array:  # [K, C] -> [B, 1, ..., C]
             # A product with ones and zeros; in float32 it must be the row, and nothing near it.
             rows = jnp.matmul(hot, table, precision=jax.lax.Precision.HIGHEST)
-            return rows.reshape(len(x), *[1] * (x.ndim - 2), -1)
+            return rows.reshape(x.shape[0], *[1] * (x.ndim - 2), -1)
 
         scale = self.param("scale", nn.initializers.ones, shape)
         bias = self.param("bias", nn.initializers.zeros, shape)

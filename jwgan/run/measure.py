@@ -12,8 +12,9 @@ run, a folder, an .npy or .npz file or a data set, are compared in a feature spa
 kernel distance, precision, recall, density and coverage, and a score where the space has classes.
 They are called FID, KID and Inception score only with the published weights of the Inception
 network, which you bring (`convert_weights` keeps them); without them a space that is there is used
-and named. Class folders on both sides bring distances within each class. The result, one JSON
-object, states the protocol: counts, resizing, the weights' checksum.
+and named. Labels on both sides, of class folders, a data set or a conditional run, bring distances
+within each class; such a run is asked for each class as often as the other side has it. The result,
+one JSON object, states the protocol: counts, resizing, the weights' checksum.
 """
 
 import dataclasses
@@ -121,6 +122,7 @@ def compare(config: Config, find: reading.Find) -> dict[str, Any]:
     places = [picture_sets.places_of(side, config.num) for side in (measured, against)]
     if min(map(len, places)) < 2:
         raise ValueError(f"{[len(x) for x in places]} pictures: give at least two of each side")
+    measured = picture_sets.in_proportion(measured, against, places[1])
     feature_spaces.require_alike(measured, against, space is not None)
     space = space or _space_of_the_data(wanted, against, places[1])
     summaries = [

@@ -44,6 +44,8 @@ class PictureSet(NamedTuple):
       batches: `(places, size) -> arrays [at most size, *shape]`, of these places in their order.
       labels: [num] int, or None.
       class_names: of the labels; () without any.
+      asked_for: of a conditional run, whose pictures are made to order: `labels [num] -> the set
+        with these labels`. None of others, whose labels are what they are.
     """
 
     about: dict[str, Any]
@@ -52,6 +54,7 @@ class PictureSet(NamedTuple):
     batches: Callable[[Sequence[int], int], Iterator[np.ndarray]]
     labels: np.ndarray | None = None
     class_names: tuple[str, ...] = ()
+    asked_for: Callable[[np.ndarray], "PictureSet"] | None = None
 
 
 def is_run(where: str) -> bool:
@@ -85,25 +88,52 @@ def of(where: str, choice: Choice, find: reading.Find) -> PictureSet:
 
 
 def of_run(folder: pathlib.Path, choice: Choice, find: reading.Find) -> PictureSet:
-    """Samples of a run's newest whole checkpoint, or of its best one, drawn when they are read."""
+    """Samples of a run's newest whole checkpoint, or of its best one, drawn when they are read.
+
+    A conditional run is asked for its classes in turn; `in_proportion` asks for those of others.
+    """
     task, algorithm, state = reading.read_run(
         folder, find, choice.trial, with_data=False, best=choice.best
     )
     sample = jax.jit(algorithm.sample, static_argnums=2)
     key = jax.random.key(choice.seed)
-    shape = jax.eval_shape(lambda: algorithm.sample(key, state, 1)).shape[1:]
-
-    def batches(places: Sequence[int], size: int) -> Iterator[np.ndarray]:
-        if list(places) != list(range(len(places))):
-            raise ValueError("samples of a run are drawn in their order")
-        for first in range(0, len(places), PIECE):
-            x = np.asarray(sample(jax.random.fold_in(key, first // PIECE), state, PIECE))
-            x = _in_their_units(task, x)
-            yield from _in_batches(_as_stored(x[: len(places) - first], str(folder)), size)
-
+    # A shape has no values: any class will do.
+    label = np.zeros(1, np.int32) if task.classes else None
+    shape = jax.eval_shape(lambda: algorithm.sample(key, state, 1, label)).shape[1:]
+    num = choice.num or 10_000
     about = {"kind": "run", "run": str(folder), "step": int(state.step), "seed": choice.seed}
     about |= {"trial": choice.trial} if choice.trial else {}
-    return PictureSet(about, shape, choice.num or 10_000, batches)
+
+    def with_labels(labels: np.ndarray | None) -> PictureSet:
+        def batches(places: Sequence[int], size: int) -> Iterator[np.ndarray]:
+            if list(places) != list(range(len(places))):
+                raise ValueError("samples of a run are drawn in their order")
+            for first in range(0, len(places), PIECE):
+                # The last piece is filled up with any labels, and cut.
+                part = None if labels is None else np.resize(labels[first:], PIECE)
+                drawn = jax.random.fold_in(key, first // PIECE)
+                x = _in_their_units(task, np.asarray(sample(drawn, state, PIECE, part)))
+                yield from _in_batches(_as_stored(x[: len(places) - first], str(folder)), size)
+
+        return PictureSet(about, shape, num, batches, labels, task.classes)
+
+    if not task.classes:
+        return with_labels(None)
+    found = with_labels(np.arange(num, dtype=np.int32) % len(task.classes))
+    return found._replace(asked_for=with_labels)
+
+
+def in_proportion(measured: PictureSet, against: PictureSet, places: Sequence[int]) -> PictureSet:
+    """A conditional run's samples with the labels of what it is compared with, where it has them.
+
+    Otherwise a run that is asked for all classes alike would be far from data where some are rare.
+    """
+    names = tuple(against.class_names)
+    if measured.asked_for is None or against.labels is None or names != measured.class_names:
+        return measured
+    labels = np.asarray(against.labels)[list(places)]
+    mixed = np.random.default_rng(0).permutation(labels).astype(np.int32)
+    return measured.asked_for(np.resize(mixed, measured.num))
 
 
 def of_rows(rows: Any, about: dict[str, Any], labels: Any) -> PictureSet:
