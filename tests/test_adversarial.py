@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from jwgan import adversarial, constraints, diagnostics, networks, objectives, penalties, priors
+from jwgan.types import Ragged
 
 LR_CRITIC, LR_GENERATOR, WEIGHT, C = 0.1, 0.05, 0.7, 0.6
 NUM = 4
@@ -85,6 +86,35 @@ def test_three_steps_by_hand(n_critic):
             np.testing.assert_allclose(getattr(info, name), value, rtol=1e-4, atol=1e-5)
     assert int(state.step) == 3
     assert clipped  # so the order of clip and generator update was seen
+
+
+def test_of_a_ragged_batch_the_first_updates_are_made():
+    algorithm, batch = adversarial.build(**PARTS), jnp.asarray(data(3))
+    state = algorithm.init(jax.random.key(5), batch)
+    start = (state.critic.params, state.generator.params["a"], state.generator.params["b"])
+    step = jax.jit(lambda state, n: algorithm.step(state, Ragged(batch, n)))
+    for n in (1, 2):
+        after, info = step(state, n)
+        w, a, _, report = step_by_hand(state.key, 0, *map(np.asarray, start), data(3)[:n])
+        np.testing.assert_allclose(after.critic.params, w, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(after.generator.params["a"], a, rtol=1e-4, atol=1e-5)
+        for name, value in report.items():
+            np.testing.assert_allclose(getattr(info, name), value, rtol=1e-4, atol=1e-5)
+
+
+def test_a_generators_loss_is_given_the_last_real_batch():
+    """The one of the last critic update: the critic stands still and scores its samples."""
+    objective = objectives.stateless(
+        critic_loss=lambda real, fake: fake.mean(), generator_loss=lambda real, fake: real.mean()
+    )
+    still = {"critic_tx": optax.sgd(0.0), "penalty": penalties.none()}
+    algorithm = adversarial.build(**{**PARTS, **still, "objective": objective})
+    batch = data(3)
+    state = algorithm.init(jax.random.key(0), batch)
+    for given, last in ((batch, 2), (Ragged(batch, jnp.asarray(2)), 1)):
+        _, info = jax.jit(algorithm.step)(state, given)
+        expected = np.mean(batch[last] @ np.asarray(state.critic.params))
+        np.testing.assert_allclose(info.generator_loss, expected, rtol=1e-5)
 
 
 def test_the_explicit_step_is_the_bound_one():

@@ -1,5 +1,7 @@
 """The loop: chunks, hand-over of figures, order of events, stopping."""
 
+import inspect
+
 import cases
 import jax
 import numpy as np
@@ -145,6 +147,23 @@ def test_chunks_are_compiled_once_for_each_length():
     assert len(traces) == 2  # chunks of 2, and the last one of 1
 
 
+def test_a_fresh_key_is_new_wherever_the_state_keeps_it_and_nothing_else_is():
+    state = counting_member().init(jax.random.key(0), None)
+    keys = jax.random.split(jax.random.key(1), 3)
+    for before in (state, {"inner": (state,)}, state._replace(key=keys)):
+        after = [loop.with_fresh_key(before, number) for number in (0, 1, 0)]
+        key, *rest = jax.tree.leaves(before)
+        (first, *same), (second, *_), (again, *_) = map(jax.tree.leaves, after)
+        assert same == rest
+        assert not (first == key).any()
+        assert not (first == second).any()
+        assert (first == again).all()
+
+
+def test_a_chunk_is_50_steps_by_default():
+    assert inspect.signature(loop.train).parameters["chunk_steps"].default == 50
+
+
 def test_bad_chunk():
     algorithm, data = counting_member(), source()
     state = algorithm.init(jax.random.key(0), data.batch)
@@ -158,7 +177,7 @@ def test_training_stops_at_the_first_metric_that_is_not_finite_when_asked(bad, a
     infos = [{"a": np.zeros((6, 2)), "b": np.ones(6)} for _ in range(2)]
     loop.require_finite(0, infos[0])
     infos[1]["b"][at:] = bad
-    infos[1]["a"][5] = np.nan  # later, or in the same step but earlier in the tree
+    infos[1]["a"][5, 1] = np.nan  # later, or in the same step but earlier in the tree
     name = "a" if at == 5 else "b"
     value = np.nan if at == 5 else bad
     with pytest.raises(FloatingPointError, match=f"^{name} is {value} at step {100 + at}: look at"):

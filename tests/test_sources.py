@@ -179,6 +179,16 @@ def test_what_an_iterator_that_ended_is_told_works():
         sources.from_iterator(3, batch)
 
 
+def test_labels_are_drawn_with_their_rows_and_there_is_one_for_each():
+    x, label = np.arange(6.0)[:, None], np.arange(6) % 3
+    source = sources.from_array(x, label=label, n_critic=1, batch_size=4)
+    xs, take = source.batches(source.fetch(0, 2), jax.random.key(0), 2)
+    drawn = jax.lax.map(take, xs)
+    np.testing.assert_array_equal(drawn.label, drawn.x[..., 0] % 3)
+    with pytest.raises(ValueError, match=r"label's shape is .*give one for each of the 6 samples"):
+        sources.from_array(x, label=label[:5], n_critic=1, batch_size=4)
+
+
 def test_rows_that_are_not_alike_are_named():
     rows = [np.zeros(2, np.float32)] * 5 + [np.zeros(3, np.float32)]
     with pytest.raises(sources.BatchError, match=r"row 5 is float32 \[3\], row 0 is float32 \[2\]"):
@@ -190,6 +200,10 @@ def test_rows_that_are_not_alike_are_named():
     [
         (-1, 1, True, False),
         (0, 1, True, False),
+        (-8, 8, True, False),  # the limits themselves
+        (0, 8.25, True, True),
+        (0, 1000, False, False),
+        (-1000.25, 0, False, True),
         (-3, 3, True, False),  # divided by their standard deviation
         (0, 255, True, True),
         (-200, 0, True, True),
@@ -209,8 +223,13 @@ def test_a_range_far_from_a_generators_is_said(low, high, images, far, recwarn):
     ]
     for make in makers:
         if far:
-            with pytest.warns(UserWarning, match="far from what a generator makes: scale them"):
+            says = "far from what a generator makes: scale them"
+            with pytest.warns(UserWarning, match=says) as warned:
                 make()
+            # it points at the line that gave the data
+            assert {(w.filename, w.lineno) for w in warned} == {
+                (__file__, make.__code__.co_firstlineno)
+            }
         else:
             make()
     assert not recwarn.list

@@ -69,6 +69,12 @@ def test_bad_samples_are_refused(x, y, word):
         transport.exact_w1(x, y)
 
 
+def test_samples_of_more_axes_are_flattened(rng):
+    x, y = rng.normal(size=(5, 2, 3)), rng.normal(size=(4, 2, 3))
+    flat = transport.exact_w1(x.reshape(5, 6), y.reshape(4, 6))
+    assert transport.exact_w1(x, y) == transport.exact_w1(x, y.reshape(4, 6)) == flat
+
+
 # ---- plan and dual -------------------------------------------------------------------------------
 
 
@@ -342,6 +348,7 @@ def test_semidiscrete_has_no_units():
         ({"weights": [0.5, 0.4]}, "weights"),
         ({"weights": [1.0]}, "points, weights"),
         ({"steps": 3}, "steps"),
+        ({"batch": 0}, r"steps, batch is \(2000, 0\)"),
     ],
 )
 def test_semidiscrete_refuses_what_does_not_fit(changes, word):

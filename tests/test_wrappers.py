@@ -1,4 +1,4 @@
-"""with_ema: NumPy's recursion, training not changed by a bit, samples from the average."""
+"""with_ema: NumPy's recursion, training not changed by a bit; what with_n_critic hands on."""
 
 import functools
 from typing import NamedTuple
@@ -12,9 +12,10 @@ import optax
 import pytest
 
 import jwgan
-from jwgan import adversarial, checkpoint, networks, objectives, penalties, priors
+from jwgan import adversarial, checkpoint, networks, objectives, penalties, priors, wrappers
 from jwgan.checkpoint import leaves
 from jwgan.models import norms
+from jwgan.types import Algorithm
 
 STEPS = 30
 PRIOR = priors.normal(cases.LATENT)
@@ -279,3 +280,59 @@ def test_an_older_checkpoint_starts_from_the_current_statistics(tmp_path):
 def test_without_model_state_nothing_is_added():
     _, state, _ = run(jwgan.with_ema(member(), 0.9))
     assert state.statistics == {}
+
+
+def by_hand(step, **parts):
+    """A member without networks: its state counts, its generator's only statistic is the count."""
+    player = adversarial.PlayerState({}, {"count": jnp.zeros(())}, ())
+    start = adversarial.AdversarialState(jax.random.key(0), jnp.int32(0), player, player, ())
+    return Algorithm(lambda key, batch: start, step, PRIOR, None, None, **parts)
+
+
+def test_statistics_follow_the_members_own_less_and_less():
+    """Where those are t: s_t = s_(t-1) + (9 / (10 + t))^2 (t - s_(t-1))."""
+    latents = []
+
+    def step(state, batch):
+        count = {"count": (state.step + 1).astype(jnp.float32)}
+        generator = state.generator._replace(model_state=count)
+        return state._replace(step=state.step + 1, generator=generator), {}
+
+    def settle(generator, z):
+        latents.append(z.shape)
+        return generator.model_state
+
+    algorithm = jwgan.with_ema(by_hand(step, settle=settle), 0.9)
+    state, expected = algorithm.init(jax.random.key(0), ROWS), 0.0
+    for t in range(1, 13):
+        state, _ = algorithm.step(state, ROWS)
+        expected += (9 / (10 + t)) ** 2 * (t - expected)
+        np.testing.assert_allclose(state.statistics["count"], expected, rtol=1e-5)
+    assert set(latents) == {(256, cases.LATENT)}  # as many as a batch has samples
+
+
+# ---- with_n_critic, and parts changed through wrappers -------------------------------------------
+
+
+def test_n_critic_goes_to_the_step_beside_the_batch():
+    batch = jnp.zeros((3, 4, 2))
+    inner = by_hand(lambda state, batch: (state, batch))
+    for n_critic in (1, 3):
+        _, seen = wrappers.with_n_critic(inner, n_critic).step(None, batch)
+        assert seen.rows is batch
+        assert seen.n_critic == n_critic
+    with pytest.raises(ValueError, match="n_critic is 4: the batch has 3"):
+        wrappers.with_n_critic(inner, 4).step(None, batch)
+    with pytest.raises(ValueError, match="n_critic is 0: give at least one critic update"):
+        wrappers.with_n_critic(inner, 0)
+
+
+@pytest.mark.parametrize("wrap", [jwgan.with_ema, wrappers.with_n_critic])
+def test_a_rebuilt_member_keeps_its_wrapper(wrap):
+    number = 0.5 if wrap is jwgan.with_ema else 1
+    wrapped, other = wrap(member(), number), priors.normal(2)
+    rebuilt = wrapped.rebuilt(prior=lambda prior: other)
+    assert rebuilt.prior is other
+    name = lambda algorithm: algorithm.step.__qualname__
+    assert name(rebuilt) == name(wrapped) != name(member())
+    assert wrap(by_hand(None), number).rebuilt is None

@@ -97,6 +97,16 @@ def test_it_learns_any_labels_of_a_separable_set():
     assert float(classifier.accuracy(probabilities, labels)) == 1
 
 
+def test_its_layers_are_3x3_convolutions_that_halve_and_two_dense_ones():
+    network = classifier.CNN(num_classes=7, widths=(4, 5), num_features=6)
+    variables = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 12, 8, 2)))
+    shapes = jax.tree.map(jnp.shape, variables["params"])
+    assert {name: layer["kernel"] for name, layer in shapes.items()} == {
+        **{"Conv_0": (3, 3, 2, 4), "Conv_1": (3, 3, 4, 5)},
+        **{"Dense_0": (3 * 2 * 5, 6), "Dense_1": (6, 7)},
+    }
+
+
 def test_each_epoch_visits_every_image_once():
     order = classifier._batches(jax.random.key(0), 10, 3, 7)
     assert order.shape == (7, 3)
@@ -130,7 +140,9 @@ def test_bad_arguments_are_named(num_labels, batch_size, word):
         classifier.fit(jax.random.key(0), images, labels, **options)
 
 
-@pytest.mark.parametrize("labels", [[-1] * 4, [0, 1, 2, 3], [[0], [1], [0], [1]], [0, 1]])
+@pytest.mark.parametrize(
+    "labels", [[-1] * 4, [0, 1, -1, 2], [0, 1, 2, 3], [[0], [1], [0], [1]], [0, 1]]
+)
 def test_labels_that_are_no_classes_are_refused(labels):
     images, options = jnp.zeros((4, 8, 8, 1)), {"num_classes": 3, "steps": 1, "batch_size": 2}
     with pytest.raises(ValueError, match="labels is"):
@@ -204,6 +216,11 @@ def test_the_score_lies_between_one_and_the_number_of_classes():
     assert (mean, std) == (pytest.approx(5), 0)
     # adding a number to all logits changes nothing, however large
     assert score_of(sure + 1e6, np.zeros(20, int), 1)[0] == pytest.approx(5)
+    # a fifth class that no sample has, with probability 0 exactly
+    sure = 1e4 * np.eye(5)[np.arange(20) % 4]
+    assert score_of(sure, np.zeros(20, int), 1)[0] == pytest.approx(4)
+    # one sample is enough for a split, and looks like itself
+    assert score_of(sure[:3], np.arange(3), 3) == (pytest.approx(1), pytest.approx(0, abs=1e-12))
 
 
 @pytest.mark.parametrize(("num", "splits"), [(10, 10), (23, 10), (7, 1), (50, 3)])

@@ -245,6 +245,8 @@ def test_neighbours_of_too_few_or_other_rows_are_refused(rng):
         (x, x[:3], r"fake is \(3, 2\): give more than 3 rows"),
         (x, x[:, :1], r"fake is \(6, 1\): give \[M, 2\]"),
         (x[:, 0], x, r"real is \(6,\)"),
+        (x[:, :0], x[:, :0], r"real is \(6, 0\): give \[N, F\]"),
+        (x[:1, :1], x, r"fake is \(6, 2\): give \[M, 1\]"),  # a single number is a row
         (x, x * np.nan, "features is 'not finite'"),
     ]:
         with pytest.raises(ValueError, match=says):

@@ -174,3 +174,14 @@ def test_sums_refuse_what_moments_refuse():
         frechet.moments_of_sums(sums)
     with pytest.raises(ValueError, match="rows is 0: give at least two"):
         frechet.moments_of_sums(frechet.add(None, np.zeros((0, 3))))
+    with pytest.raises(ValueError, match=r"features is \(3, 0\)"):
+        frechet.add(None, np.zeros((3, 0)))  # the first rows, too
+
+
+def test_sums_of_two_rows_are_enough_whichever_came_first():
+    for pieces in ([[[1.0], [5.0]]], [[[1.0]], [[5.0]]], [np.zeros((0, 1)), [[1.0]], [[5.0]]]):
+        sums = None
+        for piece in pieces:
+            sums = frechet.add(sums, piece)
+        mean, cov = frechet.moments_of_sums(sums)
+        assert (mean.tolist(), cov.tolist()) == ([3.0], [[8.0]])

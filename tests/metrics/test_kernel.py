@@ -113,6 +113,8 @@ def test_subsets_of_all_rows_are_mmd2():
     )
     assert mean == pytest.approx(float(kernel.mmd2(x, y, kernel.polynomial())), rel=1e-5)
     assert std == pytest.approx(0, abs=1e-6)
+    one = kernel.mmd2_of_subsets(x, y, kernel.polynomial(), num_subsets=1, subset_size=9)
+    assert one == (pytest.approx(mean, rel=1e-5), 0)
 
 
 @kernels

@@ -204,6 +204,11 @@ def test_energies():
     assert autoencoder.mean_absolute(error).tolist() == [3.5, 0.0]
     assert autoencoder.mean_squared(error).tolist() == [12.5, 0.0]
     assert autoencoder.euclidean(error).tolist() == [5.0, 0.0]
+    images = jnp.arange(36.0).reshape(3, 2, 3, 2) - 7
+    flat = np.asarray(images).reshape(3, 12)
+    close(autoencoder.mean_absolute(images), np.abs(flat).mean(axis=1))
+    close(autoencoder.mean_squared(images), (flat**2).mean(axis=1))
+    close(autoencoder.euclidean(images), np.linalg.norm(flat, axis=1))
     gradient = jax.grad(lambda e: autoencoder.euclidean(e).sum())(error)
     close(gradient, [[0.6, -0.8], [0.0, 0.0]])
 

@@ -50,6 +50,16 @@ def test_bjorck_never_passes_spectral_norm_1(iterations):
         assert np.linalg.norm(lipschitz.bjorck(w, iterations), 2) <= 1 + 2e-6
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_what_is_made_of_a_weight_does_not_depend_on_its_scale(scale):
+    """A floor under the norms keeps zeros from 0 / 0 and must not touch a weight."""
+    w = np.random.default_rng(2).normal(size=(4, 3)).astype(np.float32)
+    scaled = np.float32(scale) * w
+    np.testing.assert_allclose(lipschitz.bjorck(scaled, 2), lipschitz.bjorck(w, 2), rtol=1e-5)
+    score = lambda w: lipschitz.UnitDense().apply({"params": {"kernel": w, "bias": 0.0}}, np.eye(4))
+    np.testing.assert_allclose(score(scaled[:, 0]), score(w[:, 0]), rtol=1e-5)
+
+
 def test_bjorck_scales_by_index():
     """The derivative of `max` divides by how many entries equal it, on GPUs at times by none."""
     traced = jax.make_jaxpr(jax.grad(lambda w: lipschitz.bjorck(w).sum()))(jnp.eye(3))
@@ -68,6 +78,7 @@ def test_sorting_activations():
     x = jnp.array([[1.0, 3.0, 2.0, -1.0, 0.0, 5.0, 4.0, 4.0]])
     assert lipschitz.maxmin(x).tolist() == [[3, 1, 2, -1, 5, 0, 4, 4]]
     assert lipschitz.group_sort(2)(x).tolist() == [[1, 3, -1, 2, 0, 5, 4, 4]]
+    assert lipschitz.group_sort(1)(x).tolist() == x.tolist()
     assert lipschitz.group_sort(4)(x).tolist() == [[-1, 1, 2, 3, 0, 4, 4, 5]]
     assert lipschitz.full_sort(x).tolist() == [[-1, 0, 1, 2, 3, 4, 4, 5]]
 
