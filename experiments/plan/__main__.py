@@ -2,6 +2,7 @@
 
     python -m experiments.plan --json
     python -m experiments.plan --measure --json      # the same steps, timed on the chip here
+    python -m experiments.plan --compile h100 --json # what one GPU's programs do, see gpu.py
 
 Rows: WGAN-GP on CIFAR-10 (ResNet, batch 64, 5 critic updates) and BEGAN on 128x128 images (n 128,
 batch 16), each with float32 and with bfloat16 networks (`networks.in_dtype`; penalties stay in
@@ -36,6 +37,7 @@ operation count has a loop's body once, so it is multiplied by the ratio of our 
 critic updates and with one. The 8 compilations take half an hour on two busy cores.
 """
 
+import concurrent.futures
 import dataclasses
 import json
 import os
@@ -48,7 +50,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments.export import papers, programs
-from experiments.plan import chips, topology
+from experiments.plan import chips, gpu, topology
 from experiments.speed import timing
 from jwgan import networks, parallel, sources
 from jwgan.run import command, options
@@ -64,7 +66,9 @@ NO_LIBTPU = (
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    compile: str = option("", "only compile KIND/MEMBER/PRECISION, for example v5e/began/float32")
+    compile: str = option(
+        "", "only compile KIND/MEMBER/PRECISION, for example v5e/began/float32; h100: all members"
+    )
     measure: bool = option(False, "time the steps on noise on the device that is here, no estimate")
     json: bool = option(False, "print one line of JSON at the end")
 
@@ -105,10 +109,15 @@ def count(member: str, precision: str) -> Counted:
 
 
 def compile_one(program: str) -> dict[str, Any]:
-    """Compiles one chip's program, named KIND/MEMBER/PRECISION, and reads what it does."""
+    """Compiles one chip's program, named KIND/MEMBER/PRECISION, and reads what it does.
+
+    KIND h100 alone compiles every member, see `compile_for_gpu`.
+    """
     # The list is padded, so that a name that is too short ends in `require_choice`'s error.
     kind, member, precision = [*program.split("/"), "", ""][:3]
-    options.require_choice("kind", kind, topology.KINDS)
+    options.require_choice("kind", kind, ("h100", *topology.KINDS))
+    if kind == "h100":
+        return compile_for_gpu(program)
     options.require_choice("member", member, MEMBERS)
     options.require_choice("precision", precision, PRECISIONS)
     if not topology.available():
@@ -123,6 +132,31 @@ def compile_one(program: str) -> dict[str, Any]:
     )
     traffic = compiled.traffic._asdict()
     return {"flops": compiled.flops, **traffic, "resident": compiled.memory}
+
+
+def compile_for_gpu(program: str) -> dict[str, Any]:
+    """Compiles h100/MEMBER/PRECISION; h100 alone: every member, those of the plan in both."""
+    _, member, precision = [*program.split("/"), "", ""][:3]
+    chosen = [(name, "float32") for name in (*gpu.CASES, *papers.MEMBERS)]
+    chosen += [(name, "bfloat16") for name in MEMBERS]
+    if member or precision:
+        options.require_choice("member", member, (*gpu.CASES, *papers.MEMBERS))
+        options.require_choice("precision", precision or "float32", PRECISIONS)
+        chosen = [(member, precision or "float32")]
+    if not gpu.available():
+        raise ValueError(f"compile is {program!r}: {gpu.NO_PLUGIN}")
+    # With the plugin installed JAX looks for a GPU.
+    jax.config.update("jax_platforms", "cpu")
+
+    def row(what: tuple[str, str]) -> dict[str, Any]:
+        found = gpu.row(*what, None if what[0] in gpu.CASES else algorithm_of(*what))
+        print(json.dumps(found), file=sys.stderr)
+        return found
+
+    # Several at a time: a compilation is for the most part one thread.
+    with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
+        rows = list(pool.map(row, chosen))
+    return {"jax": jax.__version__, "assumed": gpu.ASSUMED, "rows": rows}
 
 
 def compile_apart(program: str, missing: list[str]) -> dict[str, Any] | None:

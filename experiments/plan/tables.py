@@ -1,6 +1,7 @@
-"""The plan as a table, from the recorded result."""
+"""The plan and the compiled programs as tables, from the recorded results."""
 
 from experiments import results
+from experiments.plan import gpu
 from experiments.results import markdown
 
 
@@ -34,3 +35,27 @@ def plan() -> str:
     head = ["member", "networks", "chips", "work of a chip, GFLOP a step", "memory of a chip, GB"]
     head += ["sent by a chip, MB a step", "limited by", "estimate, steps/s", "measured, steps/s"]
     return markdown.table([*head, "100,000 steps, h"], rows)
+
+
+CALLS = ("convBiasActivationForward", "convForward", "convBackwardInput", "convBackwardFilter")
+
+
+def compiled() -> str:
+    """Lists what a step's program does on an H100, by member."""
+    rows = [
+        [
+            f"`{row['member']}`",
+            row["networks"],
+            row["launches"],
+            row["gigabytes"],
+            *(row["convolutions"].get(call, 0) for call in CALLS),
+            row["zero_stuffed"],
+            row["copies"],
+            row["transposes"],
+            *(f"{row['milliseconds'][part]:.2f}" for part in gpu.PARTS),
+        ]
+        for row in results.metrics("plan-compile-h100").get("rows", [])
+    ]
+    head = ["member", "networks", "launches", "GB", "forward and bias", "forward", "backward data"]
+    head += ["backward filter", "zero-stuffed", "copies", "transposes", "memory, ms"]
+    return markdown.table([*head, "launches, ms", "arithmetic, ms", "in turn", "overlapped"], rows)

@@ -11,20 +11,17 @@ operands and results of every instruction that lie in HBM, times the runs of the
 """
 
 import importlib.util
-import math
 import os
-import re
 from typing import Any, NamedTuple
 
 import jax
 from jax.experimental import topologies
 from jax.sharding import NamedSharding, PartitionSpec
 
+from experiments.plan import hlo
+
 # kind -> (topology of 8 chips, accelerator type)
 KINDS = {"v5e": ("v5e:2x4", "v5litepod-8"), "v6e": ("v6e:2x4", "v6e-8")}
-_BITS = {"pred": 8, "bf16": 16}  # other types end in their bits
-# Instructions of these kinds name or group buffers; a loop's traffic is that of its body.
-_NO_TRAFFIC = ("parameter", "constant", "get-tuple-element", "tuple", "bitcast", "while")
 _COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute", "all-to-all")
 
 
@@ -112,48 +109,10 @@ def compile_step(algorithm: Any, state: Any, batch: Any, mesh: Any) -> Compiled:
 # --- the compiled program's text ------------------------------------------------------------------
 
 
-class _Instruction(NamedTuple):
-    name: str
-    op: str
-    arrays: list[tuple[int, bool]]  # (bytes, whether in HBM) of every array of the result
-    operands: list[str]
-    line: str
-
-
-def _arrays(text: str) -> list[tuple[int, bool]]:
-    found = []
-    for kind, sizes, layout in re.findall(r"([a-z]+\d*)\[([\d,]*)\](\{[^}]*\})?", text):
-        # "f32" has 32 bits; a token has no number and no bytes.
-        bits = _BITS.get(kind) or int(re.sub(r"\D", "", kind) or 0)
-        count = math.prod(int(size) for size in sizes.split(",") if size)
-        # "S(1)" in a layout is a memory space other than HBM, on the chip.
-        found.append((bits * count // 8, "S(" not in layout))
-    return found
-
-
-def _instructions(text: str) -> dict[str, list[_Instruction]]:
-    """Reads {computation: its instructions}; the entry's name is "ENTRY"."""
-    computations: dict[str, list[_Instruction]] = {}
-    current: list[_Instruction] = []
-    for line in text.splitlines():
-        # Computations begin at the margin, their instructions are indented.
-        if line.endswith("{") and not line.startswith(" "):
-            name = "ENTRY" if line.startswith("ENTRY") else line.split()[0].lstrip("%")
-            current = computations.setdefault(name, [])
-        made = re.match(r"\s+(?:ROOT )?%([\w.-]+) = (.*)", line)
-        op = made and re.search(r" ([a-z][a-z0-9-]*)\(([^)]*)\)", made[2])
-        if made and op:
-            # Operands are names: their size is that of the instruction that made them.
-            operands = re.findall(r"%([\w.-]+)", op[2])
-            arrays = _arrays(made[2][: op.start()])
-            current.append(_Instruction(made[1], op[1], arrays, operands, line))
-    return computations
-
-
-def _memory_bytes(instruction: _Instruction, sizes: dict[str, int]) -> int:
+def _memory_bytes(instruction: hlo.Instruction, sizes: dict[str, int]) -> int:
     """Counts the bytes in HBM that an instruction reads and writes."""
     # An asynchronous pair is counted at its start.
-    if instruction.op in _NO_TRAFFIC or instruction.op.endswith("-done"):
+    if instruction.op in hlo.FREE or instruction.op.endswith("-done"):
         return 0
     if instruction.op in ("copy-start", "slice-start"):  # (to, from, context) in some order
         # The context is a word of 4 bytes. The smaller array is what is copied, and it counts once
@@ -171,7 +130,7 @@ def read_traffic(text: str, trips: int) -> Traffic:
     Raises:
       ValueError: if the program has a loop inside a loop, whose runs are not known here.
     """
-    computations = _instructions(text)
+    computations = hlo.instructions(text)
 
     def add(name: str, times: int) -> Traffic:
         sizes = {
@@ -183,9 +142,7 @@ def read_traffic(text: str, trips: int) -> Traffic:
             if instruction.op == "while":
                 if times > 1:
                     raise ValueError(f"program has a loop in the loop {name}: not known how long")
-                body = re.search(r"body=%([\w.-]+)", instruction.line)
-                assert body is not None
-                inner = add(body[1], trips)
+                inner = add(instruction.called("body"), trips)
                 memory, network = memory + inner.memory, network + inner.network
                 count += inner.collectives
             memory += times * _memory_bytes(instruction, sizes)

@@ -74,6 +74,7 @@ TABLES: Makers = {
     "own-data": training.own_data,
     "pipeline": training.pipeline,
     "plan": plan_tables.plan,
+    "plan-compiled": plan_tables.compiled,
     "growth": lambda: markdown.table(*growth_tables.growth(results.metrics("growth"))),
     "side-by-side": lambda: markdown.table(*growth_tables.side_by_side(results.metrics("growth"))),
     "survival-15": lambda: markdown.table(

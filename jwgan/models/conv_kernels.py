@@ -7,6 +7,7 @@ Names: dgrad is the gradient in the data (the input x), wgrad that in the weight
 tap is one entry (row, column) of a kernel.
 """
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -56,11 +57,11 @@ class Geometry(NamedTuple):
         )
 
 
-def _tap_pads(g: Geometry) -> list[Pair]:
-    """Padding (or, where negative, cropping) to exactly the pixels that some kernel tap reads."""
+def _tap_pads(g: Geometry, output: Pair) -> list[Pair]:
+    """Padding (or, where negative, cropping) to what the taps read for an output of such a size."""
     return [
         (p[0], (m - 1) * s + k - n - p[0])
-        for p, n, m, s, k in zip(g.padding, g.size, g.output, g.strides, g.kernel, strict=True)
+        for p, n, m, s, k in zip(g.padding, g.size, output, g.strides, g.kernel, strict=True)
     ]
 
 
@@ -84,9 +85,17 @@ def conv_native(g: Geometry, x: Array, w: Array) -> Array:
 
 
 def dgrad_native(g: Geometry, dy: Array, w: Array) -> Array:
-    """Computes x's gradient as JAX derives it: zeros are stuffed into dy (lhs_dilation)."""
+    """Computes x's gradient as JAX derives it: zeros are stuffed into dy (lhs_dilation).
+
+    XLA:GPU takes them out again, and calls cuDNN's backward-data, where the kernel is reversed. Of
+    a kernel with more pixels than dy it would make the image: then dy is grown by zeros.
+    """
+    if g.strides != (1, 1):
+        if math.prod(g.output) < math.prod(g.kernel):
+            dy = _grown(dy, g.kernel)
+        w = lax.optimization_barrier(w)  # or else a kernel that comes reversed loses both reversals
     pads = []
-    for p, n, m, s, k in zip(g.padding, g.size, g.output, g.strides, g.kernel, strict=True):
+    for p, n, m, s, k in zip(g.padding, g.size, dy.shape[1:3], g.strides, g.kernel, strict=True):
         low = k - 1 - p[0]
         pads.append((low, n + k - 1 - ((m - 1) * s + 1) - low))
     layout = ("NHWC", "HWOI", "NHWC")
@@ -96,11 +105,24 @@ def dgrad_native(g: Geometry, dy: Array, w: Array) -> Array:
 
 
 def wgrad_native(g: Geometry, x: Array, dy: Array) -> Array:
-    """Computes w's gradient as JAX derives it: dy is the kernel, the batch is summed over."""
+    """Computes w's gradient as JAX derives it: dy is the kernel, the batch is summed over.
+
+    Where dy has no more rows and columns than w, XLA:GPU takes this for a forward convolution and
+    stuffs zeros into dy: then dy is grown by zeros.
+    """
+    if g.strides != (1, 1) and all(m <= k for m, k in zip(g.output, g.kernel, strict=True)):
+        dy = _grown(dy, (g.kernel[0] + 1, 1))
     layout = ("CHWN", "IHWO", "HWNC")
     return lax.conv_general_dilated(
-        x, dy, (1, 1), _tap_pads(g), rhs_dilation=g.strides, dimension_numbers=layout
+        x, dy, (1, 1), _tap_pads(g, dy.shape[1:3]), rhs_dilation=g.strides, dimension_numbers=layout
     )
+
+
+def _grown(dy: Array, size: Pair) -> Array:
+    """Adds zeros below and to the right until dy has `size` at least; no gradient is changed."""
+    pads = [(0, max(n - m, 0)) for n, m in zip(size, dy.shape[1:3], strict=True)]
+    # XLA would take the zeros into the convolution, but for the barrier.
+    return lax.optimization_barrier(_zero_pad(dy, pads, (1, 2)))
 
 
 # ---- CPU kernels: plain convolutions and matrix products -----------------------------------------
@@ -250,7 +272,7 @@ def _wgrad_plain(g: Geometry, x: Array, dy: Array) -> Array:
     Eigen runs it twice as fast as `_wgrad_rows` (nothing is copied for the taps), YNNPACK up to
     three times slower.
     """
-    pads = _tap_pads(g)
+    pads = _tap_pads(g, g.output)
     x = _zero_pad(x, [tuple(min(p, 0) for p in pair) for pair in pads], (1, 2))
     w = lax.conv_general_dilated(
         x.transpose(3, 1, 2, 0), dy.transpose(1, 2, 0, 3), (1, 1),
@@ -268,7 +290,8 @@ def _wgrad_rows(g: Geometry, x: Array, dy: Array) -> Array:
     inner dimension B * OH * OW is then contiguous.
     """
     (kh, kw), size, c_in = g.kernel, g.output, x.shape[3]
-    x, dy = _zero_pad(x.transpose(3, 0, 1, 2), _tap_pads(g), (2, 3)), dy.reshape(-1, dy.shape[3])
+    x = _zero_pad(x.transpose(3, 0, 1, 2), _tap_pads(g, size), (2, 3))
+    dy = dy.reshape(-1, dy.shape[3])
     rows = []
     for i in range(kh):
         taps = jnp.stack([x[:, :, *_tap(size, g.strides, i, j)] for j in range(kw)])

@@ -102,6 +102,25 @@ def test_in_float64_they_are_equal_to_its_rounding():
         compare(CASES["first layer"], jnp.float64, 1e-14)
 
 
+LARGE_KERNEL = ((8, 8), (4, 4), (2, 2), "SAME", 5, 6)  # of as many pixels as the result
+
+
+@pytest.mark.parametrize("case", [*CASES.values(), LARGE_KERNEL], ids=[*CASES, "large kernel"])
+def test_gradients_of_accelerators_are_laxs(case):
+    """What their kernels add for XLA:GPU's sake changes no value; here they run on the CPU."""
+    size, kernel, strides, padding, *_ = case
+    g = conv.geometry(size, kernel, strides, padding)
+
+    @jax.jit
+    def both(x, w):
+        y, pull = jax.vjp(functions(case)[1], x, w)
+        dy = jnp.cos(y)
+        native = conv_kernels.dgrad_native(g, dy, w), conv_kernels.wgrad_native(g, x, dy)
+        return native, pull(dy)
+
+    assert_close(*both(*operands(case)[:2]), 1e-5)
+
+
 sides = st.tuples(st.integers(1, 8), st.integers(1, 5), st.integers(1, 3))
 
 
