@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.claims import ledger
+from jwgan import files
 from jwgan.report import article, plots
 
 
@@ -58,15 +59,13 @@ def write(results: Mapping[str, Mapping[str, Any]], folder: pathlib.Path) -> pat
     ]
     for number, found in results.items():
         blocks += blocks_of(number, found)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "report.html"
     title = "Is what the papers say true?"
-    path.write_text(article.render(title, "jwgan · the claims ledger", blocks), encoding="utf-8")
+    files.replace(path, article.render(title, "jwgan · the claims ledger", blocks).encode())
     return path
 
 
 def write_pictures(results: Mapping[str, Mapping[str, Any]], folder: pathlib.Path) -> None:
     """Writes claim-CN.png of each claim into the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     for number, found in results.items():
-        (folder / f"claim-{number}.png").write_bytes(picture(number, found))
+        files.replace(folder / f"claim-{number}.png", picture(number, found))

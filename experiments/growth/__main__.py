@@ -28,7 +28,7 @@ import jwgan
 from experiments import results, wgan_gp
 from experiments.growth import page as growth_page
 from experiments.speed import timing
-from jwgan import many, priors, sources
+from jwgan import files, many, priors, sources
 from jwgan.models import dcgan, mlp
 from jwgan.problems import gaussians
 from jwgan.run import command, tasks
@@ -217,8 +217,7 @@ def run(config: Config) -> dict[str, Any]:
     """Measures, or loads the recorded measurement, and writes the page."""
     result = results.load("growth")["figures"] if config.recorded else grown()
     out = pathlib.Path(config.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(growth_page.render(result, AXES), encoding="utf-8")
+    files.replace(out, growth_page.render(result, AXES).encode())
     return result
 
 

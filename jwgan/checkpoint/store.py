@@ -163,8 +163,6 @@ class Checkpoints:
             # disk full.
             for part in self.directory.glob(f"{data.name}*"):
                 shutil.rmtree(part, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                files.draft(_seal_path(self.directory, step)).unlink()
             raise CheckpointError(
                 f"checkpoint {step} was not written to {self.directory} ({check.one_line(error)}): "
                 "free space or mend the directory; the last checkpoint is untouched"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from jwgan import check
+from jwgan import check, files
 from jwgan.data.errors import DataError
 
 _PIECE = 1 << 20  # bytes
@@ -116,16 +116,17 @@ def _receive(remote: Remote, part: Path, show: Callable[[int], None]) -> None:
     request = urllib.request.Request(remote.url, headers=headers)
     with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
         # A server that cannot resume sends all of it, with 200 in place of 206.
-        whole = answer.status != 206
-        with open(part, "wb" if whole else "ab") as file:
-            there = 0 if whole else there
-            while there < remote.size:
-                piece = answer.read(min(_PIECE, remote.size - there))
-                if not piece:
-                    return
+        if answer.status != 206:
+            part.write_bytes(b"")
+            there = 0
+        while there < remote.size:
+            piece = answer.read(min(_PIECE, remote.size - there))
+            if not piece:
+                return
+            with files.named(part), open(part, "ab") as file:
                 file.write(piece)
-                there += len(piece)
-                show(there)
+            there += len(piece)
+            show(there)
 
 
 def _cut(remote: Remote, part: Path, there: int, error: Exception | None) -> DataError:

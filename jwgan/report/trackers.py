@@ -41,6 +41,9 @@ class Tracker(Protocol):
 class TensorBoard:
     """Writes event files to `folder/tensorboard`.
 
+    tensorboardX writes them in a thread, which ends where the disk is full; who then gives it more
+    than its queue holds would wait for it for ever. So every call looks first whether it lives.
+
     Args:
       folder: the run directory.
       step: S of a run that goes on: what earlier sessions wrote of step S and later is forgotten.
@@ -48,6 +51,7 @@ class TensorBoard:
 
     Raises:
       MissingPackageError: tensorboardX is not installed.
+      OSError: from the other functions: the files cannot be written.
     """
 
     def __init__(
@@ -57,27 +61,46 @@ class TensorBoard:
         check.require_package("tensorboardX", "run")
         import tensorboardX
 
+        self._folder = Path(folder) / "tensorboard"
         self._board = tensorboardX.SummaryWriter(
-            str(Path(folder) / "tensorboard"),
+            str(self._folder),
             # TensorBoard forgets what earlier sessions wrote of these steps.
             purge_step=step or None,
             filename_suffix=f".{step}",  # two sessions within a second must not share a file
             write_to_disk=True,
+            max_queue=0,  # no bound: else a caller may be waiting for a place when the thread ends
         )
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Adds a point to each metric's curve."""
         for name, value in values.items():
+            self._require_writer()
             self._board.add_scalar(name, value, step)
 
     def image(self, name: str, step: int, image: np.ndarray) -> None:
         """Adds a picture."""
+        self._require_writer()
         self._board.add_image(name, image, step, dataformats="HWC")
-        self._board.flush()
+        with files.named(self._folder):
+            self._board.flush()
 
     def close(self) -> None:
         """Writes what is left."""
-        self._board.close()
+        self._require_writer()
+        with files.named(self._folder):
+            self._board.close()
+
+    def _require_writer(self) -> None:
+        # None of these names is public, and a closed one has no thread.
+        writer: Any = getattr(self._board.file_writer, "event_writer", None)
+        worker = getattr(writer, "_worker", None)
+        if worker is not None and not worker.is_alive():
+            # Nor must the process wait at its end for what is still in the queue.
+            writer._event_queue.cancel_join_thread()
+            raise OSError(
+                f"{self._folder} cannot be written, see above; free space on its disk, raise the "
+                "limit on the size of files (ulimit -f), or give --tracker none"
+            )
 
 
 def _remembered(folder: Path, name: str, make: Callable[[], str]) -> str:

@@ -156,10 +156,11 @@ class Writer:
         return found
 
     def _append(self, text: str) -> None:
-        self._metrics.write(text)
-        # To the operating system: readers see the rows, and a killed process loses none of them.
-        # Only `close` waits for the disk.
-        self._metrics.flush()
+        with files.named(self._metrics.name):
+            self._metrics.write(text)
+            # To the operating system: readers see the rows, and a killed process loses none of
+            # them. Only `close` waits for the disk.
+            self._metrics.flush()
 
     def _show(self, metrics: Mapping[str, Any], step: int) -> None:
         """Gives the trackers a step's values; each trial has a curve, in the metric's group."""
@@ -183,10 +184,11 @@ class Writer:
     def close(self) -> None:
         """Flushes to the disk and closes."""
         try:
-            self._metrics.flush()
-            os.fsync(self._metrics.fileno())
-        finally:  # a full disk must not keep them open
-            self._metrics.close()
+            # A full disk must not keep it open; closing writes what is left, and may fail too.
+            with files.named(self._metrics.name), self._metrics:
+                self._metrics.flush()
+                os.fsync(self._metrics.fileno())
+        finally:
             for tracker in self._trackers:
                 tracker.close()
 

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jwgan import report
+from jwgan import files, report
 from jwgan.data import tables
 from jwgan.run import classes, directory, options, output, reading, views, xla
 from jwgan.run.options import option
@@ -101,10 +101,11 @@ def write(x: Any, out: pathlib.Path, task: Any, real: Any, columns: int | None) 
       columns: of a grid of images.
     """
     if out.suffix.lower() == ".npy":
-        with out.open("wb") as file:  # np.save itself would add an ending to a name in capitals
+        # np.save itself would add an ending to a name in capitals.
+        with files.named(out), out.open("wb") as file:
             np.save(file, views.decoded(task, x))
     elif out.suffix.lower() == ".csv":
-        out.write_text(tables.write_csv(task.encoding, x), encoding="utf-8")
+        files.replace(out, tables.write_csv(task.encoding, x).encode())
     elif not out.suffix:
         for i, image in enumerate(x):
             # A grid of one image has a line around it.

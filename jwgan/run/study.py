@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from jwgan import report
+from jwgan import files, report
 from jwgan.report import article
 from jwgan.run import directory, options, output, xla
 
@@ -82,7 +82,7 @@ def _write(
 ) -> None:
     report.write_json(folder / "result.json", result)
     for picture, png_file in page.pictures.items():
-        (folder / f"{picture}.png").write_bytes(png_file)
+        files.replace(folder / f"{picture}.png", png_file)
     blocks = [
         *page.blocks,
         article.Heading("To repeat it"),
@@ -91,7 +91,7 @@ def _write(
     ]
     over = f"jwgan · {doc.strip().splitlines()[0].split(':')[0]}"
     path = folder / "report.html"
-    path.write_text(article.render(page.title, over, blocks), encoding="utf-8")
+    files.replace(path, article.render(page.title, over, blocks).encode())
     if as_json:
         output.show(json.dumps(result))
         return

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import resource
 
 import numpy as np
 import pytest
@@ -87,6 +88,27 @@ def test_numbers_of_a_run_are_remembered_and_a_damaged_file_is_made_anew(tmp_pat
     assert json.loads((tmp_path / "trackers.json").read_text()) == {"wandb": "a", "mlflow": "c"}
     (tmp_path / "trackers.json").write_text("[3")
     assert remembered("wandb", "b") == "b"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_tensorboard_on_a_full_disk_is_an_error_and_no_wait(tmp_path):
+    """Its thread ends there; whoever then filled its queue waited for ever."""
+    board = trackers.TensorBoard(tmp_path)
+
+    def fill():
+        board.scalars(0, {f"loss/{trial}": 1.0 for trial in range(2000)})
+        board._board.file_writer.event_writer._worker.join(60)
+        board.scalars(1, {"loss": 1.0})
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"tensorboard cannot be written.*--tracker none"):
+            fill()
+        with pytest.raises(OSError, match="tensorboard cannot be written"):
+            board.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 # --- the programs themselves, where they are installed --------------------------------------------

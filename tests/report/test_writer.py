@@ -1,6 +1,5 @@
 """Every line is valid JSON, every step is written once, and a file is replaced whole."""
 
-import contextlib
 import io
 import json
 import math
@@ -261,20 +260,23 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_a_disk_that_is_full_in_the_middle_of_a_row(tmp_path):
     write(tmp_path, 0, 4)
-    writer, size = report.Writer(tmp_path, step=4), (tmp_path / "metrics.jsonl").stat().st_size
+    size = (tmp_path / "metrics.jsonl").stat().st_size
+    writer = report.Writer(tmp_path, step=4, trackers=[])
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, before[1]))
     try:
-        with pytest.raises(OSError, match="File too large"):
+        says = r"metrics\.jsonl cannot be written: File too large; raise the limit"
+        with pytest.raises(OSError, match=says):
             writer.scalars(4, {"loss": [0.5, 1.0]})
+        with pytest.raises(OSError, match=says):  # closing writes what is left
+            writer.close()
+        assert writer._metrics.closed
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (tmp_path / "metrics.jsonl").stat().st_size == size + 10, "torn"
     assert report.read_metrics(tmp_path)["step"].tolist() == [0, 1, 2, 3]
     write(tmp_path, 4, 6)
     assert [row["step"] for row in read_lines(tmp_path)] == list(range(6))
-    with contextlib.suppress(OSError):
-        writer.close()
 
 
 def test_figures_without_a_column_for_each_trial_are_refused(tmp_path):

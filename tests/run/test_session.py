@@ -184,9 +184,9 @@ def largest_file(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("size", [3500, 6000], ids=["arrays", "metrics"])
+@pytest.mark.parametrize("size", [3500, 6000], ids=["arrays", "picture"])
 def test_files_that_cannot_be_written(size, tmp_path, capsys, monkeypatch):
-    """A disk without room for the next array, or for the next row: one line, nothing is lost."""
+    """A disk without room for the next array, or picture: one line, nothing is lost."""
     monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "false")
     folder = tmp_path / "run"
     run(folder, "--steps", "4")
@@ -194,6 +194,7 @@ def test_files_that_cannot_be_written(size, tmp_path, capsys, monkeypatch):
     with largest_file(size):
         line = fails(capsys, run, folder, "--steps", "400", "--resume")
     assert line.endswith(f"what was saved is in {folder}")
+    assert size == 3500 or f"{folder}/samples/00000008.png cannot be written: File too la" in line
     if size == 3500:
         assert {p: p.read_bytes() for p in before} == before  # the checkpoint is untouched
     run(folder, "--resume")

@@ -4,11 +4,13 @@ Each ends in one line and the right exit code, loses nothing that a checkpoint h
 its advice is followed.
 """
 
+import contextlib
 import errno
 import gc
 import itertools
 import json
 import os
+import resource
 import shutil
 import time
 
@@ -135,6 +137,32 @@ def test_a_disk_that_takes_nothing_any_more(number, tmp_path, ends, whole, monke
     assert checkpoint.steps(folder / "checkpoints") == [4]
     train(folder, "--resume")
     same_end(folder, whole)
+
+
+@contextlib.contextmanager
+def largest_file(size):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_limit_below_the_first_file(tmp_path, ends, whole, monkeypatch):
+    """The run is what it was; a new one leaves nothing in the way of the next try."""
+    monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "false")
+    for more in ((), ("--resume",)):
+        folder = tmp_path / f"run{len(more)}"
+        if more:
+            train(folder, "--steps", "4")
+        before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        with largest_file(100):
+            line = ends(2, folder, *more)
+        assert f"{folder}/config.json cannot be written: {os.strerror(errno.EFBIG)}; raise" in line
+        assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+        train(folder, "--steps", "12", *more)
+        same_end(folder, whole)
 
 
 def test_a_disk_that_fills_during_the_report(tmp_path, ends, whole, monkeypatch, capsys):
