@@ -41,6 +41,8 @@ class Config(run.Config):
 
 def load(config: Config) -> run.Task:
     if config.dataset == "array":
+        if config.stream:
+            return run.stream_array(config.data_dir, config.seed, per_channel=True)
         return run.load_array(config.data_dir, per_channel=True)
     return run.array_task(*samples.series(config.dataset))
 

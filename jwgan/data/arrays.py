@@ -7,8 +7,9 @@ Nothing is unpickled, and no header is believed before it is compared with the f
 import math
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from jwgan.data import memory, scalers
 from jwgan.data.datasets import Dataset
 from jwgan.data.errors import DataError
 
+_ZIP = b"PK\3\4"
+_BLOCK = 2**24  # bytes of float64 that are looked at at once
 # Names of the arrays in an .npz file, as Keras and others have them.
 _NAMES = {
     "images": ("images", "x_train", "x", "data", "arr_0"),
@@ -43,8 +46,7 @@ def load(path: str | os.PathLike, per_channel: bool | None = None) -> tuple[Data
         this machine has memory for.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: no such file, or no regular one; give an .npy or .npz file")
+    _require_file(path)
     try:
         found = _arrays(path)
     except DataError:
@@ -53,36 +55,101 @@ def load(path: str | os.PathLike, per_channel: bool | None = None) -> tuple[Data
     except Exception as error:
         raise DataError(f"{path}: {check.one_line(error)}; save it again") from error
     images = found["images"]
-    if images.ndim < 2 or not images.size:
-        raise DataError(f"{path}: shape {list(images.shape)}, expected [N, *D]; save it so")
+    _require_samples(path, images.shape)
     parts = [found[name] for name in ("images", "test_images") if name in found]
-    for part in parts:
-        _require_numbers(path, part, images.shape[1:])
-    if per_channel is None:
-        per_channel = images.ndim == 2 and bool((np.ptp(images, axis=0) > 0).all())
-    encoded, scaler, note = _scaled(path, parts, per_channel)
+    are_bytes = all(part.dtype == np.uint8 for part in parts)
+    encode, scaler, notes = _encoding(path, images, per_channel, are_bytes)
+    for part in parts[1:]:
+        _require_alike(path, part, images.shape[1:])
+        _range(path, part)
     labels = _labels(path, found, "labels", len(images))
     has_test = "test_images" in found
     test_labels = _labels(path, found, "test_labels", len(parts[-1])) if has_test else None
     count = max((int(x.max()) + 1 for x in (labels, test_labels) if x is not None), default=0)
     dataset = Dataset(
         name=path.stem,
-        images=encoded[0],
+        images=encode(images),
         labels=labels,
-        test_images=encoded[1] if has_test else None,
+        test_images=encode(parts[-1]) if has_test else None,
         test_labels=test_labels,
         class_names=tuple(map(str, range(count))),
         source=str(path),
-        notes=(note,) if note else (),
+        notes=notes,
     )
     return dataset, scaler
 
 
+class ArrayRows:
+    """The samples of an .npy file as rows float32 [*D], the same ones that `load` makes.
+
+    The file is mapped: what is read of it takes no memory that the system could not have back, so
+    it may be larger than the memory. It must stay as it is until the run has ended. Bytes are read
+    as they are needed, other numbers once before, from end to end, for their range.
+
+    Args:
+      path: an .npy file of [N, *D].
+      per_channel: see `load`.
+
+    Attributes:
+      shape: D, as it is in the file.
+      change: `x [N, *D] -> [N, *E]`, applied to what is read; nothing unless set.
+      scaler: that scales the samples, or None.
+      class_names: ().
+      notes: what a user should know of the data, a line each.
+
+    Raises:
+      DataError: see `load`.
+    """
+
+    class_names: tuple[str, ...] = ()
+
+    def __init__(self, path: str | os.PathLike, per_channel: bool | None = None):
+        path = Path(path)
+        _require_file(path)
+        try:
+            self._x = _mapped(path)
+        except DataError:
+            raise
+        except Exception as error:  # as in `load`
+            raise DataError(f"{path}: {check.one_line(error)}; save it again") from error
+        _require_samples(path, self._x.shape)
+        are_bytes = self._x.dtype == np.uint8
+        self._encode, self.scaler, self.notes = _encoding(path, self._x, per_channel, are_bytes)
+        self.shape = self._x.shape[1:]
+        self.change: Callable[[np.ndarray], np.ndarray] = lambda x: x
+
+    def __len__(self) -> int:
+        return len(self._x)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.change(self._encode(self._x[index])[None])[0]
+
+    def labels_of(self, indices: list[int]) -> None:
+        """None: an .npy file has no labels."""
+
+
+def is_archive(path: str | os.PathLike) -> bool:
+    """Whether there is an .npz file, whatever its name is: it has to be unpacked to be read."""
+    if not Path(path).is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(4) == _ZIP
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise DataError(f"{path}: no such file, or no regular one; give an .npy or .npz file")
+
+
+def _require_samples(path: Path, shape: tuple[int, ...]) -> None:
+    if len(shape) < 2 or not math.prod(shape):
+        raise DataError(f"{path}: shape {list(shape)}, expected [N, *D]; save it so")
+
+
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     """{what it is: array} of a file; an .npy file has images alone."""
-    with open(path, "rb") as file:
-        if file.read(4) != b"PK\3\4":
-            file.seek(0)
+    if not is_archive(path):
+        with open(path, "rb") as file:
             return {"images": _read(file, path.stat().st_size, path)}
     found: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(path) as archive:
@@ -105,8 +172,10 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def _read(file: IO[bytes], size: int, path: Path) -> np.ndarray:
-    """An array in NumPy's format, from a stream of so many bytes."""
+def _header(
+    file: IO[bytes], size: int, path: Path
+) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype]:
+    """(shape, order, dtype) of an array in NumPy's format, from a stream of so many bytes."""
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"version {version} of NumPy's format")
@@ -121,46 +190,102 @@ def _read(file: IO[bytes], size: int, path: Path) -> np.ndarray:
     if expected > size:
         what = f"{expected} bytes of numbers are announced, the file has {size}"
         raise DataError(f"{path}: truncated: {what}; save it again")
+    return shape, "F" if fortran else "C", dtype
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """The array of an .npy file, which stays on the disk."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        shape, order, dtype = _header(file, size, path)
+        if not math.prod(shape):  # nothing can be mapped
+            return np.empty(shape, dtype)
+        if math.prod(shape) * dtype.itemsize > size - file.tell():
+            raise DataError(f"{path}: truncated; save it again")
+        return np.memmap(file, dtype, "r", file.tell(), shape, order)
+
+
+def _read(file: IO[bytes], size: int, path: Path) -> np.ndarray:
+    """An array in NumPy's format, from a stream of so many bytes."""
+    shape, order, dtype = _header(file, size, path)
+    expected = math.prod(shape) * dtype.itemsize
     # The numbers as they are, and the float32 that is made of them.
-    memory.require(expected + 4 * math.prod(shape), f"{path}: its numbers", "take fewer")
+    num_bytes = expected + 4 * math.prod(shape)
+    memory.require(num_bytes, f"{path}: its numbers", "take fewer, or stream an .npy file")
     body = file.read(expected)
     if len(body) != expected:
         raise DataError(f"{path}: truncated: {len(body)} of {expected} bytes; save it again")
-    return np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C")
+    return np.frombuffer(body, dtype).reshape(shape, order=order)
 
 
-def _require_numbers(path: Path, part: np.ndarray, shape: tuple[int, ...]) -> None:
+def _require_alike(path: Path, part: np.ndarray, shape: tuple[int, ...]) -> None:
     if part.shape[1:] != shape or not len(part):
         raise DataError(
             f"{path}: the held-out part has shape {list(part.shape)}, expected samples of "
             f"{list(shape)}; save them alike"
         )
-    if part.dtype.kind == "f" and not (finite := np.isfinite(part)).all():
-        place = np.argwhere(~finite)[0].tolist()
-        count = int((~finite).sum())
+
+
+def _range(path: Path, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the largest value of each index of the last axis, float64 [C]; read in blocks.
+
+    Raises:
+      DataError: a value is not finite.
+    """
+    low = np.full(x.shape[-1], np.inf)
+    high, bad = -low, 0
+    first: list[int] = []
+    rows = max(1, _BLOCK // (x[:1].size * 8))
+    for start in range(0, len(x), rows):
+        block = np.asarray(x[start : start + rows])
+        if block.dtype.kind == "f" and not (finite := np.isfinite(block)).all():
+            place = np.argwhere(~finite)[0]
+            first = first or [start + int(place[0]), *place[1:].tolist()]
+            bad += int((~finite).sum())
+        flat = block.reshape(-1, x.shape[-1])
+        low, high = np.minimum(low, flat.min(axis=0)), np.maximum(high, flat.max(axis=0))
+    if bad:
         raise DataError(
-            f"{path}: the value at {place} is {part[tuple(place)]}, {count} of them are not finite;"
+            f"{path}: the value at {first} is {x[tuple(first)]}, {bad} of them are not finite;"
             " remove or replace them"
         )
+    return low, high
 
 
-def _scaled(
-    path: Path, parts: list[np.ndarray], per_channel: bool
-) -> tuple[list[np.ndarray], Any, str]:
-    """(parts in [-1, 1] as float32, the scaler or None, a line of what was done)."""
-    if all(part.dtype == np.uint8 for part in parts):
-        return [(part.astype(np.float32) / 127.5 - 1) for part in parts], None, ""
-    train = parts[0].astype(np.float64)
-    low, high = float(train.min()), float(train.max())
-    if low >= -1 and high <= 1 and low < high and parts[0].dtype.kind == "f":
-        return [part.astype(np.float32) for part in parts], None, ""
+class _Encoding(NamedTuple):
+    """How the numbers of a file become samples.
+
+    Attributes:
+      encode: from numbers [..., *D] to float32.
+      scaler: that `encode` uses, or None.
+      notes: a line of what is done, or ().
+    """
+
+    encode: Callable[[Any], np.ndarray]
+    scaler: Any = None
+    notes: tuple[str, ...] = ()
+
+
+def _encoding(
+    path: Path, train: np.ndarray, per_channel: bool | None, are_bytes: bool
+) -> _Encoding:
+    """The encoding of samples [N, *D]; bytes are not read for it, other numbers once."""
+    if are_bytes:
+        return _Encoding(lambda x: x.astype(np.float32) / 127.5 - 1)
+    lows, highs = _range(path, train)
+    low, high = float(lows.min()), float(highs.max())
+    if low >= -1 and high <= 1 and low < high and train.dtype.kind == "f":
+        return _Encoding(lambda x: x.astype(np.float32))
+    if per_channel is None:
+        per_channel = train.ndim == 2 and bool((highs > lows).all())
+    ends = np.stack([lows, highs] if per_channel else [[low], [high]])
     try:
-        scaler = scalers.fit(train, per_channel)
+        scaler = scalers.fit(ends, per_channel)
     except ValueError as error:
         raise DataError(f"{path}: {error}") from error
     how = "each index of the last axis by itself" if per_channel else "all by one map"
     note = f"values from {low:g} to {high:g} were scaled to [-1, 1], {how}; `sample` scales back"
-    return [scaler.encode(part) for part in parts], scaler, note
+    return _Encoding(scaler.encode, scaler, (note,))
 
 
 def _labels(path: Path, found: dict[str, np.ndarray], name: str, count: int) -> Any:

@@ -86,7 +86,8 @@ are from data within each class. `jwgan.run.players` says how the networks read 
 **Your arrays, tables and series.** `--dataset array --data-dir x.npy` takes samples [N, *D]: bytes
 are pixels, other numbers beyond [-1, 1] are scaled, and `sample --out x.npy` scales them back. Rows
 of a CSV file and series [T, C] have networks of their own, see `experiments.table` and
-`experiments.series`. An experiment of yours loads them by `load_table` and `load_array`. With
+`experiments.series`. An experiment of yours loads them by `load_table` and `load_array`, or by
+`stream_array` while it trains: an .npy file may be larger than the memory. With
 `Experiment(..., takes_encoding=True)` its `build(config, shape, table)` knows the columns, as
 `jwgan.models.tabular.TableGenerator(table.blocks)` needs it.
 
@@ -134,6 +135,7 @@ from jwgan.run.tasks import (
     load_array,
     load_table,
     load_world,
+    stream_array,
     with_labels,
 )
 
@@ -158,5 +160,6 @@ __all__ = [
     "player",
     "prior",
     "require_choice",
+    "stream_array",
     "with_labels",
 ]

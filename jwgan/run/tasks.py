@@ -124,20 +124,73 @@ def load_array(
     Raises:
       ValueError: see `data.arrays.load`; or an option that samples of their shape cannot have.
     """
+    change = _change(image_size, channels)
+    dataset, scaler = arrays.load(_path(path, _ARRAY), per_channel)
+    changed: Any = {
+        name: change(part)
+        for name in ("images", "test_images")
+        if (part := getattr(dataset, name)) is not None
+    }
+    return array_task(dataset._replace(**changed), "array", scaler)
+
+
+_ARRAY = "the .npy or .npz file"
+
+
+def _change(image_size: int | None, channels: int | None) -> Callable[[np.ndarray], np.ndarray]:
+    """What the options make of an array file's samples [N, *D]."""
     pictures.require_form(image_size, channels)
-    dataset, scaler = arrays.load(_path(path, "the .npy or .npz file"), per_channel)
-    shape = dataset.images.shape[1:]
-    if image_size or channels:
-        are_images = len(shape) == 3 and shape[2] in (1, channels or shape[2])
+
+    def change(x: np.ndarray) -> np.ndarray:
+        if not (image_size or channels):
+            return x
+        are_images = x.ndim == 4 and x.shape[3] in (1, channels or x.shape[3])
         remedy = "give images [N, H, W, 1 or 3], or leave --image-size and --channels out"
-        check.require(are_images, "the samples' shape", list(shape), remedy)
-        changed: Any = {
-            name: _repeated(_resized(part, image_size), channels)
-            for name in ("images", "test_images")
-            if (part := getattr(dataset, name)) is not None
-        }
-        dataset = dataset._replace(**changed)
-    return array_task(dataset, "array", scaler)
+        check.require(are_images, "the samples' shape", list(x.shape[1:]), remedy)
+        return _repeated(_resized(x, image_size), channels)
+
+    return change
+
+
+def stream_array(
+    path: str | None,
+    seed: int,
+    image_size: int | None = None,
+    channels: int | None = None,
+    per_channel: bool | None = None,
+) -> Task:
+    """The task of `load_array` whose batches are read on the host while the device trains.
+
+    An .npy file may be larger than the memory; an .npz file is unpacked there. Of an .npy file a
+    thousand samples, evenly spread, stand for the data in metrics, and are compared on a resume.
+    """
+    path = _path(path, _ARRAY)
+    if arrays.is_archive(path):
+        task = load_array(path, image_size, channels, per_channel)
+        return _with_stream(task, _in_memory(task), seed)
+    change, rows = _change(image_size, channels), arrays.ArrayRows(path, per_channel)
+    rows.change = change
+    task = _streamed_task("array", rows, None, "", [])
+    found = f"{len(rows)} {data.checksum(task.dataset.images)}"
+    checksum = hashlib.sha256(found.encode()).hexdigest()
+    return _with_stream(task._replace(checksum=checksum, encoding=rows.scaler), rows, seed)
+
+
+def _in_memory(task: Task) -> Any:
+    return images.LabelledArray(task.dataset.images, task.dataset.labels)
+
+
+def _with_stream(task: Task, rows: Any, seed: int) -> Task:
+    """The task whose source streams these rows."""
+
+    def source(
+        n_critic: int, batch_size: int, mesh: Any = None, label: bool = False
+    ) -> sources.Source:
+        chosen = images.WithLabels(rows) if label else rows
+        settings: dict[str, Any] = {"n_critic": n_critic, "batch_size": batch_size, "mesh": mesh}
+        return streams.from_rows(chosen, seed=seed, **settings)
+
+    return task._replace(source=source)
 
 
 def load_table(path: str | None, schema: str | None = None) -> Task:
@@ -251,7 +304,8 @@ def stream_images(
     """An image task whose batches are read on the host while the device trains.
 
     The images of a folder and of TFDS are decoded when they are needed; a thousand of them, evenly
-    spread, stand for the data in metrics. Other data sets are read once and kept on the host.
+    spread, stand for the data in metrics. For arrays see `stream_array`. Other data sets are read
+    once and kept on the host.
     """
     if name.startswith(TFDS):
         rows: Any = streams.TFDSRows(
@@ -265,19 +319,13 @@ def stream_images(
             _path(data_dir), image_size, channels, follow_links, labels or None
         )
         task = _streamed_task(name, rows, None, "", rows.paths)
+    elif name == "array":
+        return stream_array(data_dir, seed, image_size, channels)
     else:
         # The data fit the host and are streamed from there: the device holds only batches.
         task = load_images(name, data_dir, image_size, channels)
-        rows = images.LabelledArray(task.dataset.images, task.dataset.labels)
-    return task._replace(
-        source=lambda n_critic, batch_size, mesh=None, label=False: streams.from_rows(
-            images.WithLabels(rows) if label else rows,
-            n_critic=n_critic,
-            batch_size=batch_size,
-            seed=seed,
-            mesh=mesh,
-        )
-    )
+        rows = _in_memory(task)
+    return _with_stream(task, rows, seed)
 
 
 SHOWN = 1000  # of a streamed data set: images that metrics look at
@@ -304,7 +352,7 @@ def _streamed_task(name: str, rows: Any, held_out: Any, said: str, files: list[A
     return Task(
         name=name,
         shape=shown.shape[1:],
-        source=functools.partial(sources.from_array, shown),  # replaced by `stream_images`
+        source=functools.partial(sources.from_array, shown),  # replaced by `_with_stream`
         held_out=shown if test is None else test,
         dataset=data.Dataset(name, shown, labels, test, test_labels, names),
         checksum=hashlib.sha256(listing.encode()).hexdigest(),

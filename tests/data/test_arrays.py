@@ -1,6 +1,7 @@
 """.npy and .npz files, and the scaler: what is read, what is scaled, what is refused."""
 
 import io
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -128,6 +129,76 @@ def test_arrays_that_are_refused(tmp_path, x, says):
     with pytest.raises(data.DataError, match=says) as caught:
         arrays.load(saved(tmp_path, x))
     assert "x.npy: " in str(caught.value)
+
+
+KINDS = {
+    "bytes": RNG.integers(0, 256, (9, 4, 5, 3), dtype=np.uint8),
+    "floats in range": RNG.uniform(-1, 1, (9, 3)).astype(np.float32),
+    "one map": RNG.normal(size=(9, 2, 3)) * 40,
+    "columns": RNG.normal(size=(9, 3)) * [1e3, 1, 1e-2],
+    "whole numbers": RNG.integers(-5, 900, (9, 2)),
+    "halves": RNG.uniform(0, 7, (9, 2, 2)).astype(np.float16),
+    "by columns": np.asfortranarray(RNG.normal(size=(9, 3)) * 5),
+    "yes and no": RNG.integers(0, 2, (9, 4)) > 0,
+    "the other end first": (RNG.normal(size=(9, 3)) * 5).astype(">f8"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("block", [1, 300, arrays._BLOCK])
+def test_rows_of_a_mapped_file_are_those_in_memory(tmp_path, kind, block, monkeypatch):
+    monkeypatch.setattr(arrays, "_BLOCK", block)  # read in blocks of a row, of some, of all
+    path = saved(tmp_path, KINDS[kind])
+    (dataset, scaler), rows = arrays.load(path), arrays.ArrayRows(path)
+    assert isinstance(rows._x, np.memmap)
+    found = np.stack([rows[i] for i in range(len(rows))])
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, dataset.images)
+    assert rows.notes == dataset.notes
+    assert (rows.scaler and rows.scaler.to_dict()) == (scaler and scaler.to_dict())
+    # What is scaled has its ends where the whole array has them.
+    if scaler:
+        assert scaler.low.min() == KINDS[kind].min()
+        assert scaler.high.max() == KINDS[kind].max()
+
+
+def test_a_mapped_file_takes_no_memory(tmp_path):
+    """Neither its range nor a row: 64 MB of float32 on a disk that stores no zeros."""
+    path = tmp_path / "x.npy"
+    x = np.lib.format.open_memmap(path, "w+", np.float32, (16_000, 1000))
+    x[9_000, 5], x[12_000, 7] = 3, -2
+    del x
+    tracemalloc.start()
+    rows = arrays.ArrayRows(path)
+    assert rows[9_000][5] == 1
+    assert rows[12_000][7] == -1
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+    assert rows.scaler.low.tolist() == [-2]
+
+
+def test_what_is_refused_of_a_mapped_file(tmp_path):
+    for x, says in (
+        (holed(), r"the value at \[2, 1\] is nan, 2 of them are not finite"),
+        (np.full((4, 3), 7.0), r"constant channels is \[0\]"),
+        (np.ones(5), r"shape \[5\], expected \[N, \*D\]"),
+        (np.zeros((0, 3)), r"shape \[0, 3\]"),
+        (np.array([["a", "b"]]), "expected numbers"),
+    ):
+        with pytest.raises(data.DataError, match=says):
+            arrays.ArrayRows(saved(tmp_path, x))
+    whole = saved(tmp_path, RNG.uniform(-1, 1, (50, 3))).read_bytes()
+    for body, says in (
+        (whole[:-10], "truncated"),
+        (whole[:40], "save it again"),
+        (b"no array at all", "magic string"),
+        (whole.replace(b"(50, 3), }", b"(50000000000000, 3), }"), "announced"),
+    ):
+        (tmp_path / "y.npy").write_bytes(body)
+        with pytest.raises(data.DataError, match=says):
+            arrays.ArrayRows(tmp_path / "y.npy")
+    with pytest.raises(data.DataError, match="no such file"):
+        arrays.ArrayRows(tmp_path / "none.npy")
 
 
 def test_a_pickle_is_not_opened(tmp_path):

@@ -9,6 +9,7 @@ from made_data import picture, write_encoded_tfds
 
 from experiments import wgan_gp
 from jwgan import checkpoint, sources
+from jwgan.data import streams
 from jwgan.run import image_task, launch, lifecycle, members, shapes, tasks
 
 TINY = ["--width", "2", "--latent", "2", "--network", "mlp", "--batch-size", "4", "--n-critic", "1"]
@@ -244,6 +245,32 @@ def test_images_of_ones_own_that_are_none(capsys, images, says):
     assert says in err
     assert err.count("\n") == 1
     assert not pathlib.Path("run").exists()
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_a_streamed_array_has_the_samples_of_the_one_in_memory(name, tmp_path):
+    """Batch for batch those that a stream of the array in memory has."""
+    x = np.random.default_rng(3).uniform(0, 9, (12, 6, 6, 1))
+    path, save = str(tmp_path / name), np.save if name.endswith("npy") else np.savez
+    save(path, x)
+    config = {"dataset": "array", "data_dir": path, "image_size": 3, "channels": 3}
+    held = tasks.from_config(wgan_gp.Config(**config))
+    streamed = tasks.from_config(wgan_gp.Config(**config, stream=True, seed=5))
+    assert held.shape == streamed.shape == (3, 3, 3)
+    assert held.notes == streamed.notes
+    assert held.encoding.to_dict() == streamed.encoding.to_dict()
+    np.testing.assert_array_equal(held.held_out, streamed.held_out)
+    expected = streams.from_rows(held.dataset.images, n_critic=2, batch_size=4, seed=5)
+    np.testing.assert_array_equal(
+        streamed.source(2, 4).fetch(0, 6), expected.fetch(0, 6), strict=True
+    )
+    # A resume finds out whether a sample is another one.
+    again = lambda: tasks.stream_array(path, 0).checksum
+    first = again()
+    assert again() == first
+    x[4] *= 0.5
+    save(path, x)
+    assert again() != first
 
 
 def test_a_stream_that_ends_is_one_line(capsys):
