@@ -55,23 +55,34 @@ class Original(NamedTuple):
     Attributes:
       files: what has to be downloaded.
       read: from the files' paths, in that order, to the contents.
+      extra: files that may follow: a part which most do without.
     """
 
     files: tuple[Remote, ...]
     read: Callable[[list[Path]], Contents]
+    extra: tuple[Remote, ...] = ()
 
 
 def get(
     name: str,
     folder: Path,
     show: Callable[[str, int, int], None] = lambda *_: None,
+    extra: bool = False,
 ) -> list[Path]:
     """Downloads the original files of a data set into a folder, those that are not there yet.
+
+    Args:
+      name: of the data set.
+      folder: it is made.
+      show: see `download.fetch`.
+      extra: whether the extra files are wanted as well.
 
     Raises:
       DataError: see `download.fetch`.
     """
-    return [download.fetch(remote, folder, show) for remote in ORIGINALS[name].files]
+    original = ORIGINALS[name]
+    remotes = (*original.files, *(original.extra if extra else ()))
+    return [download.fetch(remote, folder, show) for remote in remotes]
 
 
 def find(name: str, source: Path, checked: bool = True) -> list[Path]:
@@ -79,13 +90,15 @@ def find(name: str, source: Path, checked: bool = True) -> list[Path]:
 
     Args:
       name: of the data set.
-      source: the archive itself, or the folder that holds the original files.
+      source: the archive itself, or the folder that holds the original files; extra files are
+        taken where they lie there.
       checked: whether their sizes and checksums must be the published ones.
 
     Raises:
       DataError: one is missing, or is another file.
     """
     remotes = ORIGINALS[name].files
+    remotes += tuple(one for one in ORIGINALS[name].extra if (source / one.name).exists())
     paths = [source / remote.name for remote in remotes] if source.is_dir() else [source]
     if len(paths) != len(remotes):
         names = ", ".join(remote.name for remote in remotes)
@@ -261,7 +274,7 @@ _SVHN_ROWS = 600_000
 
 def _svhn(paths: list[Path]) -> Contents:
     splits = {}
-    for split, path in zip(("train", "test"), paths, strict=True):
+    for split, path in zip(("train", "test", "extra"), paths, strict=False):
         images, numbers = _matlab(path)
         if len(numbers) and not 1 <= numbers.min() <= numbers.max() <= 10:
             raise DataError(f"{path}: labels are not all in 1 to 10; give the original file")
@@ -372,6 +385,13 @@ ORIGINALS = {
             ),
         ),
         _svhn,
+        (
+            Remote(
+                f"{_STANFORD}extra_32x32.mat",
+                1329278602,
+                "a133a4beb38a00fcdda90c9489e0c04f900b660ce8a316a5e854838379a71eb3",
+            ),
+        ),
     ),
     "stl10": Original(
         (
@@ -384,3 +404,4 @@ ORIGINALS = {
         _stl10,
     ),
 }
+EXTRA = tuple(name for name, original in ORIGINALS.items() if original.extra)

@@ -20,6 +20,10 @@ from jwgan.data.errors import DataError
 
 PARTITION, ATTRIBUTES = "list_eval_partition.txt", "list_attr_celeba.txt"
 PICTURES = "img_align_celeba"  # a folder, or a ZIP file
+WHERE = (
+    f"download {PICTURES}.zip, {PARTITION} and {ATTRIBUTES} into one folder by hand, from "
+    "mmlab.ie.cuhk.edu.hk/projects/CelebA.html, whose drive gives them to people alone"
+)
 SPLITS = ("train", "validation", "test")  # 0, 1, 2 in the list
 SHAPE = (218, 178, 3)
 _MOST_BYTES = 2**22  # in a picture: the real ones have some 10,000

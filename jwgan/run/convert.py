@@ -13,7 +13,8 @@ reads, without TensorFlow. Class folders become labels, as in training on the fo
 Without SOURCE the original archives are downloaded into OUT/downloads, where they stay; a download
 that was cut goes on, and SHA-256 tells a damaged one. SOURCE is an archive that lies here, a folder
 of them, for mnist and fashion_mnist a folder of IDX files, for celeb_a (which asks a person who
-downloads it) the folder of its pictures and lists.
+downloads it) the folder of its pictures and lists. svhn_cropped's third part, 531,131 pictures in
+1.3 GB, is downloaded with --extra, and taken where its file lies beside the others.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import time
 from typing import Any
 
 from jwgan import check
-from jwgan.data import archives, readers
+from jwgan.data import archives, faces, readers
 from jwgan.data import convert as tfds
 from jwgan.run import options, output
 
@@ -51,8 +52,13 @@ def _show(name: str, there: int, size: int) -> None:
 def _read(chosen: argparse.Namespace) -> tfds.Read:
     """Reads, or downloads and reads, what the options name."""
     kind, source = chosen.kind, chosen.source
-    if kind in ("folder", "celeb_a") and source is None:
-        raise ValueError(f"source is None: give the folder of {kind}'s pictures")
+    if kind == "folder" and source is None:
+        raise ValueError("source is None: give the folder of pictures")
+    if kind == "celeb_a" and source is None:
+        raise ValueError(f"source is None: {faces.WHERE}, and give that folder")
+    if chosen.extra and (kind not in archives.EXTRA or source is not None):
+        remedy = f"only {', '.join(archives.EXTRA)} has any to be downloaded; leave it out"
+        raise ValueError(f"extra is True: {remedy}")
     if kind != "folder" and (chosen.image_size or chosen.channels or chosen.follow_links):
         what = "--image-size, --channels and --follow-links are of a folder's pictures"
         raise ValueError(f"kind is {kind!r}: {what}; leave them out")
@@ -63,7 +69,7 @@ def _read(chosen: argparse.Namespace) -> tfds.Read:
     if kind == "celeb_a":
         return tfds.read_celeb_a(source, chosen.attribute)
     if source is None:
-        paths = archives.get(kind, pathlib.Path(chosen.out) / "downloads", _show)
+        paths = archives.get(kind, pathlib.Path(chosen.out) / "downloads", _show, chosen.extra)
     elif kind in ("mnist", "fashion_mnist"):
         return tfds.read_idx(kind, source)
     else:
@@ -88,6 +94,7 @@ def _parser(doc: str | None) -> argparse.ArgumentParser:
     text = "of celeb_a: make labels of this attribute, Smiling for example"
     parser.add_argument("--attribute", help=text)
     text = "take an archive that lies here whatever its size and SHA-256 are"
+    parser.add_argument("--extra", action="store_true", help="download svhn_cropped's extra part")
     parser.add_argument("--unchecked", action="store_true", help=text)
     parser.add_argument("--json", action="store_true", help="print one line of JSON at the end")
     return parser

@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import io
 import json
+import resource
 import tarfile
 import threading
 import zipfile
@@ -163,6 +164,23 @@ def test_what_has_arrived_is_kept(tmp_path, ranges):
     assert not (tmp_path / "x.bin.part").exists()
 
 
+def test_a_disk_that_fills_during_a_download(tmp_path):
+    """It is named, and is no lost connection: nothing is asked for again. Then it goes on."""
+    body = RNG.bytes(5000)
+    server = Server({"x.bin": body})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with server.running() as base:
+        remote = remote_of("x.bin", body, base)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+        try:
+            with pytest.raises(OSError, match=r"x\.bin\.part cannot be written: .*; raise"):
+                download.fetch(remote, tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert download.fetch(remote, tmp_path).read_bytes() == body
+    assert server.asked == [None, "bytes=2000-"]
+
+
 def test_a_wrong_checksum_and_what_is_not_there(tmp_path):
     body = RNG.bytes(300)
     with Server({"x.bin": body}).running() as base:
@@ -189,10 +207,28 @@ def test_a_wrong_checksum_and_what_is_not_there(tmp_path):
 def test_published_facts():
     for name, original in archives.ORIGINALS.items():
         assert len({remote.name for remote in original.files}) == len(original.files), name
-        for remote in original.files:
+        for remote in (*original.files, *original.extra):
             assert len(bytes.fromhex(remote.sha256)) == 32
             assert remote.size > 1000
             assert remote.url.startswith("http")
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_extra_files_are_downloaded_when_asked_for_and_taken_where_they_lie(
+    wanted, tmp_path, monkeypatch
+):
+    bodies = {f"{name}.mat": RNG.bytes(100) for name in ("train", "test", "extra")}
+    with Server(bodies).running() as base:
+        remotes = [remote_of(name, body, base) for name, body in bodies.items()]
+        original = archives.Original(tuple(remotes[:2]), list, tuple(remotes[2:]))
+        monkeypatch.setitem(archives.ORIGINALS, "svhn_cropped", original)
+        paths = archives.get("svhn_cropped", tmp_path, extra=wanted)
+    assert [path.name for path in paths] == list(bodies)[: 3 if wanted else 2]
+    assert archives.find("svhn_cropped", tmp_path) == paths
+    if wanted:
+        paths[2].write_bytes(b"another")
+        with pytest.raises(data.DataError, match=r"extra\.mat: 7 bytes, expected 100"):
+            archives.find("svhn_cropped", tmp_path)
 
 
 # What archives hold
@@ -234,6 +270,10 @@ def test_svhn_has_zeros_and_no_tens(tmp_path):
     assert found.splits["train"].labels.tolist() == [0, 1, 9]
     assert found.splits["test"].labels.tolist() == [0]
     assert found.class_names == tuple("0123456789")
+    # The extra part has no other form; it is read where it is given.
+    found = contents("svhn_cropped", tmp_path, *bodies, bodies[0])
+    assert list(found.splits) == ["train", "test", "extra"]
+    np.testing.assert_array_equal(found.splits["extra"].images, images["train"])
     with pytest.raises(data.DataError, match=r"0\.bin: .*download it again"):
         contents("svhn_cropped", tmp_path, bodies[0][:300], bodies[1])
     out = io.BytesIO()
@@ -337,7 +377,10 @@ def test_archives_that_lie_here(tmp_path, capsys, monkeypatch):
     assert "attribute is 'Bald': only celeb_a" in ends(
         capsys, "cifar10", path, *out, "--attribute", "Bald"
     )
-    assert "source is None: give the folder of celeb_a's" in ends(capsys, "celeb_a", *out)
+    error = ends(capsys, "celeb_a", *out)
+    assert "source is None: download img_align_celeba.zip, list_eval_partition.txt and" in error
+    assert "cuhk.edu.hk/projects/CelebA.html" in error
+    assert "only svhn_cropped has any to be downloaded" in ends(capsys, "cifar10", "--extra", *out)
     assert not (tmp_path / "out").exists()
     monkeypatch.setattr(tfds, "prepare", lambda name, splits, *rest: tmp_path)
     convert.main(["cifar10", str(path), "--unchecked", "--json", *map(str, out)])

@@ -1,5 +1,6 @@
 """Data sets in TFDS's form, made and read here, and the paper-size experiments."""
 
+import gzip
 import importlib
 import itertools
 import json
@@ -19,6 +20,7 @@ from jwgan.data import streams
 from jwgan.run import convert, directory, launch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+INSTALLED = pathlib.Path("/usr/share/datasets/fashion-mnist")
 RNG = np.random.default_rng(0)
 
 
@@ -74,6 +76,35 @@ def test_idx_files_become_what_tfds_calls_fashion_mnist(tmp_path):
     source = tfds.data_source("fashion_mnist", data_dir=tmp_path / "out", split="test",
                               download=False)  # fmt: skip
     assert len(source) == 10
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not INSTALLED.is_dir(), reason="Debian's dataset-fashion-mnist has the files")
+def test_the_real_fashion_mnist_from_its_files_to_a_run(tmp_path, capsys, monkeypatch):
+    """Every picture is the one of the IDX files; in memory and streamed a run trains on them."""
+    monkeypatch.chdir(tmp_path)
+    convert.main(["fashion_mnist", str(INSTALLED), "--out", "tfds", "--json"])
+    result = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert result["examples"] == {"train": 60_000, "test": 10_000}
+    found = data.fashion_mnist("tfds")
+    assert "3.0.1 (TFDS)" in found.source
+    for name, images_, labels in (
+        ("train", found.images, found.labels),
+        ("t10k", found.test_images, found.test_labels),
+    ):
+        pixels = gzip.decompress((INSTALLED / f"{name}-images-idx3-ubyte.gz").read_bytes())
+        pixels = np.frombuffer(pixels, np.uint8, offset=16).reshape(-1, 28, 28, 1)
+        np.testing.assert_array_equal(np.rint((images_ + 1) * 127.5), pixels)
+        numbers = gzip.decompress((INSTALLED / f"{name}-labels-idx1-ubyte.gz").read_bytes())
+        np.testing.assert_array_equal(labels, np.frombuffer(numbers, np.uint8, offset=8))
+    rows = streams.TFDSRows("fashion_mnist", "tfds")
+    for i in (0, 29_999, 59_999):
+        np.testing.assert_array_equal(rows[i], found.images[i])
+    argv = ["--data-dir", "tfds", "--width", "2", "--batch-size", "4", "--n-critic", "1"]
+    argv += ["--steps", "4", "--chunk-steps", "2", "--no-quality", "--json"]
+    for name, *more in (["fashion_mnist"], ["tfds/fashion_mnist", "--stream"]):
+        launch.main(wgan_gp.EXPERIMENT, [*argv, "--dataset", name, *more])
+        assert json.loads(capsys.readouterr().out.strip().splitlines()[-1])["steps"] == 4
 
 
 @pytest.mark.parametrize(
