@@ -10,8 +10,10 @@ The paper's balance begins with fakes near 0 that are easy to reconstruct, which
 centred on grey. On a black background fakes near 0 are hard, k_t stays at 0 and the samples
 collapse to one image (measured: Frechet distance 644 on the digits), so here the networks see the
 background as 0 (--zero). The curves `k`, `convergence` (M) and `learning_rate_scale` (halved when M
-stalls, down to 0.01) are in the report. Expected: M falls, k_t leaves 0, and the samples are clean
-digits of some of the classes: less diversity than data, as gamma < 1 asks for.
+stalls, down to 0.01) are in the report.
+
+The first command trains about 200 s on 2 CPU cores. Expected: 3 of 10 classes, a Frechet distance
+of about 200: M falls and k_t leaves 0, but the samples are digits of a few classes only.
 """
 
 import dataclasses

@@ -6,8 +6,9 @@
 
 Papers: Goodfellow et al., 2014, Generative Adversarial Nets (gan, gan_minimax); Kodali et al., 2017
 (dragan); Mescheder et al., 2018 (r1_gan, r1_r2_gan); Huang et al., 2024, R3GAN (rpgan).
-Expected: recognisable digits; without a penalty some classes are rare, and the losses say nothing
-about quality.
+
+The first command trains about 55 s on 2 CPU cores. Expected: 10 of 10 classes, a Frechet distance
+of about 24; without a penalty some classes are rare, and the losses say nothing about quality.
 """
 
 import dataclasses

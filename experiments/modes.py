@@ -6,7 +6,8 @@ A preset of experiments.toy2d, with smaller networks. Every seed is a whole trai
 vmapped, so 16 seeds are one compiled program. The metrics are those of experiments.toy2d, per seed,
 with median and quartiles; each member has toy2d's settings. A mode is covered, by a criterion fixed
 beforehand (`metrics.coverage.mode_coverage`), if at least a fifth of its fair share of the samples
-lies within 4 standard deviations of it.
+lies within 4 standard deviations of it. The command above takes about 47 s on 2 CPU cores; what
+each member reaches is in experiments/README.md.
 """
 
 import dataclasses

@@ -7,8 +7,10 @@ Paper: Gulrajani et al., 2017, Improved Training of Wasserstein GANs, Algorithm 
 
 Adam with the betas of the authors' DCGAN code, no normalisation, the generator's weights averaged
 (--ema 0 for the paper's plain ones). Rate and n_critic suit minutes on a CPU; the paper's are
---learning-rate 1e-4 --n-critic 5. With no option it trains on scikit-learn's digits in under 5
-minutes on 2 CPU cores; expected: all ten classes present, more in experiments/README.md.
+--learning-rate 1e-4 --n-critic 5.
+
+The first command trains about 95 s on 2 CPU cores. Expected: 10 of 10 classes, a Frechet distance
+of about 2.0 (real data have 1.5); more in experiments/README.md.
 """
 
 import dataclasses

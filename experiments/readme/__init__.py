@@ -69,6 +69,7 @@ TABLES: Makers = {
     "members": training.members,
     "main-job": training.main_job,
     "fashion": training.fashion,
+    "classes": training.classes,
     "convolution": speed_tables.convolution,
     "alarm": training.alarm,
     "own-data": training.own_data,

@@ -124,6 +124,38 @@ def fashion() -> str:
     return markdown.table(head, rows)
 
 
+# recorded runs with and without labels, of the same data
+CONDITIONAL = (
+    ("digits-wgan_gp", *(f"digits-wgan_gp-{way}" for way in ("projection", "concat", "auxiliary"))),
+    ("fashion-wgan_gp", "fashion-wgan_gp-projection"),
+)
+
+
+def classes() -> str:
+    """Lists runs with labels below the one without, of each data set."""
+    rows = []
+    for names in CONDITIONAL:
+        for name in filter(results.metrics, names):
+            run = results.metrics(name)
+            quality = run["quality"]
+            figure = lambda key, of=quality: of.get(key, "")
+            rows.append(
+                [
+                    f"`{command_of(name)}`",
+                    run["steps"],
+                    figure("asked_for_share"),
+                    figure("smallest_asked_for_share"),
+                    figure("frechet_distance"),
+                    figure("frechet_distance_of_real"),
+                    figure("frechet_within_classes"),
+                    figure("frechet_within_classes_of_real"),
+                ]
+            )
+    head = ["run", "generator updates", "of the class asked for (share)", "the worst class's"]
+    head += ["Frechet distance", "of real data", "within classes, mean", "of real data"]
+    return markdown.table(head, rows)
+
+
 # recorded run -> {figure of its quality: what it is, with its unit}
 OWN_DATA = {
     "table-diabetes": {

@@ -122,11 +122,11 @@ def _of_samples(
         )
     gap = metrics.get("held_out_gap", 0.0)
     if gap > limits.memorised:
-        # "times" and no percentage: held-out data may score lower than samples do.
+        # No percentage: held-out data may score lower than samples do.
         found["memorised"] = (
-            f"the critic's mean score falls {gap:.2g} times as far from training data to held-out "
-            "data as from training data to samples (0 times if it had memorised nothing): it has "
-            "memorised training data"
+            "the critic has memorised training data: real data that it never saw score "
+            f"{gap:.2f} of the way down from training data to samples (0 is like training data, 1 "
+            "is like samples)"
         )
     return found
 

@@ -5,6 +5,7 @@ memory does not depend on the number of pictures; what needs all pairs (kernel d
 recall, density, coverage) is taken of at most `Pairs.most` pictures of each set.
 """
 
+import pathlib
 import sys
 import time
 from typing import Any, NamedTuple
@@ -36,6 +37,62 @@ class Summary(NamedTuple):
     rows: np.ndarray
     labels: np.ndarray | None = None
     scores: Any = None
+
+
+class Moments(NamedTuple):
+    """Statistics that were computed before, as FID's programs save them for large data sets.
+
+    Attributes:
+      mean: `mu` [F] of the features.
+      cov: `sigma` [F, F] of them, over N - 1.
+    """
+
+    mean: np.ndarray
+    cov: np.ndarray
+
+
+def read_moments(where: str) -> Moments | None:
+    """The statistics in an .npz file that has `mu` and `sigma`; None of anything else.
+
+    Raises:
+      ValueError: they are no mean and covariance.
+    """
+    if not where.lower().endswith(".npz") or not pathlib.Path(where).is_file():
+        return None
+    try:
+        with np.load(where, allow_pickle=False) as loaded:
+            if not {"mu", "sigma"} <= set(loaded.files):
+                return None
+            mean, cov = (np.asarray(loaded[name], np.float64) for name in ("mu", "sigma"))
+    except Exception:  # zipfile, zlib and NumPy raise many kinds
+        return None  # whoever reads it as pictures says what is wrong with it
+    if mean.ndim != 1 or cov.shape != 2 * mean.shape:
+        shapes = f"mu {list(mean.shape)} and sigma {list(cov.shape)}"
+        raise ValueError(f"{where}: {shapes} are no mean [F] and covariance [F, F]")
+    if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
+        raise ValueError(f"{where}: some of its statistics are not finite")
+    return Moments(mean, cov)
+
+
+def beside_moments(measured: Summary, moments: Moments, space: Space) -> dict[str, Any]:
+    """What can be told of a set beside statistics alone: the Frechet distance, and its own score.
+
+    Raises:
+      ValueError: the statistics are of features of another number.
+    """
+    mean, cov = frechet.moments_of_sums(measured.sums)
+    if mean.shape != moments.mean.shape:
+        raise ValueError(
+            f"the statistics are of {len(moments.mean)} features, and the network's layer has "
+            f"{len(mean)}: give its --layer"
+        )
+    names, rounded = names_of(space), lambda x: float(f"{x:.8g}")
+    distance = frechet.distance_of_moments(moments.mean, moments.cov, mean, cov)
+    score = metrics.classifier.inception_score(measured.scores)
+    return {
+        names["frechet"]: rounded(distance),
+        names["score"]: {"mean": rounded(score[0]), "std": rounded(score[1])},
+    }
 
 
 def summarise(

@@ -5,6 +5,7 @@
     measure RUN_DIR --space auto                        # its samples beside its training data
     measure SAMPLES.npy --against fashion_mnist         # or mnist, digits, tfds/NAME
     measure FOLDER --against FOLDER --space inception --weights pt_inception-2015-12-05-6726825d.pth
+    measure RUN_DIR --against cifar10_train.npz         # statistics mu and sigma, saved by others
 
 Without --against and --space metrics are those that a run measures itself: quality as at its end,
 W1 as with --w1-every, of the newest whole checkpoint. With one of them two sets of pictures, each a
@@ -18,6 +19,7 @@ one JSON object, states the protocol: counts, resizing, the weights' checksum.
 """
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 from typing import Any
@@ -44,8 +46,9 @@ class Config:
     trial: int = option(0, "which one of a run with --seeds or --sweep, counted from 0")
     best: bool = option(False, "take the best checkpoint (by sliced distance), not the newest")
     against: str = option(
-        "", "what to compare with: a run, a folder, an array file, or digits, mnist, fashion_mnist "
-        "or tfds/NAME; a run without it is compared with its training data")
+        "", "what to compare with: a run, a folder, an array file, the .npz of statistics mu and "
+        "sigma, or digits, mnist, fashion_mnist or tfds/NAME; a run without it is compared with "
+        "its training data")
     space: str = option(
         "", "in which to compare: inception, classifier (trained on the labels of what is compared "
         "with), pixels, or auto, the first of them that there is")
@@ -118,6 +121,9 @@ def compare(config: Config, find: reading.Find) -> dict[str, Any]:
         space = feature_spaces.inception(
             config.weights, config.layer, config.resize, config.batch_size
         )
+    moments = comparison.read_moments(config.against)
+    if moments is not None:
+        return _beside_moments(config, find, moments, space)
     measured, against = _sides(config, find)
     places = [picture_sets.places_of(side, config.num) for side in (measured, against)]
     if min(map(len, places)) < 2:
@@ -140,8 +146,36 @@ def compare(config: Config, find: reading.Find) -> dict[str, Any]:
     return found | ({"per_class": classes} if classes else {})
 
 
+def _beside_moments(
+    config: Config, find: reading.Find, moments: comparison.Moments, space: Space | None
+) -> dict[str, Any]:
+    if space is None:
+        raise ValueError(
+            f"{config.against} holds statistics of the Inception network's features: give its "
+            "--weights FILE.pth too"
+        )
+    measured = picture_sets.of(config.source, _choice(config), find)
+    places = picture_sets.places_of(measured, config.num)
+    if len(places) < 2:
+        raise ValueError(f"{len(places)} pictures: give at least two")
+    feature_spaces.require_alike(measured, measured, resized=True)
+    summary = comparison.summarise(measured, places, space, config.batch_size, config.pairs)
+    digest = hashlib.sha256(pathlib.Path(config.against).read_bytes()).hexdigest()
+    return {
+        "metrics": comparison.beside_moments(summary, moments, space),
+        "measured": {**measured.about, **_counted(measured, summary.sums)},
+        "against": {"kind": "statistics", "file": config.against, "sha256": digest},
+        "protocol": {"space": space.name, **space.about, "features": len(moments.mean)},
+    }
+
+
 def _counted(side: PictureSet, sums: frechet.Sums) -> dict[str, Any]:
     return {"shape": list(side.shape), "num": sums.num, "of": side.num}
+
+
+def _choice(config: Config) -> Choice:
+    names = {field.name for field in dataclasses.fields(config)} & set(Choice._fields)
+    return Choice(**{name: getattr(config, name) for name in names})
 
 
 def _sides(config: Config, find: reading.Find) -> tuple[PictureSet, PictureSet]:
@@ -150,8 +184,7 @@ def _sides(config: Config, find: reading.Find) -> tuple[PictureSet, PictureSet]:
         raise ValueError(
             f"{where!r} is no run, it has no config.json: give a run's directory, or --against too"
         )
-    names = {field.name for field in dataclasses.fields(config)} & set(Choice._fields)
-    choice = Choice(**{name: getattr(config, name) for name in names})
+    choice = _choice(config)
     measured = picture_sets.of(config.source, choice, find)
     if config.against:
         return measured, picture_sets.of(config.against, choice, find)

@@ -100,7 +100,7 @@ def test_the_share_of_coverage(metrics, share):
 def test_memorisation_is_no_percentage(gap):
     """Held-out data may score lower than samples do: a share above 100 % is no share."""
     line = judged(HEALTHY | {"held_out_gap": gap})["memorised"]
-    assert f"{gap:.2g} times as far" in line
+    assert f"score {gap:.2f} of the way down" in line
     assert "%" not in line
 
 

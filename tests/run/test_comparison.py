@@ -221,6 +221,37 @@ def names_of_protocol(said):
     return said.keys() & {"fid", "kid", "inception_score"}
 
 
+def test_statistics_that_others_saved_are_the_pictures_themselves(capsys, small_network):
+    save(pathlib.Path("x"), pictures(1, 12))
+    save(pathlib.Path("y"), pictures(2, 11))
+    argv = ["x", "--weights", "w.safetensors", "--layer", "64", "--against"]
+    whole = measured(capsys, *argv, "y")
+    space = spaces.inception("w.safetensors", 64, "pytorch-fid", 32)
+    features = np.asarray(space.embed(pictures(2, 11))[0], np.float64)
+    np.savez("y.npz", mu=features.mean(axis=0), sigma=np.cov(features, rowvar=False))
+    found = measured(capsys, *argv, "y.npz")
+    np.testing.assert_allclose(
+        found["metrics"]["frechet_distance"], whole["metrics"]["frechet_distance"], rtol=1e-5
+    )
+    assert found["metrics"]["classifier_score"] == whole["metrics"]["classifier_score"]
+    assert found["metrics"].keys() == {"frechet_distance", "classifier_score"}
+    assert found["measured"] == whole["measured"]
+    assert found["against"]["kind"] == "statistics"
+    # What cannot be told is one line.
+    err = refused(capsys, "x", "--against", "y.npz")
+    assert "holds statistics of the Inception network's features: give its --weights" in err
+    err = refused(capsys, "x", "--weights", "w.safetensors", "--against", "y.npz")
+    assert "the statistics are of 4 features, and the network's layer has 507" in err
+    for what, mu, sigma in (
+        ("are no mean [F] and covariance [F, F]", np.zeros(4), np.zeros((4, 3))),
+        ("some of its statistics are not finite", np.full(4, np.nan), np.eye(4)),
+    ):
+        np.savez("bad.npz", mu=mu, sigma=sigma)
+        assert what in refused(capsys, *argv, "bad.npz")
+    pathlib.Path("bad.npz").write_bytes(pathlib.Path("y.npz").read_bytes()[:200])
+    assert "bad.npz: no array" in refused(capsys, *argv, "bad.npz")
+
+
 def test_batches_are_filled_up_and_grey_is_repeated(small_network):
     space = spaces.inception("w.safetensors", 2048, "torch-fidelity", 8)
     x = pictures(1, 5)
