@@ -60,7 +60,8 @@ def read_moments(where: str) -> Moments | None:
     if not where.lower().endswith(".npz") or not pathlib.Path(where).is_file():
         return None
     try:
-        with np.load(where, allow_pickle=False) as loaded:
+        # A damaged archive would stay open if NumPy opened it.
+        with open(where, "rb") as file, np.load(file, allow_pickle=False) as loaded:
             if not {"mu", "sigma"} <= set(loaded.files):
                 return None
             mean, cov = (np.asarray(loaded[name], np.float64) for name in ("mu", "sigma"))

@@ -212,7 +212,8 @@ def _arrays(path: pathlib.Path) -> tuple[Any, Any]:
     """(pictures, labels) of a file, each None if it has none; nothing is unpickled."""
     if path.suffix.lower() == ".npy":  # it stays on the disk until it is read
         return np.load(path, mmap_mode="r", allow_pickle=False), None
-    with np.load(path, allow_pickle=False) as loaded:
+    # A damaged archive would stay open if NumPy opened it.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
         pictures_or_none = _entry(loaded, ("images", "samples", "x", "arr_0"))
         return pictures_or_none, _entry(loaded, ("labels", "label", "y", "arr_1"))
 
