@@ -160,7 +160,8 @@ def _require_one_layer(run_dir: str, other: list[str]) -> None:
         is_one = lambda path: (_part(path) or ("", ""))[:2] == (player, "params")
         layers = list(dict.fromkeys(_layer(path) for path in other if is_one(path)))
         if len(layers) > 1:
+            names = ", ".join(layers[:3]) + (", ..." if len(layers) > 3 else "")
             raise ValueError(
                 f"init_from is {run_dir}: {len(layers)} layers of its {player} have another size "
-                f"({', '.join(layers[:3])}), and one may; {REMEDY}"
+                f"({names}), and one may; {REMEDY}"
             )

@@ -316,6 +316,55 @@ def test_mnist_from_its_four_archives(tmp_path):
         contents("mnist", tmp_path, *(gzip.compress(idx_bytes(parts[i])) for i in (0, 3, 2, 3)))
 
 
+def matlab(pixels, labels):
+    out = io.BytesIO()
+    y = np.array(labels, np.uint8)[:, None]
+    scipy.io.savemat(out, {"X": pixels.transpose(1, 2, 3, 0), "y": y}, do_compression=True)
+    return out.getvalue()
+
+
+def small(name):
+    """Bodies in the form of a data set's original files, the extra ones among them."""
+    if name == "cifar100":
+        files = {f"{part}.bin": cifar_bytes(cifar_images(3), [0, 0, 1], [2, 0, 1])
+                 for part in ("train", "test")}  # fmt: skip
+        return [tarred({**files, "fine_label_names.txt": b"apple\nbear\ncrab\n"})]
+    if name == "svhn_cropped":
+        return [matlab(cifar_images(2), [10, n]) for n in (1, 2, 3)]
+    if name == "stl10":
+        parts = {"train": b"\x03\x01", "test": b"\x02\x02", "unlabeled": b""}
+        files = {f"{part}_y.bin": labels for part, labels in parts.items()}
+        files |= {f"{part}_X.bin": RNG.bytes(2 * 3 * 96 * 96) for part in parts}
+        return [tarred({**files, "class_names.txt": b"airplane\nbird\ncar"})]
+    pixels = [RNG.integers(0, 256, (num, 28, 28), dtype=np.uint8) for num in (3, 2)]
+    parts = (pixels[0], np.array([1, 0, 9], np.uint8), pixels[1], np.array([4, 4], np.uint8))
+    return [gzip.compress(idx_bytes(part)) for part in parts]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted({*archives.ORIGINALS} - {"cifar10"}))
+def test_each_data_set_is_one_command_from_its_address(name, tmp_path, capsys, monkeypatch):
+    """As cifar10 above: downloaded, compared, written, and read as TFDS's data set."""
+    original = archives.ORIGINALS[name]
+    bodies = dict(zip([one.name for one in (*original.files, *original.extra)], small(name),
+                      strict=True))  # fmt: skip
+    with Server(bodies).running() as base:
+        remotes = tuple(remote_of(file, body, base) for file, body in bodies.items())
+        count = len(original.files)
+        here = original._replace(files=remotes[:count], extra=remotes[count:])
+        monkeypatch.setitem(archives.ORIGINALS, name, here)
+        convert.main([name, "--out", str(tmp_path), "--json", *["--extra"][: len(original.extra)]])
+    read = original.read([tmp_path / "downloads" / file for file in bodies])
+    counts = {split: len(part.images) for split, part in read.splits.items()}
+    assert last_line(capsys)["examples"] == counts
+    found = data.from_tfds(name, tmp_path)
+    assert found.class_names == read.class_names
+    for images, labels, split in ((found.images, found.labels, "train"),
+                                  (found.test_images, found.test_labels, "test")):  # fmt: skip
+        np.testing.assert_array_equal(np.rint((images + 1) * 127.5), read.splits[split].images)
+        assert labels.tolist() == read.splits[split].labels.tolist()
+
+
 # Hostile and damaged archives
 
 

@@ -177,7 +177,8 @@ def test_a_mapped_file_takes_no_memory(tmp_path):
     assert rows.scaler.low.tolist() == [-2]
 
 
-def test_what_is_refused_of_a_mapped_file(tmp_path):
+def test_what_is_refused_of_a_mapped_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(arrays, "_BLOCK", 1)
     for x, says in (
         (holed(), r"the value at \[2, 1\] is nan, 2 of them are not finite"),
         (np.full((4, 3), 7.0), r"constant channels is \[0\]"),
