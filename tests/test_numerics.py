@@ -60,3 +60,16 @@ def test_square_distances_far_from_0_and_in_any_order(rng):
     np.testing.assert_array_equal(found, found.T)
     part = numerics.square_distances(jnp.asarray(x[3:4]), jnp.asarray(x[5:16]))
     np.testing.assert_array_equal(part, found[3:4, 5:16])
+
+
+def test_relu_and_two_derivatives_are_jaxs_bit_by_bit():
+    x = jnp.array([-jnp.inf, -2.0, -0.0, 0.0, 1e-40, 0.5, jnp.inf])
+    tangent = jnp.linspace(-1.0, 3.0, 7)
+
+    def derivatives(relu):
+        slope = lambda x: jax.vjp(lambda x: relu(relu(x) * x), x)[1](tangent)[0]
+        return relu(x), jax.vjp(relu, x)[1](tangent), jax.vjp(slope, x)[1](tangent)
+
+    ours, jaxs = (jax.tree.leaves(derivatives(relu)) for relu in (numerics.relu, jax.nn.relu))
+    for a, b in zip(ours, jaxs, strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()

@@ -18,6 +18,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jwgan import numerics
 from jwgan.check import require
 from jwgan.models.conv import Conv, ConvTranspose
 from jwgan.models.labels import Head, scored
@@ -51,9 +52,9 @@ class UpBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool = True, label: Array | None = None) -> Array:
-        y = nn.relu(normalised(self.norm, x, train, label))
+        y = numerics.relu(normalised(self.norm, x, train, label))
         y = UpsampleConv(self.features, kernel_init=HE)(y)
-        y = nn.relu(normalised(self.norm, y, train, label))
+        y = numerics.relu(normalised(self.norm, y, train, label))
         y = Conv(self.features, 3, kernel_init=HE)(y)
         # conv1 and upsampling may change places, and conv1 first costs a quarter.
         return y + upsample(Conv(self.features, 1, kernel_init=GLOROT)(x))
@@ -85,9 +86,9 @@ class DownBlock(nn.Module):
     def __call__(self, x: Array, train: bool = True) -> Array:
         # A norm or ReLU in front of everything would change the image before any weight sees it.
         norm = None if self.first else self.norm
-        y = x if self.first else nn.relu(normalised(norm, x, train))
+        y = x if self.first else numerics.relu(normalised(norm, x, train))
         y = Conv(self.features, 3, kernel_init=HE)(y)
-        y = nn.relu(normalised(norm, y, train))
+        y = numerics.relu(normalised(norm, y, train))
         last = ConvPool if self.pool else functools.partial(Conv, kernel_size=3)
         y = last(self.features, kernel_init=HE)(y)
         if (
@@ -139,7 +140,7 @@ class ResNetGenerator(nn.Module):
         x = dense(z.reshape(z.shape[0], -1)).reshape(-1, height, width, self.width)
         for _ in larger:
             x = UpBlock(self.width, self.norm)(x, train, label)
-        x = nn.relu(normalised(self.norm, x, train, label))
+        x = numerics.relu(normalised(self.norm, x, train, label))
         return jnp.tanh(Conv(self.image_shape[-1], 3, kernel_init=GLOROT)(x))
 
 
@@ -224,7 +225,7 @@ class ResNetCritic(nn.Module):
         for i in range(self.downs + self.plain):
             pool, first = i < self.downs, i == 0
             x = DownBlock(self.width, pool=pool, first=first, norm=self.norm)(x, train)
-        x = self.pool(nn.relu(x))
+        x = self.pool(numerics.relu(x))
         y = nn.Dense(1, kernel_init=GLOROT)(x)
         return scored(self.head, jnp.squeeze(y, -1), x, label)
 
@@ -269,9 +270,9 @@ class BottleneckBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool = True) -> Array:
-        y = Conv(x.shape[-1] // 2, 1, kernel_init=HE)(nn.relu(x))
-        y = self.inner(self.features // 2)(nn.relu(y))
-        y = Conv(self.features, 1, use_bias=False, kernel_init=HE)(nn.relu(y))
+        y = Conv(x.shape[-1] // 2, 1, kernel_init=HE)(numerics.relu(x))
+        y = self.inner(self.features // 2)(numerics.relu(y))
+        y = Conv(self.features, 1, use_bias=False, kernel_init=HE)(numerics.relu(y))
         y = normalised(self.norm, y, train)
         x = x if self.shortcut is None else self.shortcut(self.features)(x)
         return x + 0.3 * y  # 0.3 is the authors' factor

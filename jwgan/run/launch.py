@@ -23,8 +23,9 @@ from jwgan.run.experiment import Experiment
 # What every run imports on its way, beside jax and optax; asked for before anything is written.
 PACKAGES = ("flax", "orbax.checkpoint", "rich", "tensorboardX", "matplotlib", "PIL")
 OUT_OF_MEMORY = (
-    "out of memory: give a smaller --batch-size or --width, stop what else uses the device, or on "
-    "a shared GPU set XLA_PYTHON_CLIENT_MEM_FRACTION below its 0.75"
+    "out of memory: give a smaller --batch-size or --width, --accumulate 2 (a batch in two parts), "
+    "--precision bfloat16 or --stream (data stay on the disk); stop what else uses the device, or "
+    "on a shared GPU start each process with XLA_PYTHON_CLIENT_MEM_FRACTION below its 0.75"
 )
 # What reads a run: `python mine.py sample RUN_DIR`.
 COMMANDS = {
@@ -42,6 +43,17 @@ def missing_package_ends() -> Iterator[None]:
         yield
     except check.MissingPackageError as error:
         options.fail(error)
+
+
+@contextlib.contextmanager
+def _full_memory_ends() -> Iterator[None]:
+    """What finds no room on the host or the device ends with one line: the remedies."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not lifecycle.is_out_of_memory(error):
+            raise
+        options.fail(f"{check.one_line(error)}; {OUT_OF_MEMORY}", code=1)
 
 
 def main(experiment: Experiment, argv: list[str] | None = None) -> None:
@@ -63,7 +75,7 @@ def main(experiment: Experiment, argv: list[str] | None = None) -> None:
         experiment = experiment.named()
     except ValueError as error:
         options.fail(error)
-    with missing_package_ends():
+    with missing_package_ends(), _full_memory_ends():
         if argv[:1] and argv[0] in COMMANDS:
             COMMANDS[argv[0]](reading.only(experiment), argv[1:])
         else:
@@ -87,6 +99,8 @@ def train(experiment: Experiment, argv: list[str]) -> None:
     with contextlib.ExitStack() as stack:
         try:
             config = lifecycle.options_of(experiment, given)
+            if config.deterministic:
+                xla.use_determinism()
             if sweep.several(config):
                 # `prepare` makes the first array: from then on the CPU's devices are what they are.
                 xla.use_cores(sweep.count(config), sweep.devices(config))
@@ -106,8 +120,6 @@ def _finish(run: session.Run) -> None:
         # A defect of ours keeps its traceback; what a user can mend is one line.
         if not lifecycle.is_expected(error):
             raise
-        if lifecycle.is_out_of_memory(error):
-            options.fail(f"{check.one_line(error)}; {OUT_OF_MEMORY}", code=1)
         options.fail(f"{error}; {lifecycle.what_is_there(run)}", code=1)
     except KeyboardInterrupt:  # while the first state is made; later signals end the chunk
         options.fail(f"stopped by SIGINT; {lifecycle.what_is_there(run)}", code=130)

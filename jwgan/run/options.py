@@ -218,6 +218,9 @@ class Config:
     devices: int | None = option(
         None, "how many (default: all accelerators, or one CPU; several runs: a CPU core for each)",
         group="devices", may_change=True)
+    deterministic: bool = option(
+        False, "have a GPU take only operations that give the same bits each time, and choose none "
+        "by timing; slower (a CPU does so anyway)", group="devices")
     distributed: bool = option(
         False, "join the processes that Slurm, mpirun, GKE or a TPU started",
         group="devices", may_change=True)

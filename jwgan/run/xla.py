@@ -154,6 +154,31 @@ def use_eigen() -> None:
         os.environ["XLA_FLAGS"] = f"{flags} {ours}".strip()
 
 
+# On a GPU two runs of one program can differ: sums by atomics, as in some of cuDNN's gradients of
+# kernels, come in any order. And two compilations can differ, since XLA chooses algorithms by
+# timing them; one that is taken from the compilation cache cannot.
+DETERMINISM = ("--xla_gpu_exclude_nondeterministic_ops=true", "--xla_gpu_autotune_level=0")
+
+
+def use_determinism() -> None:
+    """Has XLA give the same bits on a GPU each time. Never against the user's own flags.
+
+    Raises:
+      ValueError: XLA has read its flags already, and computes on a GPU.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    ours = [flag for flag in DETERMINISM if flag.split("=")[0] not in flags]
+    if not ours:
+        return
+    if not is_too_late():
+        os.environ["XLA_FLAGS"] = " ".join([flags, *ours]).strip()
+    elif jax.default_backend() not in ("cpu", "tpu"):
+        raise ValueError(
+            "deterministic is True: XLA has read its flags already; set XLA_FLAGS="
+            f"'{' '.join(ours)}' before Python starts"
+        )
+
+
 def use_cores(count: int, num: int | None) -> None:
     """Has XLA make `num` devices of a CPU for so many trials, by default of the cores it has.
 

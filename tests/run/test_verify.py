@@ -185,5 +185,34 @@ def test_out_of_memory_is_one_line(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(session.Session, "record", full)
     line = fails(capsys, "device", tmp_path / "run")
-    assert "give a smaller --batch-size" in line
+    assert "give a smaller --batch-size or --width, --accumulate 2" in line
+    assert "--stream" in line
     assert "RESOURCE_EXHAUSTED" in line
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "FAILED_PRECONDITION: DNN library initialization failed. Look at the errors above",
+        "Unable to initialize backend 'cuda': INTERNAL: CUDA_ERROR_OUT_OF_MEMORY: out of memory",
+    ],
+)
+def test_the_second_run_on_a_full_card_is_one_line(tmp_path, capsys, monkeypatch, says):
+    """The card is full before the first state is made."""
+
+    def full(*_):
+        raise RuntimeError(says)
+
+    monkeypatch.setattr(lifecycle, "prepare", full)
+    line = fails(capsys, "device", tmp_path / "run")
+    assert says in line
+    assert "XLA_PYTHON_CLIENT_MEM_FRACTION" in line
+
+
+def test_an_error_that_is_none_of_memory_keeps_its_traceback(tmp_path, capsys, monkeypatch):
+    def wrong(*_):
+        raise RuntimeError("INTERNAL: something else")
+
+    monkeypatch.setattr(lifecycle, "prepare", wrong)
+    with pytest.raises(RuntimeError, match="something else"):
+        run(capsys, "device", tmp_path / "run")

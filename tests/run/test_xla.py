@@ -83,3 +83,33 @@ def test_the_wrapped_function_is_there():
     if xla.is_measured_jaxlib():
         assert callable(jax._src.compiler._cache_write)
         assert hasattr(jax._src.distributed.global_state, "process_id")
+
+
+# --- the same bits on a GPU -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ("", " ".join(xla.DETERMINISM)),
+        ("--xla_a=1", " ".join(["--xla_a=1", *xla.DETERMINISM])),
+        ("--xla_gpu_autotune_level=4", f"--xla_gpu_autotune_level=4 {xla.DETERMINISM[0]}"),
+    ],
+)
+def test_determinism_is_asked_for_beside_the_users_flags(monkeypatch, own, expected):
+    monkeypatch.setenv("XLA_FLAGS", own)
+    monkeypatch.setattr(xla, "is_too_late", lambda: False)
+    xla.use_determinism()
+    assert os.environ["XLA_FLAGS"] == expected
+    xla.use_determinism()
+    assert os.environ["XLA_FLAGS"] == expected
+
+
+def test_determinism_that_comes_too_late_is_said_on_a_gpu_alone(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setattr(xla, "is_too_late", lambda: True)
+    xla.use_determinism()  # a CPU gives the same bits anyway
+    assert os.environ["XLA_FLAGS"] == ""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    with pytest.raises(ValueError, match=r"deterministic is True.*exclude_nondeterministic_ops"):
+        xla.use_determinism()
