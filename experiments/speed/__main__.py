@@ -5,6 +5,7 @@
     python -m experiments.speed --all --peer "python torch_peer.py"
     python -m experiments.speed --penalty-cost
     python -m experiments.speed dcgan32 --convolution lax --chunk-steps 1 --seconds 1 --json
+    python -m experiments.speed --gpu --json      # ten minutes on a GPU, see gpu.py
 
 One iteration is one generator update with all its critic updates; with --seeds K, K runs in one
 program, and iterations of all of them are counted. Roofline: the arithmetic of an iteration over
@@ -30,7 +31,7 @@ from typing import Any
 
 import jax
 
-from experiments.speed import cases, penalty, tables, timing
+from experiments.speed import cases, gpu, penalty, tables, timing
 from experiments.speed.cases import CASES, MLPS
 from jwgan import many
 from jwgan.run import command, options, sweep_build, xla
@@ -55,6 +56,9 @@ class Config:
         None, "iterations in one program; default: the case's", at_least=1
     )
     penalty_cost: bool = option(False, "a critic update with the penalty against one with clipping")
+    gpu: bool = option(False, "ten minutes on a GPU: every part of gpu.py, the most telling first")
+    gpu_part: str = option("", "only this part of gpu.py, in this process")
+    dry_run: bool = option(False, "with --gpu: small networks, to try the script on any device")
     convolution: str = option("jwgan", "jwgan's closed family, or lax (dcgan32 only)")
     json: bool = option(False, "print one line of JSON at the end")
 
@@ -206,7 +210,9 @@ def run_all(config: Config) -> list[dict[str, Any]]:
 
 def check(config: Config) -> None:
     """Raises ValueError for options that fit nothing."""
-    if not (config.all or config.penalty_cost):
+    if config.dry_run and not (config.gpu or config.gpu_part):
+        raise ValueError("dry_run is True: give --gpu beside it")
+    if not (config.all or config.penalty_cost or config.gpu or config.gpu_part):
         options.require_choice("case", config.case, CASES)
     options.require_choice("convolution", config.convolution, ("jwgan", "lax"))
     # `lax_players` has no other case's networks.
@@ -221,6 +227,10 @@ def run(config: Config) -> dict[str, Any]:
       ValueError: options that fit nothing, or a peer that gives no timing.
     """
     check(config)
+    if config.gpu_part:
+        return gpu.measure(config.gpu_part, config.dry_run)
+    if config.gpu:
+        return gpu.run(config.dry_run)
     if config.penalty_cost:
         return penalty_cost(config)
     return {"cases": run_all(config)} if config.all else measure(config)
