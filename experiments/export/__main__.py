@@ -178,7 +178,9 @@ def main(argv: list[str] | None = None) -> None:
     try:
         if given.save:
             if given.onnx:
-                run_export.save_onnx(given.save, sample.find, given.onnx, given.trial)
+                found = run_export.save_onnx(given.save, sample.find, given.onnx, given.trial)
+                text = run_export.describe_onnx(given.onnx, found)
+                output.show(json.dumps(found) if given.json else text)
             else:
                 run_export.save(given.save, sample.find, given.out, given.trial)
             return

@@ -198,8 +198,11 @@ def to_onnx(algorithm: Any, state: Any) -> tuple[bytes, float]:
 
 def save_onnx(
     run_dir: str, find: reading.Find, out: str, trial: int = 0, best: bool = False
-) -> None:
+) -> dict[str, Any]:
     """Writes a run's generator as ONNX; arguments as those of `save`.
+
+    Returns:
+      the file's bytes, the step, and the samples' largest difference from jax's.
 
     Raises:
       ValueError: there is no run to read, or it cannot be converted.
@@ -212,9 +215,14 @@ def save_onnx(
     )
     model, difference = to_onnx(algorithm, state)
     files.replace(pathlib.Path(out), model)
-    output.show(
-        f"{out}: {len(model)} bytes, step {int(state.step)}, largest difference from jax's samples "
-        f"{difference:.2g}"
+    return {"bytes": len(model), "step": int(state.step), "largest_difference": difference}
+
+
+def describe_onnx(out: str, figures: dict[str, Any]) -> str:
+    """What is said of the file that `save_onnx` wrote."""
+    return (
+        f"{out}: {figures['bytes']} bytes, step {figures['step']}, largest difference from jax's "
+        f"samples {figures['largest_difference']:.2g}"
     )
 
 
@@ -222,7 +230,10 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
     """The command `export RUN_DIR`; arguments as those of `sample.main`."""
     config = options.parse(Config, argv, doc or "", "run_dir", options.program_name(argv, "export"))
     try:
-        write, out = (save_onnx, config.onnx) if config.onnx else (save, config.out)
-        write(config.run_dir, find, out, config.trial, config.best)
+        if config.onnx:
+            found = save_onnx(config.run_dir, find, config.onnx, config.trial, config.best)
+            output.show(describe_onnx(config.onnx, found))
+        else:
+            save(config.run_dir, find, config.out, config.trial, config.best)
     except (ValueError, OSError) as error:
         options.fail(error)

@@ -101,7 +101,7 @@ def test_the_real_fashion_mnist_from_its_files_to_a_run(tmp_path, capsys, monkey
     for i in (0, 29_999, 59_999):
         np.testing.assert_array_equal(rows[i], found.images[i])
     argv = ["--data-dir", "tfds", "--width", "2", "--batch-size", "4", "--n-critic", "1"]
-    argv += ["--steps", "4", "--chunk-steps", "2", "--no-quality", "--json"]
+    argv += ["--network", "mlp", "--steps", "4", "--chunk-steps", "2", "--no-quality", "--json"]
     for name, *more in (["fashion_mnist"], ["tfds/fashion_mnist", "--stream"]):
         launch.main(wgan_gp.EXPERIMENT, [*argv, "--dataset", name, *more])
         assert json.loads(capsys.readouterr().out.strip().splitlines()[-1])["steps"] == 4

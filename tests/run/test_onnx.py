@@ -1,6 +1,7 @@
 """export --onnx: the same samples in another runtime; what is missing or cannot be is one line."""
 
 import importlib.util
+import json
 import sys
 import types
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 
 import jwgan
+from experiments.export import __main__ as bench
 from jwgan import check, networks, priors
 from jwgan.models import autoencoder, dcgan, mlp, norms, resnet
-from jwgan.run import export
+from jwgan.run import export, reading, xla
 
 HERE = pytest.mark.skipif(
     importlib.util.find_spec("jax2onnx") is None or importlib.util.find_spec("onnxruntime") is None,
@@ -105,3 +107,20 @@ def test_what_cannot_be_converted_or_differs_is_refused(monkeypatch):
     fake_runtime(monkeypatch, right + 0.01)
     with pytest.raises(ValueError, match=r"the ONNX samples' difference is 0\.0"):
         export.to_onnx(member, state)
+
+
+def test_the_commands_say_what_was_written(tmp_path, monkeypatch, capsys):
+    member, state = member_of("mlp")
+    state.step = 3
+    z = member.prior(jax.random.key(0), 7)
+    fake_runtime(monkeypatch, np.asarray(member.generate(state, z)))
+    monkeypatch.setattr(reading, "read_run", lambda *args, **options: (None, member, state))
+    monkeypatch.setattr(xla, "use_compilation_cache", lambda: None)
+    file = str(tmp_path / "g.onnx")
+    export.main(reading.only, ["run", "--onnx", file])
+    said = capsys.readouterr().out
+    assert said == f"{file}: 5 bytes, step 3, largest difference from jax's samples 0\n"
+    bench.main(["--save", "run", "--onnx", file, "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"bytes": 5, "step": 3, "largest_difference": 0.0}
+    assert (tmp_path / "g.onnx").read_bytes() == b"model"
