@@ -132,6 +132,11 @@ def plan(member: str, measured: bool) -> Callable[[], str]:
     return value
 
 
+def onnx_difference() -> str:
+    """Largest difference of an ONNX file's samples from those of the run."""
+    return f"{results.metrics('onnx-digits')['largest_difference']:.0e}"
+
+
 def modes(member: str) -> Callable[[], str]:
     """Median of the modes covered on 8 Gaussians."""
     return lambda: f"{results.metrics(f'modes-{member}')['modes_covered']['median']:g}"
@@ -139,6 +144,7 @@ def modes(member: str) -> Callable[[], str]:
 
 # Values are functions: importing this module must not need every recorded result.
 VALUES: dict[str, Callable[[], str]] = {
+    "onnx-difference": onnx_difference,
     "main-seconds": main_job("seconds", 0),
     "main-classes": main_job("classes_present", 0),
     "main-frechet": main_job("frechet_distance", 1),
