@@ -41,6 +41,11 @@ def test_labels_of_a_file(folder, tmp_path):
     np.testing.assert_array_equal(rows.with_label(2).x, found.images[2])
 
 
+def test_a_mark_that_spreadsheets_put_in_front_is_no_part_of_a_name(folder, tmp_path):
+    path = written(tmp_path, "\N{ZERO WIDTH NO-BREAK SPACE}a.png,x", *(f"{n},y" for n in FILES[1:]))
+    assert data.folder(folder, labels=path).labels.tolist() == [0, 1, 1, 1, 1]
+
+
 def test_numbers_are_in_their_order(folder, tmp_path):
     lines = [f"./{name}, {label}" for name, label in zip(FILES, [10, 9, 2, 10, 9], strict=True)]
     found = data.folder(folder, labels=written(tmp_path, *lines))
