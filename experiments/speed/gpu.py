@@ -99,6 +99,15 @@ def made(part: Part, dry: bool) -> tuple[Any, Any]:
     return papers.build(member, **changed), source
 
 
+def _side_by_side(algorithm: Any, source: Any, seeds: int) -> tuple[Any, Any, Any]:
+    """So many seeds as one program: (algorithm, source, keys)."""
+    n_critic = source.batch.shape[0]
+    runs = many.trials(
+        lambda: algorithm, lambda n_critic: source, seeds=range(seeds), n_critic=n_critic
+    )
+    return runs.algorithm, runs.source, runs.keys
+
+
 def measure(name: str, dry: bool) -> dict[str, Any]:
     """Times one part on the device that is here.
 
@@ -109,13 +118,9 @@ def measure(name: str, dry: bool) -> dict[str, Any]:
     if part.case == "first_picture":
         return first_picture(dry)
     algorithm, source = made(part, dry)
-    keys, seeds = jax.random.key(0), 2 if dry and part.seeds > 1 else part.seeds
-    if seeds > 1:
-        n_critic = source.batch.shape[0]
-        runs = many.trials(
-            lambda: algorithm, lambda n_critic: source, seeds=range(seeds), n_critic=n_critic
-        )
-        algorithm, source, keys = runs.algorithm, runs.source, runs.keys
+    keys = jax.random.key(0)
+    if part.seeds > 1:
+        algorithm, source, keys = _side_by_side(algorithm, source, 2 if dry else part.seeds)
     program = timing.Program(algorithm, source, 2 if dry else STEPS.get(part.case, 10), keys)
     repeats = timing.repeats_in(program, 0.01 if dry else 4.0)
     rates = timing.medians([timing.clock(program, repeats, program.iterations) for _ in range(3)])
