@@ -264,6 +264,18 @@ def test_init_reads_shapes_only():
     assert_same_bits(algorithm.init(key, data()), algorithm.init(key, abstract))
 
 
+def test_init_asks_the_penalty_about_the_batchs_own_shapes():
+    """Whether the critic mixes samples is found by tracing a penalty on samples as they will be."""
+    seen = []
+
+    def penalty(key, critic_fn, real, fake):
+        seen.append((real.shape, fake.shape, critic_fn(real).shape))
+        return jnp.zeros(())
+
+    adversarial.build(**{**PARTS, "penalty": penalty}).init(jax.random.key(0), data())
+    assert seen == [((NUM, 2), (NUM, 2), (NUM,))]
+
+
 # What it refuses
 
 column_critic = networks.map_output(linear_critic, lambda x, y: y[:, None])

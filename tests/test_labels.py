@@ -95,7 +95,7 @@ def test_permuted_classes_permute_samples():
 # --- the step, by numbers -------------------------------------------------------------------------
 
 
-def step_of(critic, prior, batch, penalty=None, objective=None):
+def step_of(critic, prior, batch, penalty=None, objective=None, augment=None):
     """One step's (state, info) of a generator that puts out its label."""
     generator = networks.from_fn(
         lambda key, z, y: jnp.zeros(()), lambda w, z, y: w + y[:, None].astype(jnp.float32)
@@ -108,6 +108,7 @@ def step_of(critic, prior, batch, penalty=None, objective=None):
         objective=objective or objectives.wasserstein(),
         penalty=penalty or penalties.none(),
         prior=prior,
+        augment=augment,
     )
     return algorithm.step(algorithm.init(KEY, batch), batch)
 
@@ -130,6 +131,14 @@ def test_fakes_take_the_labels_of_the_real_batch():
     _, info = step_of(mean, priors.labelled(LATENTS, 4), BATCH)
     assert info.fake_score == 2.0
     assert info.generator_loss == -2.0
+
+
+def test_augmented_samples_keep_their_labels():
+    mixed = critic_of(lambda w, x, y: w * (x[:, 0] + 100 * y))
+    shifted = lambda key, state, x: x + 10
+    _, info = step_of(mixed, priors.labelled(LATENTS, 4), BATCH, augment=shifted)
+    assert info.real_score == 0 + 10 + 200  # labels are 3, 1, 2, 2
+    assert info.fake_score == 2 + 10 + 200
 
 
 def test_fakes_keep_labels_of_their_own_if_asked():

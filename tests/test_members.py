@@ -453,7 +453,8 @@ def test_defaults_are_the_papers(name):
 
 
 def test_the_least_that_began_takes():
-    began(window=1, patience=2, min_scale=1.0)
+    for min_scale in (0.0, 1.0):
+        began(window=1, patience=2, min_scale=min_scale)
     for option in ({"window": 0}, {"patience": 1}):
         with pytest.raises(ValueError, match=r"is (0|1): give at least"):
             began(**option)

@@ -593,3 +593,4 @@ def test_of_random_keys_the_last_parts_is_kept_and_one_part_is_the_network(key):
     np.testing.assert_array_equal(y, X)
     assert kept == jax.random.fold_in(key, 2)
     assert networks.in_parts(keyed, 1) is keyed
+    assert networks.in_parts(keyed, 3).precise is None

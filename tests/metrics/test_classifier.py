@@ -162,6 +162,10 @@ def test_too_few_rows_and_steps_are_named_and_one_is_enough():
     probabilities = one.probabilities(one.params, images)
     assert float(classifier.accuracy(probabilities, labels)) in (0.0, 1.0)
     assert int(classifier.label_report(probabilities).classes_present) == 1
+    features, last = one.features(one.params, images), one.params["params"]["Dense_1"]
+    assert features.shape == (1, 64)
+    logits = features @ last["kernel"] + last["bias"][None]
+    np.testing.assert_allclose(jax.nn.softmax(logits), probabilities, atol=1e-6)
     for measure in (classifier.label_report, lambda p: classifier.accuracy(p, labels[:0])):
         with pytest.raises(ValueError, match="probabilities is"):
             measure(probabilities[:0])
