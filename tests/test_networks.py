@@ -589,8 +589,9 @@ def test_a_label_is_one_hot_beside_the_channels(shape):
 
 def test_of_random_keys_the_last_parts_is_kept_and_one_part_is_the_network(key):
     keyed = networks.Network(lambda key, x: ({}, key), lambda params, key, x: (x, key), None)
-    y, kept = networks.in_parts(keyed, 3).apply({}, key, X)
-    np.testing.assert_array_equal(y, X)
-    assert kept == jax.random.fold_in(key, 2)
+    for parts in (2, 3):  # of 6 rows with 3 columns
+        y, kept = networks.in_parts(keyed, parts).apply({}, key, X)
+        np.testing.assert_array_equal(y, X)
+        assert kept == jax.random.fold_in(key, parts - 1)
     assert networks.in_parts(keyed, 1) is keyed
     assert networks.in_parts(keyed, 3).precise is None

@@ -76,8 +76,9 @@ def test_batch_norm_is_excepted_aloud():
     network = jwgan.from_linen(Normalised(), **networks.TRAIN_ARGUMENT)
     x = jnp.array([[0.0], [10.0], [2.0], [14.0]])  # the parts are 0, 2 and 10, 14
     parted = networks.in_parts(network, 2)
-    with pytest.warns(UserWarning, match="batch norm sees one part at a time"):
+    with pytest.warns(UserWarning, match="batch norm sees one part at a time") as warned:
         params, state = parted.init(jax.random.key(0), x)
+    assert [w.filename for w in warned] == [__file__]  # where it was asked for
     y, moved = parted.apply(params, state, x)
     np.testing.assert_allclose(y, [[-1], [-1], [1], [1]], atol=1e-3)  # each part by itself
     # The mean of the parts' means is the batch's; that of their variances (1 and 4) is not (32.8).
