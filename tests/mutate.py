@@ -283,8 +283,15 @@ class Survey:
 
 
 def noting(tree: Any) -> Any:
-    """The module with a call before each statement, which says that its lines are executed."""
+    """The module with a call before each statement, which says that its lines are executed.
+
+    And before the body of each lambda, which may be called by a test that does not make it.
+    """
     for node in list(ast.walk(tree)):
+        if isinstance(node, ast.Lambda):
+            both: Any = ast.parse(f"({hit(node.body.lineno, node.body.end_lineno)}, 0)[1]").body[0]
+            both.value.value.elts[1] = node.body
+            node.body = both.value
         for field in ("body", "orelse", "finalbody"):
             block = getattr(node, field, None)
             if isinstance(block, list):
@@ -297,8 +304,11 @@ def noted(stmt: Any) -> list[Any]:
     if docstring:
         return [stmt]
     last = stmt.body[0].lineno - 1 if getattr(stmt, "body", None) else stmt.end_lineno
-    source = f"__import__('sys').survey.hit({stmt.lineno}, {max(last, stmt.lineno)})"
-    return [ast.parse(source).body[0], stmt]
+    return [ast.parse(hit(stmt.lineno, max(last, stmt.lineno))).body[0], stmt]
+
+
+def hit(first: int, last: Any) -> str:
+    return f"__import__('sys').survey.hit({first}, {last})"
 
 
 def survey(module: str) -> dict[str, Any]:

@@ -475,6 +475,7 @@ def test_spectral_norm_of_a_zero_weight(key):
         networks.from_fn(lambda key, x: jnp.zeros((3, 2)), lambda w, x: (x @ w).sum(axis=1))
     )
     params, state = network.init(key, X)
+    np.testing.assert_allclose(jnp.linalg.norm(state["u"][0]), 1.0, rtol=1e-6)
     y, state = network.apply(params, state, X)
     np.testing.assert_array_equal(y, np.zeros(6))
     gradient = jax.grad(lambda w: network.apply(w, state, X)[0].sum())(params)
@@ -577,7 +578,7 @@ IDENTITY = networks.from_fn(lambda key, x: {}, lambda params, x: x)
 
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4)])
 def test_a_label_is_one_hot_beside_the_channels(shape):
-    x = np.arange(2 * np.prod(shape), dtype=np.float32).reshape(2, *shape)
+    x = jnp.arange(2.0 * np.prod(shape)).reshape(2, *shape)
     label, hot = jnp.array([2, 0]), np.eye(5, dtype=np.float32)[[2, 0]]
     y = networks.concat_label(IDENTITY, 5).evaluate({}, {}, x, label)
     np.testing.assert_array_equal(y[..., :4], x)
