@@ -134,6 +134,15 @@ def _usual_kernel(kernel: Any, layout: Any) -> tuple[Any, Any]:
     return jnp.transpose(kernel, (*space, inputs, outputs)), usual
 
 
+def _padded(x: Any, value: Any, config: Sequence[tuple[int, int, int]]) -> Any:
+    """`lax.pad` by concatenation: converters cannot pad where a name stands for the batch size."""
+    for axis, (low, high, _) in enumerate(config):
+        if low or high:
+            edge = jax.lax.slice_in_dim(x, 0, 1, axis=axis) * 0 + value
+            x = jnp.concatenate([*[edge] * low, x, *[edge] * high], axis)
+    return x
+
+
 def _evaluated(program: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
     """Evaluates a traced program, equation by equation; its calls in its own place."""
     names = (*program.constvars, *program.invars)
@@ -154,6 +163,10 @@ def _evaluated(program: Any, consts: Sequence[Any], args: Sequence[Any]) -> list
         elif kind.name == "conv_general_dilated":
             kernel, layout = _usual_kernel(values[1], params["dimension_numbers"])
             outs = [kind.bind(values[0], kernel, **{**params, "dimension_numbers": layout})]
+        elif kind.name == "pad" and all(
+            min(pads) >= 0 == pads[2] for pads in params["padding_config"]
+        ):
+            outs = [_padded(*values, params["padding_config"])]
         else:
             made = kind.bind(*values, **kind.get_bind_params(params))
             outs = made if kind.multiple_results else [made]
