@@ -194,7 +194,7 @@ def with_augment(algorithm: Algorithm, transform: Transform = diff_augment) -> A
 
     >>> algorithm = augment.with_augment(member, augment.diff_augment)
     >>> batch = jnp.tile(x, (1, 3, 1, 1, 1))
-    >>> state, info = algorithm.step(algorithm.init(key, batch), batch)
+    >>> state, info = jax.jit(algorithm.step)(algorithm.init(key, batch), batch)
     >>> state.step.item()
     1
     """
@@ -320,7 +320,7 @@ def with_mirror(algorithm: Algorithm) -> Algorithm:
 
     >>> algorithm = augment.with_mirror(member)
     >>> batch = jnp.zeros((1, 3, 2, 2, 1))
-    >>> state, _ = algorithm.step(algorithm.init(key, batch), batch)
+    >>> state, _ = jax.jit(algorithm.step)(algorithm.init(key, batch), batch)
     """
 
     def step(state: Any, batch: Any) -> tuple[Any, Any]:

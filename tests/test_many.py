@@ -75,6 +75,7 @@ def two_devices():
     return jax.sharding.Mesh(jax.devices()[:2], ("trial",))
 
 
+@pytest.mark.slow
 def test_trials_divided_among_devices_are_solo_runs():
     """Of different settings and n_critic, all at once on a device or in turn."""
     setup = (member("wgan_gp"), {"weight": [0.1, 1.0, 10.0, 5.0], "n_critic": [1, 2, 2, 1]})

@@ -82,7 +82,7 @@ def compare(monkeypatch, case, num, steps):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("num", cases.slow_but([2, 8], 8))
+@pytest.mark.parametrize("num", cases.slow_but([2, 8], 2))
 @pytest.mark.parametrize("case", cases.TRAINED)
 def test_many_devices_are_one(case, num, monkeypatch):
     differences = compare(monkeypatch, case, num, steps=10)
@@ -108,7 +108,7 @@ class BatchNormCritic(nn.Module):
         return nn.Dense(1)(x)[:, 0]
 
 
-@pytest.mark.parametrize("way", RUNS)
+@pytest.mark.parametrize("way", cases.slow_but(RUNS, "jit"))
 def test_batch_statistics_are_global(way):
     """Mean and variance over 8 rows, 2 a device, whose devices see very different rows."""
 
@@ -161,7 +161,7 @@ def test_seeds_by_data():
         parallel.seeds_mesh(3, jax.devices()[:4])
 
 
-@pytest.mark.parametrize("kind", ["array", "sampler"])
+@pytest.mark.parametrize("kind", cases.slow_but(["array", "sampler"], "array"))
 def test_the_loop_under_a_mesh(kind):
     """The whole compiled chunk, its noise and its data divided, against one device."""
     case = next(case for case in cases.CASES if case.name == "wgan_gp")

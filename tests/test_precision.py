@@ -92,6 +92,7 @@ def test_rounded_penalty_of_initial_critics(name):
         assert 0 < abs(b / a - 1) < bound  # 0 would mean that nothing was rounded
 
 
+@pytest.mark.slow
 def test_gradient_norms_of_a_trained_critic():
     """Measured: 0.2 % a sample, 0.04 % in the mean."""
     state, _ = trained("float32")

@@ -152,7 +152,8 @@ def classes() -> str:
                 ]
             )
     head = ["run", "generator updates", "of the class asked for (share)", "the worst class's"]
-    head += ["Frechet distance", "of real data", "within classes, mean", "of real data"]
+    head += ["Frechet distance", "Frechet, real data", "within classes, mean"]
+    head += ["within classes, real data"]
     return markdown.table(head, rows)
 
 

@@ -17,6 +17,9 @@ from experiments.readme import training
 from jwgan.run import launch, options
 from jwgan.run import sample as run_sample
 
+# Its runs are made once, by one worker.
+pytestmark = pytest.mark.xdist_group("experiments")
+
 HERE = pathlib.Path(toy2d.__file__).parent
 RUNS = {path.stem for path in HERE.glob("*.py") if "\nEXPERIMENT = " in path.read_text()}
 IMAGES = sorted(RUNS - {"toy2d", "table", "series"})

@@ -167,6 +167,7 @@ def test_a_constant_norm_has_the_scores_of_spectral_norm_and_another_gradient():
 # ---- the command ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_prints_one_line_and_repeats_itself(monkeypatch, capsys):
     words = "--dim 8 --funnels 4 --method wgan --iterations 4 --chunk-steps 2 --seeds 2 --json"
     monkeypatch.setattr("sys.argv", ["w1_benchmark", *words.split()])

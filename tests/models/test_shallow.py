@@ -51,7 +51,7 @@ def test_parameters_of_the_public_recipe():
 def test_critic_without_norm_against_plain_lax():
     shape, x = (8, 8, 1), jax.random.uniform(jax.random.key(1), (3, 8, 8, 1))
     critic = shallow.ShallowCritic(shape, width=4, h=5, norm=None)
-    (scored, variables) = critic.init_with_output(jax.random.key(0), x)
+    (scored, variables) = jax.jit(critic.init_with_output)(jax.random.key(0), x)
     p = variables["params"]
     numbers = ("NHWC", "HWIO", "NHWC")
     down = lambda x, kernel: lax.conv_general_dilated(
@@ -71,7 +71,7 @@ def test_a_batch_normalised_code_is_rectified_and_a_plain_one_is_not():
     x = jax.random.uniform(jax.random.key(1), (16, 8, 8, 1))
     for norm, smallest in ((norms.batch_norm, 0.0), (None, None)):
         critic = shallow.ShallowCritic((8, 8, 1), width=4, h=5, norm=norm)
-        code = critic.init_with_output(jax.random.key(0), x)[0].code
+        code = jax.jit(critic.init_with_output)(jax.random.key(0), x)[0].code
         assert (code.min() == smallest) if norm else (code.min() < 0)
 
 
@@ -80,12 +80,12 @@ def test_energy_and_last_activation_are_the_given_ones():
     critic = shallow.ShallowCritic(
         (8, 8, 1), 2, 3, final_activation=jnp.zeros_like, energy=autoencoder.mean_squared
     )
-    scored, _ = critic.init_with_output(jax.random.key(0), x)
+    scored, _ = jax.jit(critic.init_with_output)(jax.random.key(0), x)
     np.testing.assert_allclose(scored.score, 0.0625)
     for last, low, high in ((jax.nn.sigmoid, 0, 1), (jnp.tanh, -1, 1)):
         generator = shallow.ShallowGenerator((8, 8, 1), 2, 3, final_activation=last)
         z = 50 * jax.random.normal(jax.random.key(1), (64, 4))
-        y, _ = generator.init_with_output(jax.random.key(0), z)
+        y, _ = jax.jit(generator.init_with_output)(jax.random.key(0), z)
         assert low <= y.min() < low + 0.3 * (high - low)
         assert high - 0.3 * (high - low) < y.max() <= high
 
@@ -98,8 +98,8 @@ def test_every_parameter_of_the_pair_has_a_gradient():
         shallow.ShallowGenerator((8, 8, 1), width=2, hidden=8), **networks.TRAIN_ARGUMENT
     )
     z = jax.random.normal(jax.random.key(2), (16, 4))
-    of_generator, g_state = generator.init(jax.random.key(0), z)
-    of_critic, c_state = critic.init(jax.random.key(1), jnp.zeros((16, 8, 8, 1)))
+    of_generator, g_state = jax.jit(generator.init)(jax.random.key(0), z)
+    of_critic, c_state = jax.jit(critic.init)(jax.random.key(1), jnp.zeros((16, 8, 8, 1)))
 
     def loss(both):
         x, _ = generator.apply(both[0], g_state, z)

@@ -113,6 +113,7 @@ def ended(capsys, function, *args):
     return end.value.code, out, err
 
 
+@pytest.mark.slow
 def test_a_run_of_a_member_is_read_by_its_own_door(tmp_path, capsys):
     argv = ["wgan_gp", *TINY, "--dataset", "eight_gaussians", "--run-dir", "run"]
     door.main(argv)

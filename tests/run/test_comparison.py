@@ -16,6 +16,9 @@ from jwgan.metrics import coverage, frechet, inception, kernel, tensor_files
 from jwgan.run import comparison, launch, measure, picture_sets, spaces, weights
 from jwgan.run.picture_sets import Choice
 
+# Its runs are made once, by one worker.
+pytestmark = pytest.mark.xdist_group("comparison")
+
 SAVED = dict(np.load(pathlib.Path(__file__).parent.parent / "metrics" / "torch_files.npz"))
 
 

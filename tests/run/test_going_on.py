@@ -61,6 +61,7 @@ def test_a_resume_knows_the_runs_options():
     assert described()["config"]["learning_rate"] == 0.003
 
 
+@pytest.mark.slow
 def test_a_changed_rate_is_refused_and_the_advice_works(ends):
     toy(*TOY)
     change = ["--run-dir", "run", "--resume", "--steps", "6", "--learning-rate", "1e-5"]
@@ -113,6 +114,7 @@ def test_a_run_that_began_while_the_data_were_loaded(tmp_path, ends):
     assert (tmp_path / "run" / "config.json").read_text() == "{}"
 
 
+@pytest.mark.slow
 def test_a_moved_folder_of_images_is_the_same_data(tmp_path):
     images(tmp_path / "images", 20)
     pictures(*PICTURES)

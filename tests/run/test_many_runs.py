@@ -13,6 +13,9 @@ from jwgan import many, report
 from jwgan.run import console, evaluate, launch, options, sweep, sweep_build, sweep_session, tasks
 from jwgan.run import sample as run_sample
 
+# Its runs are made once, by one worker.
+pytestmark = pytest.mark.xdist_group("many_runs")
+
 TINY = ["--chunk-steps", "2", "--checkpoint-every", "2", "--batch-size", "8", "--width", "2"]
 DIGITS = [*TINY, "--latent", "4", "--no-quality", "--json", "--ema", "0.5"]
 TOY = [*TINY, "--n-critic", "1", "--no-quality", "--json", "--steps", "8"]
@@ -132,6 +135,7 @@ def failing(*seeds):
     return build
 
 
+@pytest.mark.slow
 def test_a_trial_dies_and_the_others_go_on(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
     toy(tmp_path / "run", "--seeds", "2", build=failing(1))

@@ -43,6 +43,7 @@ def member_of(name):
     return member, types.SimpleNamespace(generator=player)
 
 
+@pytest.mark.slow
 def test_programs_for_one_platform_have_the_same_values():
     """What asks for the platform is gone: other runtimes have none of ours."""
     member, state = member_of("dcgan")
