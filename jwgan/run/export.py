@@ -166,7 +166,7 @@ def _evaluated(program: Any, consts: Sequence[Any], args: Sequence[Any]) -> list
         elif kind.name == "pad" and all(
             min(pads) >= 0 == pads[2] for pads in params["padding_config"]
         ):
-            outs = [_padded(*values, params["padding_config"])]
+            outs = [_padded(values[0], values[1], params["padding_config"])]
         else:
             made = kind.bind(*values, **kind.get_bind_params(params))
             outs = made if kind.multiple_results else [made]
