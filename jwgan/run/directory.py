@@ -289,7 +289,7 @@ def read_description(folder: pathlib.Path) -> dict[str, Any]:
         # Whoever reads the run, or goes on with it, has its data in the shape that they had.
         found["config"].update(tasks.recorded_form(found["config"], found["data"].get("shape")))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        what = f"{path} is no run's description ({check.one_line(error)})"
+        what = f"{check.printable(str(path))} is no run's description ({check.one_line(error)})"
         raise ValueError(f"{what}: give another run") from error
     return found
 

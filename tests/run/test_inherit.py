@@ -137,6 +137,8 @@ def test_what_is_no_single_trained_run_is_refused():
         inherit.from_run("empty", state_of(1))
     with pytest.raises(ValueError, match="is no run's description"):
         inherit.from_run("nowhere", state_of(1))
+    with pytest.raises(ValueError, match=r"^two\\nlines/config.json is no run's description"):
+        inherit.from_run("two\nlines", state_of(1))
 
 
 @pytest.mark.slow
