@@ -44,6 +44,8 @@ def load(config: Config) -> run.Task:
         if config.stream:
             return run.stream_array(config.data_dir, config.seed, per_channel=True)
         return run.load_array(config.data_dir, per_channel=True)
+    if config.stream:
+        raise ValueError(f"stream is True: {config.dataset} is computed, not read; leave it out")
     return run.array_task(*samples.series(config.dataset))
 
 

@@ -47,6 +47,8 @@ class Config(run.Config):
 
 
 def load(config: Config) -> run.Task:
+    if config.stream:
+        raise ValueError("stream is True: a table is read whole; leave it out")
     if config.dataset == "csv":
         return run.load_table(config.data_dir, config.schema)
     return run.array_task(*samples.table(config.dataset))

@@ -74,6 +74,8 @@ def test_other_bad_input_is_one_line(capsys):
     )
     assert "choose csv, diabetes" in ends(capsys, table.EXPERIMENT, "--dataset", "digits")
     assert "choose array, lorenz" in ends(capsys, series.EXPERIMENT, "--dataset", "csv")
+    for experiment, why in ((table, "a table is read whole"), (series, "lorenz is computed")):
+        assert f"stream is True: {why}" in ends(capsys, experiment.EXPERIMENT, "--stream")
     argv = ["--dataset", "array", "--data-dir", "x.npy"]
     np.save("x.npy", np.full((5, 4), np.nan))
     assert "the value at [0, 0] is nan, 20" in ends(capsys, wgan_gp.EXPERIMENT, *argv)
