@@ -36,14 +36,16 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     # Only the generator is the other members' one: EBGAN's critic is an auto-encoder.
     _, generator = run.image_players(shape, config)
 
+    # Below 16 pixels there is little to convolve, see `run.image_players`.
+    flat = shape[0] < 16
+
     def auto_encoder(shape: tuple[int, ...]) -> Any:
-        # Below 16 pixels there is little to convolve, see `run.image_players`.
-        if shape[0] < 16:
+        if flat:
             return autoencoder.EBGANMLPCritic((8 * config.width, config.width))
         return autoencoder.EBGANConvCritic(shape, (config.width, 2 * config.width))
 
     algorithm = jwgan.ebgan(
-        run.energy(auto_encoder, shape, config),
+        run.energy(auto_encoder, shape, config, flat),
         generator,
         prior=run.prior(priors.normal(config.latent), config),
         learning_rate=config.learning_rate,

@@ -52,13 +52,21 @@ def prior(latents: Prior, config: Any) -> Prior:
     return found
 
 
-def critic(make: Callable[[Shape, Any], Any], shape: Shape, config: Any, **kwargs: Any) -> Any:
+def critic(
+    make: Callable[[Shape, Any], Any],
+    shape: Shape,
+    config: Any,
+    flat: bool = False,
+    **kwargs: Any,
+) -> Any:
     """A critic that reads labels as --conditional says.
 
     Args:
       make: `(shape of its input, head or None) -> Linen module`; see `models.labels` for heads.
       shape: (H, W, C), of the images.
       config: of the run.
+      flat: whether it flattens images, which then come with K columns and not with K planes of
+        their labels: the first layer of an MLP would be K + 1 times as large for them.
       **kwargs: of `from_linen`.
     """
     if not is_conditional(config):
@@ -67,13 +75,13 @@ def critic(make: Callable[[Shape, Any], Any], shape: Shape, config: Any, **kwarg
     if config.conditional != "concat":
         head = getattr(models.labels, config.conditional)(classes)
         return player(make(shape, head), config, **kwargs)
-    planes = classes if classes > 1 else 0
-    network = player(make((*shape[:-1], shape[-1] + planes), None), config, **kwargs)
-    return networks.concat_label(network, classes)
+    more = classes if classes > 1 and not flat else 0
+    network = player(make((*shape[:-1], shape[-1] + more), None), config, **kwargs)
+    return networks.concat_label(network, classes, planes=not flat)
 
 
-def energy(make: Callable[[Shape], Any], shape: Shape, config: Any) -> Any:
-    """An auto-encoder as a critic; with labels it reconstructs the label's planes too.
+def energy(make: Callable[[Shape], Any], shape: Shape, config: Any, flat: bool = False) -> Any:
+    """An auto-encoder as a critic; with labels it reconstructs their planes or columns too.
 
     Args: as of `critic`; `make` is given no head.
 
@@ -85,7 +93,7 @@ def energy(make: Callable[[Shape], Any], shape: Shape, config: Any) -> Any:
             f"conditional is {config.conditional!r}: the critic is an auto-encoder, whose energy "
             "is no score of features; give --conditional concat"
         )
-    return critic(lambda shape, head: make(shape), shape, config)
+    return critic(lambda shape, head: make(shape), shape, config, flat)
 
 
 def generator(make: Callable[[Any], Any], config: Any, norm: Any = None, **kwargs: Any) -> Any:
@@ -169,7 +177,8 @@ def image_players(shape: Shape, config: Any) -> tuple[Any, Any]:
     kind = require_choice("network", config.network, kinds)
     if kind == "resnet":
         return critic(_resnet_critic(config), shape, config), _resnet_generator(shape, config)
-    if kind == "mlp" or (kind == "auto" and small):
+    flat = kind == "mlp" or (kind == "auto" and small)
+    if flat:
         hidden, mlp = (8 * width,) * 3, models.mlp
         leaky = lambda x: jax.nn.leaky_relu(x, 0.2)
         of_images = lambda shape, head: mlp.MLPCritic(hidden, activation=leaky, head=head)
@@ -178,4 +187,4 @@ def image_players(shape: Shape, config: Any) -> tuple[Any, Any]:
         dcgan = models.dcgan
         of_images = lambda shape, head: dcgan.DCGANCritic(shape, width=width, head=head)
         to_images = lambda norm: dcgan.DCGANGenerator(shape, width=width)
-    return critic(of_images, shape, config), generator(to_images, config)
+    return critic(of_images, shape, config, flat), generator(to_images, config)

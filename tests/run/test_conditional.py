@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,6 +12,7 @@ from PIL import Image
 from experiments import began, cifar10, dcgan, ebgan, wgan_gp
 from jwgan import data
 from jwgan.run import classes, evaluate, image_task, launch, reading, with_labels
+from jwgan.types import Labelled
 
 TINY = ["--width", "2", "--latent", "2", "--batch-size", "6", "--n-critic", "1"]
 TINY += ["--chunk-steps", "2", "--checkpoint-every", "2", "--steps", "4", "--no-quality"]
@@ -126,6 +128,19 @@ def test_every_way_in_every_kind_of_experiment(experiment, way, only_starts, cap
         return
     train(*argv, "--run-dir", "run", experiment=experiment.EXPERIMENT)
     assert read("run")["config"]["classes"] == 3
+
+
+@pytest.mark.parametrize("experiment", [wgan_gp, ebgan])
+def test_labels_beside_a_flattened_image_are_columns(experiment):
+    """Planes of them would make an MLP's first layer K + 1 times as large."""
+    shape = (8, 8, 1)
+    config = experiment.Config(width=2, latent=2, conditional="concat", classes=3, n_critic=1)
+    algorithm = experiment.EXPERIMENT.build(config, shape)
+    batch = Labelled(jnp.zeros((1, 6, *shape)), jnp.zeros((1, 6), int))
+    state = jax.eval_shape(algorithm.init, jax.random.key(0), batch)
+    kernels = [x.shape for x in jax.tree.leaves(state.inner.critic.params) if x.ndim == 2]
+    assert (64 + 3, 16) in kernels
+    assert max(rows for rows, _ in kernels) == 64 + 3
 
 
 def test_bad_input_is_one_line(capsys):
