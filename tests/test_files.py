@@ -2,10 +2,10 @@
 
 import errno
 import os
-import resource
 
 import numpy as np
 import pytest
+from disks import full_disk
 
 from jwgan import files
 
@@ -45,14 +45,10 @@ def test_an_error_that_names_a_file_is_left_as_it_is(tmp_path):
 
 def test_an_array_that_does_not_fit(tmp_path):
     """NumPy counts what it could not write, and gives neither a number nor a reason."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    try:
-        with (
-            pytest.raises(OSError, match=r"x\.npy cannot be written: .*; (free|raise)"),
-            files.named(tmp_path / "x.npy"),
-            open(tmp_path / "x.npy", "wb") as file,
-        ):
-            np.save(file, np.zeros(9000))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with (
+        full_disk(1000),
+        pytest.raises(OSError, match=r"x\.npy cannot be written: .*; (free|raise)"),
+        files.named(tmp_path / "x.npy"),
+        open(tmp_path / "x.npy", "wb") as file,
+    ):
+        np.save(file, np.zeros(9000))

@@ -193,6 +193,11 @@ def _header(
     return shape, "F" if fortran else "C", dtype
 
 
+def _require_whole(path: Path, there: int, expected: int) -> None:
+    if there < expected:
+        raise DataError(f"{path}: truncated: {there} of {expected} bytes; save it again")
+
+
 def _mapped(path: Path) -> np.ndarray:
     """The array of an .npy file, which stays on the disk."""
     size = path.stat().st_size
@@ -200,8 +205,7 @@ def _mapped(path: Path) -> np.ndarray:
         shape, order, dtype = _header(file, size, path)
         if not math.prod(shape):  # nothing can be mapped
             return np.empty(shape, dtype)
-        if math.prod(shape) * dtype.itemsize > size - file.tell():
-            raise DataError(f"{path}: truncated; save it again")
+        _require_whole(path, size - file.tell(), math.prod(shape) * dtype.itemsize)
         return np.memmap(file, dtype, "r", file.tell(), shape, order)
 
 
@@ -213,8 +217,7 @@ def _read(file: IO[bytes], size: int, path: Path) -> np.ndarray:
     num_bytes = expected + 4 * math.prod(shape)
     memory.require(num_bytes, f"{path}: its numbers", "take fewer, or stream an .npy file")
     body = file.read(expected)
-    if len(body) != expected:
-        raise DataError(f"{path}: truncated: {len(body)} of {expected} bytes; save it again")
+    _require_whole(path, len(body), expected)
     return np.frombuffer(body, dtype).reshape(shape, order=order)
 
 

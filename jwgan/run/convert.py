@@ -93,8 +93,8 @@ def _parser(doc: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--follow-links", action="store_true", help=text)
     text = "of celeb_a: make labels of this attribute, Smiling for example"
     parser.add_argument("--attribute", help=text)
-    text = "take an archive that lies here whatever its size and SHA-256 are"
     parser.add_argument("--extra", action="store_true", help="download svhn_cropped's extra part")
+    text = "take an archive that lies here whatever its size and SHA-256 are"
     parser.add_argument("--unchecked", action="store_true", help=text)
     parser.add_argument("--json", action="store_true", help="print one line of JSON at the end")
     return parser

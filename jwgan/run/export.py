@@ -215,7 +215,7 @@ def save_onnx(
     """Writes a run's generator as ONNX; arguments as those of `save`.
 
     Returns:
-      the file's bytes, the step, and the samples' largest difference from jax's.
+      The file's bytes, the step, and the samples' largest difference from jax's.
 
     Raises:
       ValueError: there is no run to read, or it cannot be converted.

@@ -1,11 +1,9 @@
 """What is saved comes back bit for bit, or not at all and aloud."""
 
-import contextlib
 import functools
 import json
 import os
 import random
-import resource
 import shutil
 import threading
 from typing import Any, NamedTuple
@@ -16,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from disks import full_disk
 from hypothesis import strategies as st
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -572,17 +571,6 @@ def test_a_failed_save_is_reported_and_leaves_the_last_one(spoiled, monkeypatch,
     writer.save(40, make_state(4))
     writer.close()
     assert steps(spoiled) == [10, 20, 40]
-
-
-@contextlib.contextmanager
-def full_disk(num_bytes):
-    """Files cannot grow beyond `num_bytes`: the kernel refuses, as where there is no space."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 # orbax's threads may end after its event loop has

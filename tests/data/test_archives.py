@@ -6,7 +6,6 @@ import hashlib
 import http.server
 import io
 import json
-import resource
 import tarfile
 import threading
 import zipfile
@@ -14,6 +13,7 @@ import zipfile
 import numpy as np
 import pytest
 import scipy.io
+from disks import full_disk
 from made_data import encoded, idx_bytes, picture
 
 from jwgan import data
@@ -168,15 +168,11 @@ def test_a_disk_that_fills_during_a_download(tmp_path):
     """It is named, and is no lost connection: nothing is asked for again. Then it goes on."""
     body = RNG.bytes(5000)
     server = Server({"x.bin": body})
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with server.running() as base:
         remote = remote_of("x.bin", body, base)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
-        try:
-            with pytest.raises(OSError, match=r"x\.bin\.part cannot be written: .*; raise"):
-                download.fetch(remote, tmp_path)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        says = r"x\.bin\.part cannot be written: .*; raise"
+        with full_disk(2000), pytest.raises(OSError, match=says):
+            download.fetch(remote, tmp_path)
         assert download.fetch(remote, tmp_path).read_bytes() == body
     assert server.asked == [None, "bytes=2000-"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from experiments.export import papers, programs
 from experiments.plan import __main__ as plan
-from experiments.plan import chips, topology
+from experiments.plan import chips, gpu, topology
 
 CHIP = chips.Chip({"float32": 1e12, "bfloat16": 4e12}, 1e11, 1e10, 1e10)
 
@@ -92,10 +92,15 @@ def test_the_plan_without_libtpu_says_what_is_missing(monkeypatch, capsys):
         ("v5e", "member is ''"),
         ("v5e/began/float31", "precision is 'float31': did you mean float32?"),
         ("v5e/began/float32", "libtpu is not installed"),
+        ("h10", "kind is 'h10': did you mean h100?"),
+        ("h100/wgan-gp", "member is 'wgan-gp': did you mean wgan_gp?"),
+        ("h100/wgan_gp/float31", "precision is 'float31': did you mean float32?"),
+        ("h100", "compile is 'h100': JAX's CUDA plugin is not installed; pip install jax-cuda13"),
     ],
 )
 def test_bad_requests_are_one_line(monkeypatch, capsys, program, says):
-    monkeypatch.setattr(topology, "available", lambda: False)
+    for compiler in (topology, gpu):
+        monkeypatch.setattr(compiler, "available", lambda: False)
     with pytest.raises(SystemExit) as end:
         plan.main(["--compile", program])
     assert end.value.code == 2

@@ -78,25 +78,6 @@ def test_times_of_a_program():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("program", "says"),
-    [
-        ("h10", "kind is 'h10': did you mean h100?"),
-        ("h100/wgan-gp", "member is 'wgan-gp': did you mean wgan_gp?"),
-        ("h100/wgan_gp/float31", "precision is 'float31': did you mean float32?"),
-        ("h100", "compile is 'h100': JAX's CUDA plugin is not installed; pip install jax-cuda13"),
-    ],
-)
-def test_bad_requests_are_one_line(monkeypatch, capsys, program, says):
-    monkeypatch.setattr(gpu, "available", lambda: False)
-    with pytest.raises(SystemExit) as end:
-        plan.main(["--compile", program])
-    assert end.value.code == 2
-    err = capsys.readouterr().err
-    assert says in err
-    assert err.count("\n") == 1
-
-
 def test_every_member_is_compiled_and_shown(monkeypatch, capsys):
     """In float32, those of the plan in bfloat16 too; the rows stand in the page's table."""
     monkeypatch.setattr(gpu, "available", lambda: True)

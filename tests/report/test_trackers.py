@@ -2,10 +2,10 @@
 
 import json
 import pathlib
-import resource
 
 import numpy as np
 import pytest
+from disks import full_disk
 
 from experiments import wgan_gp
 from jwgan import check, report
@@ -100,15 +100,11 @@ def test_tensorboard_on_a_full_disk_is_an_error_and_no_wait(tmp_path):
         board._board.file_writer.event_writer._worker.join(60)
         board.scalars(1, {"loss": 1.0})
 
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    try:
+    with full_disk(100):
         with pytest.raises(OSError, match=r"tensorboard cannot be written.*--tracker none"):
             fill()
         with pytest.raises(OSError, match="tensorboard cannot be written"):
             board.close()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 # --- the programs themselves, where they are installed --------------------------------------------

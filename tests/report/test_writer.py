@@ -4,13 +4,13 @@ import io
 import json
 import math
 import os
-import resource
 
 import hypothesis
 import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import pytest
+from disks import full_disk
 from hypothesis import strategies as st
 
 from jwgan import report
@@ -262,17 +262,13 @@ def test_a_disk_that_is_full_in_the_middle_of_a_row(tmp_path):
     write(tmp_path, 0, 4)
     size = (tmp_path / "metrics.jsonl").stat().st_size
     writer = report.Writer(tmp_path, step=4, trackers=[])
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, before[1]))
-    try:
+    with full_disk(size + 10):
         says = r"metrics\.jsonl cannot be written: File too large; raise the limit"
         with pytest.raises(OSError, match=says):
             writer.scalars(4, {"loss": [0.5, 1.0]})
         with pytest.raises(OSError, match=says):  # closing writes what is left
             writer.close()
         assert writer._metrics.closed
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (tmp_path / "metrics.jsonl").stat().st_size == size + 10, "torn"
     assert report.read_metrics(tmp_path)["step"].tolist() == [0, 1, 2, 3]
     write(tmp_path, 4, 6)

@@ -4,18 +4,17 @@ Each ends in one line and the right exit code, loses nothing that a checkpoint h
 its advice is followed.
 """
 
-import contextlib
 import errno
 import gc
 import itertools
 import json
 import os
-import resource
 import shutil
 import time
 
 import numpy as np
 import pytest
+from disks import full_disk
 
 from experiments import sample, toy2d
 from jwgan import checkpoint, files, report
@@ -139,16 +138,6 @@ def test_a_disk_that_takes_nothing_any_more(number, tmp_path, ends, whole, monke
     same_end(folder, whole)
 
 
-@contextlib.contextmanager
-def largest_file(size):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_limit_below_the_first_file(tmp_path, ends, whole, monkeypatch):
     """The run is what it was; a new one leaves nothing in the way of the next try."""
     monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "false")
@@ -157,7 +146,7 @@ def test_a_limit_below_the_first_file(tmp_path, ends, whole, monkeypatch):
         if more:
             train(folder, "--steps", "4")
         before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-        with largest_file(100):
+        with full_disk(100):
             line = ends(2, folder, *more)
         assert f"{folder}/config.json cannot be written: {os.strerror(errno.EFBIG)}; raise" in line
         assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
