@@ -1,14 +1,17 @@
 """Every example in the library's docstrings runs, and prints what it says.
 
 An example assumes the imports that its reader has made: jax, jax.numpy as jnp, numpy as np, optax,
-jwgan and, by their names, the modules of jwgan (`from jwgan import penalties`). What the example in
-a module's own docstring defines, the examples of that module's functions use.
+jwgan and, by their names, the modules of jwgan (`from jwgan import penalties`) and the module that
+the example stands in (`from jwgan.run import alarms`). What the example in a module's own docstring
+defines, the examples of that module's functions use. The working directory, and the folder in which
+`tempfile` makes others, is an empty one.
 """
 
 import ast
 import doctest
 import importlib
 import pathlib
+import tempfile
 
 import jax
 import jax.numpy as jnp
@@ -56,6 +59,7 @@ ROOMS = {
 def run_examples(name):
     """(examples tried, a report of those that failed) of one module."""
     module, names, failures = importlib.import_module(name), imports_of_a_reader(), []
+    names[name.rpartition(".")[2]] = module
     # Examples of one file share what the module's own example defines: that one runs first.
     runner = doctest.DocTestRunner(optionflags=FLAGS, verbose=False)
     tests = doctest.DocTestFinder(exclude_empty=True).find(module, name, globs={})
@@ -68,7 +72,9 @@ def run_examples(name):
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
-def test_examples_print_what_they_say(name):
+def test_examples_print_what_they_say(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     tried, failures = run_examples(name)
     assert tried > 0
     assert not failures, failures
@@ -76,30 +82,91 @@ def test_examples_print_what_they_say(name):
 
 # --- who must have one ----------------------------------------------------------------------------
 
-CORE = (
-    *("types", "check", "numerics", "sharding", "networks", "priors", "objectives", "penalties"),
-    *(
-        "augment",
-        "constraints",
-        "adversarial",
-        "critics",
-        "algorithms",
-        "wrappers",
-        "sources",
-        "loop",
-        "many",
-    ),
-    *("parallel", "diagnostics", "transport", "divergences", "augment"),
-)
-SHOWN = [
-    *(f"jwgan.{name}" for name in CORE),
-    *(name for name in TEXTS if name.startswith(("jwgan.metrics.", "jwgan.problems."))),
-    *(
-        f"jwgan.models.{name}"
-        for name in ("conv", "dcgan", "labels", "lipschitz", "mlp", "norms", "scaling")
-    ),
-    *(f"jwgan.models.{name}" for name in ("autoencoder", "resnet", "sngan", "sorting")),
-]
+# Public names without an example, and why none would show what they do: as few as can be.
+EXEMPT: dict[str, str] = {}
+
+# Modules whose examples are still to be written; a line each, to be removed.
+UNFINISHED = {
+    # run, __main__ to lifecycle
+    "jwgan.run.__main__",
+    "jwgan.run.alarms",
+    "jwgan.run.classes",
+    "jwgan.run.command",
+    "jwgan.run.comparison",
+    "jwgan.run.console",
+    "jwgan.run.convert",
+    "jwgan.run.directory",
+    "jwgan.run.evaluate",
+    "jwgan.run.exact_w1",
+    "jwgan.run.export",
+    "jwgan.run.general",
+    "jwgan.run.hosts",
+    "jwgan.run.inherit",
+    "jwgan.run.launch",
+    "jwgan.run.lifecycle",
+    # run, measure to xla
+    "jwgan.run.measure",
+    "jwgan.run.members",
+    "jwgan.run.options",
+    "jwgan.run.output",
+    "jwgan.run.picture_sets",
+    "jwgan.run.players",
+    "jwgan.run.reading",
+    "jwgan.run.sample",
+    "jwgan.run.samples",
+    "jwgan.run.schema",
+    "jwgan.run.session",
+    "jwgan.run.shapes",
+    "jwgan.run.spaces",
+    "jwgan.run.starts",
+    "jwgan.run.study",
+    "jwgan.run.sweep",
+    "jwgan.run.sweep_build",
+    "jwgan.run.sweep_session",
+    "jwgan.run.tasks",
+    "jwgan.run.tracking",
+    "jwgan.run.upgrade",
+    "jwgan.run.verify",
+    "jwgan.run.views",
+    "jwgan.run.weights",
+    "jwgan.run.xla",
+    # all other rooms
+    "jwgan.checkpoint.leaves",
+    "jwgan.checkpoint.store",
+    "jwgan.data.archives",
+    "jwgan.data.arrays",
+    "jwgan.data.convert",
+    "jwgan.data.datasets",
+    "jwgan.data.download",
+    "jwgan.data.faces",
+    "jwgan.data.images",
+    "jwgan.data.label_files",
+    "jwgan.data.memory",
+    "jwgan.data.pictures",
+    "jwgan.data.readers",
+    "jwgan.data.scalers",
+    "jwgan.data.streams",
+    "jwgan.data.tables",
+    "jwgan.files",
+    "jwgan.lazy",
+    "jwgan.models.conv_kernels",
+    "jwgan.models.robustness",
+    "jwgan.report.article",
+    "jwgan.report.bands",
+    "jwgan.report.chart",
+    "jwgan.report.film",
+    "jwgan.report.html",
+    "jwgan.report.page",
+    "jwgan.report.panels",
+    "jwgan.report.pictures",
+    "jwgan.report.plots",
+    "jwgan.report.provenance",
+    "jwgan.report.quantities",
+    "jwgan.report.rows",
+    "jwgan.report.trackers",
+    "jwgan.report.writer",
+}
+SHOWN = [name for name in TEXTS if name not in UNFINISHED]
 
 
 def is_shown_elsewhere(node):
@@ -108,15 +175,25 @@ def is_shown_elsewhere(node):
     return any(base == "NamedTuple" or base.endswith("Error") for base in bases)
 
 
-@pytest.mark.parametrize("name", SHOWN)
-def test_every_public_name_is_shown(name):
-    """A name in a core that nobody shows is a name that nobody can try out."""
-    missing = [
-        node.name
-        for node in ast.parse(TEXTS[name]).body
+def without_example(module):
+    """Dotted names of a module's public functions and classes that no example shows."""
+    return {
+        f"{module}.{node.name}"
+        for node in ast.parse(TEXTS[module]).body
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
         and node.name[0] != "_"
         and not is_shown_elsewhere(node)
         and ">>>" not in (ast.get_docstring(node) or "")
-    ]
-    assert not missing
+    }
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_public_name_is_shown(name):
+    """A name in a core that nobody shows is a name that nobody can try out."""
+    assert not without_example(name) - EXEMPT.keys()
+
+
+@pytest.mark.parametrize("name", EXEMPT)
+def test_what_is_exempt_has_no_example(name):
+    """A name that is gone, or has an example by now, needs no excuse."""
+    assert name in without_example(name.rpartition(".")[0])
