@@ -3,12 +3,14 @@
 An example assumes the imports that its reader has made: jax, jax.numpy as jnp, numpy as np, optax,
 jwgan and, by their names, the modules of jwgan (`from jwgan import penalties`) and the module that
 the example stands in (`from jwgan.run import alarms`). What the example in a module's own docstring
-defines, the examples of that module's functions use. The working directory, and the folder in which
-`tempfile` makes others, is an empty one.
+defines, the examples of that module's functions use; what the docstring of a room defines (that of
+`jwgan.run`: a finished run), the examples of all its modules. The working directory, and the folder
+in which `tempfile` makes others, is an empty one.
 """
 
 import ast
 import doctest
+import functools
 import importlib
 import pathlib
 import tempfile
@@ -31,7 +33,21 @@ def module_name(path):
 
 
 TEXTS = {module_name(path): path.read_text() for path in sorted(LIBRARY.rglob("*.py"))}
-WITH_EXAMPLES = [name for name, text in TEXTS.items() if ">>>" in text]
+
+
+def own_example(name):
+    """The text of a module's own docstring if it has an example, and none otherwise."""
+    doc = ast.get_docstring(ast.parse(TEXTS[name])) or ""
+    return doc if ">>>" in doc else ""
+
+
+# The rooms whose docstring defines what the examples of their modules use.
+READY = [
+    name
+    for name in TEXTS
+    if (LIBRARY.parent / name.replace(".", "/")).is_dir() and own_example(name)
+]
+WITH_EXAMPLES = [name for name, text in TEXTS.items() if ">>>" in text and name not in READY]
 
 
 def imports_of_a_reader():
@@ -56,9 +72,21 @@ ROOMS = {
 }
 
 
+@functools.cache
+def names_of_room(room):
+    """What a reader may use in a room: imports, and what the room's own docstring defines."""
+    names = imports_of_a_reader()
+    test = doctest.DocTestParser().get_doctest(own_example(room), names, room, None, None)
+    failed = doctest.DocTestRunner(optionflags=FLAGS).run(test, clear_globs=False).failed
+    assert not failed, f"the example of {room} itself"
+    return test.globs
+
+
 def run_examples(name):
     """(examples tried, a report of those that failed) of one module."""
-    module, names, failures = importlib.import_module(name), imports_of_a_reader(), []
+    module, failures = importlib.import_module(name), []
+    room = name.rpartition(".")[0]
+    names = dict(names_of_room(room)) if name.count(".") == 2 else imports_of_a_reader()
     names[name.rpartition(".")[2]] = module
     # Examples of one file share what the module's own example defines: that one runs first.
     runner = doctest.DocTestRunner(optionflags=FLAGS, verbose=False)
@@ -71,10 +99,26 @@ def run_examples(name):
     return runner.tries, "".join(failures)
 
 
-@pytest.mark.parametrize("name", WITH_EXAMPLES)
-def test_examples_print_what_they_say(name, tmp_path, monkeypatch):
+def together(name):
+    """A module's name; modules that share what their room has made stay in one process."""
+    room = ".".join(name.split(".")[:2])
+    marks = [pytest.mark.xdist_group(f"examples of {room}")] if room in READY else []
+    return pytest.param(name, marks=marks)
+
+
+@pytest.fixture
+def empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", [together(name) for name in READY])
+def test_examples_of_a_room_print_what_they_say(name, empty_folder):
+    names_of_room(name)
+
+
+@pytest.mark.parametrize("name", [together(name) for name in WITH_EXAMPLES])
+def test_examples_print_what_they_say(name, empty_folder):
     tried, failures = run_examples(name)
     assert tried > 0
     assert not failures, failures

@@ -114,6 +114,25 @@ command that misses a package says which one, before it writes anything.
 Data of your own that no file format here fits: give `Experiment(..., load=load)`, where
 `load(config)` returns a `Task`, for images `run.image_task(data.Dataset(...))`. Members
 of the family need no file at all: `python -m jwgan.run wgan_gp --help`.
+
+**In the examples** of this room's functions `mine` is a small experiment, on eight images of 2 x 2
+pixels, `dots`, and `finished` the directory of its run of two steps.
+
+>>> import pathlib, tempfile
+>>> def build(config, shape):
+...     critic = jwgan.from_fn(lambda key, x: jnp.ones(4), lambda w, x: x.reshape(-1, 4) @ w)
+...     images = lambda w, z: (z @ w).reshape(-1, *shape)
+...     generator = jwgan.from_fn(lambda key, z: jnp.eye(4), images)
+...     return jwgan.wgan(critic, generator, prior=jwgan.priors.normal(4))
+>>> images = np.linspace(-1, 1, 32, dtype=np.float32).reshape(8, 2, 2, 1)
+>>> dots = run.image_task(data.Dataset("dots", images))
+>>> load = lambda config: dots
+>>> mine = run.Experiment(run.Config, build, "Dots.", load, "mine", "python mine.py")
+>>> finished = pathlib.Path(tempfile.mkdtemp())
+>>> argv = ["--steps", "2", "--batch-size", "4", "--no-quality", "--run-dir", str(finished)]
+>>> run.main(mine, argv)  # what it says on the way goes to stderr
+>>> sorted(path.name for path in finished.iterdir() if path.suffix == ".json")
+['config.json', 'result.json', 'starts.json']
 """
 
 from jwgan.run.experiment import Experiment
