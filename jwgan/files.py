@@ -1,4 +1,8 @@
-"""A file is written whole or not at all."""
+"""A file is written whole or not at all.
+
+>>> import pathlib, tempfile
+>>> folder = pathlib.Path(tempfile.mkdtemp())
+"""
 
 import contextlib
 import errno
@@ -23,6 +27,11 @@ def named(path: AnyPath) -> Iterator[None]:
 
     Raises:
       OSError: what was raised inside, with its number if it has one.
+
+    >>> with files.named("grid.png"):
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    OSError: [Errno 28] grid.png cannot be written: No space left on device; free space on its disk
     """
     try:
         yield
@@ -44,6 +53,10 @@ def replace(path: Path, content: bytes | bytearray | Iterable[bytes]) -> None:
     Raises:
       OSError: the disk is full, or the folder cannot be written; the old file is as it was, and
         nothing of the new one is left.
+
+    >>> files.replace(folder / "new" / "note.txt", [b"whole ", b"or not"])
+    >>> [(path.name, path.read_bytes()) for path in (folder / "new").iterdir()]
+    [('note.txt', b'whole or not')]
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".tmp")

@@ -14,6 +14,10 @@ def submodules(
       package: its `__name__`.
       names: of the submodules.
       others: further public names of the package, for `dir`.
+
+    >>> find, names = lazy.submodules("jwgan.problems", ["pairs"], others=["Pair"])
+    >>> find("pairs").__name__, names()
+    ('jwgan.problems.pairs', ['Pair', 'pairs'])
     """
 
     def find(name: str) -> ModuleType:

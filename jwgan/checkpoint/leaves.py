@@ -1,4 +1,13 @@
-"""A state as its named leaves: copied to the host, fingerprinted, and put back where it belongs."""
+"""A state as its named leaves: copied to the host, fingerprinted, and put back where it belongs.
+
+The functions' examples are of this state, saved at step 7:
+
+>>> import pathlib
+>>> from jwgan.checkpoint import leaves
+>>> state = {"num": 3, "w": jnp.ones(2)}
+>>> of_state = leaves.host(state)
+>>> seal = {"step": 7, "leaves": [leaves.record(leaf) for leaf in of_state]}
+"""
 
 import hashlib
 import json
@@ -60,6 +69,9 @@ def host(state: Any) -> list[Leaf]:
 
     Raises:
       CheckpointError: a leaf is no number, array or key.
+
+    >>> [(leaf.path, leaf.kind, leaf.array.tolist()) for leaf in leaves.host(state)]
+    [("['num']", 'int', 3), ("['w']", 'float32[2]', [1.0, 1.0])]
     """
     leaves = _flat(state)
     kinds = [_kind(path, leaf) for path, leaf in leaves.items()]
@@ -102,14 +114,23 @@ def _kind(path: str, leaf: Any) -> str:
 
 
 def record(leaf: Leaf) -> dict[str, Any]:
-    """Describes a leaf for the seal; `dtype` and `shape` are those of the stored array."""
+    """Describes a leaf for the seal; `dtype` and `shape` are those of the stored array.
+
+    >>> {name: value for name, value in leaves.record(of_state[1]).items() if name != "sha256"}
+    {'path': "['w']", 'kind': 'float32[2]', 'impl': None, 'dtype': 'float32', 'shape': [2]}
+    """
     names = {"path": leaf.path, "kind": leaf.kind, "impl": leaf.impl}
     stored = {"dtype": str(leaf.array.dtype), "shape": list(leaf.array.shape)}
     return names | stored | {"sha256": array_sha256(leaf.array)}
 
 
 def stored_kind(record: dict[str, Any], array: np.ndarray) -> str:
-    """Works out a leaf's kind from its stored array, to be compared with what the record says."""
+    """Works out a leaf's kind from its stored array, to be compared with what the record says.
+
+    >>> record = leaves.record(of_state[0])
+    >>> [leaves.stored_kind(record, np.array(x)) for x in (3, 3.0)]
+    ['int', 'float']
+    """
     # The kind is worked out of the array that came back, not read from the record: orbax casts to
     # whatever dtype its own metadata names.
     if record["impl"] is not None:
@@ -122,7 +143,6 @@ def stored_kind(record: dict[str, Any], array: np.ndarray) -> str:
 def array_sha256(array: np.ndarray) -> str:
     """Computes the SHA-256 (hex) of an array's dtype, shape and bytes.
 
-    >>> from jwgan.checkpoint import leaves
     >>> leaves.array_sha256(np.zeros((2, 3))) == leaves.array_sha256(np.zeros((3, 2)))
     False
     """
@@ -136,7 +156,6 @@ def array_sha256(array: np.ndarray) -> str:
 def json_sha256(value: Any) -> str:
     """Computes the SHA-256 (hex) of a JSON value, whatever the order of its keys.
 
-    >>> from jwgan.checkpoint import leaves
     >>> leaves.json_sha256({"a": 1, "b": 2}) == leaves.json_sha256({"b": 2, "a": 1})
     True
     """
@@ -163,6 +182,14 @@ def fill(
 
     Raises:
       CheckpointError: a leaf is missing, is not in the target, or is of another kind.
+
+    >>> arrays = {leaf.path: leaf.array for leaf in of_state}
+    >>> leaves.fill({"num": 0, "w": jnp.zeros(2)}, seal, arrays, pathlib.Path("runs"))
+    {'num': 3, 'w': Array([1., 1.], dtype=float32)}
+    >>> leaves.fill({"num": 0}, seal, arrays, pathlib.Path("runs"))
+    Traceback (most recent call last):
+    jwgan.checkpoint.leaves.CheckpointError: checkpoint 7 in runs does not fit: leaf ['w'] is in the
+    checkpoint and not here: restore with the model and configuration it was saved with
     """
     # Leaves are matched by path and not by their place: two models with as many leaves of the same
     # shapes would be confused otherwise.
@@ -201,7 +228,14 @@ def _origins(wanted: dict[str, Any], saved: dict[str, Any]) -> dict[str, str]:
 
 
 def grown(target: Any, seal: dict[str, Any]) -> tuple[str, ...]:
-    """A line for every kind of leaf that the target has and an older checkpoint has not."""
+    """A line for every kind of leaf that the target has and an older checkpoint has not.
+
+    >>> older = {"step": 7, "leaves": [{"path": ".inner.generator.model_state['mean']"}]}
+    >>> newer = jwgan.wrappers.EMAState(None, None, {"mean": jnp.zeros(2)})
+    >>> leaves.grown(newer, older)
+    ("checkpoint 7 is older than the state's .statistics: they start from
+    .inner.generator.model_state",)
+    """
     found = _origins(_flat(target), {record["path"]: record for record in seal["leaves"]})
     return tuple(
         f"checkpoint {seal['step']} is older than the state's {new}: they start from {older}"
@@ -211,7 +245,11 @@ def grown(target: Any, seal: dict[str, Any]) -> tuple[str, ...]:
 
 
 def missing(target: Any, seal: dict[str, Any]) -> tuple[str, ...]:
-    """Names the leaves of the target for which a checkpoint has no value."""
+    """Names the leaves of the target for which a checkpoint has no value.
+
+    >>> leaves.missing({**state, "b": jnp.zeros(1)}, seal)
+    ("['b']",)
+    """
     wanted, saved = _flat(target), {record["path"]: record for record in seal["leaves"]}
     origins = _origins(wanted, saved)
     return tuple(path for path in wanted if path not in saved and path not in origins)

@@ -10,6 +10,13 @@ be killed at any moment.  Orbax alone restores a flipped byte as a wrong number 
 dtype.  Here every byte is verified before it becomes a state; instead of a damaged checkpoint the
 one before it is restored, and the reason is reported; a state of another shape is refused with the
 name of the leaf.
+
+The functions' examples read this folder, of one checkpoint:
+
+>>> import tempfile
+>>> folder = tempfile.mkdtemp()
+>>> with checkpoint.Checkpoints(folder) as checkpoints:
+...     checkpoints.save(20, {"w": jnp.ones(2)}, extra={"score": 0.5})
 """
 
 import contextlib
@@ -80,6 +87,12 @@ class Checkpoints:
     Raises:
       CheckpointError: keep is below 1.
       MissingPackageError: orbax-checkpoint is not installed.
+
+    >>> with checkpoint.Checkpoints(tempfile.mkdtemp(), keep=1) as checkpoints:
+    ...     for step in (10, 20):
+    ...         checkpoints.save(step, {"w": jnp.ones(2)})
+    >>> checkpoint.steps(checkpoints.directory)
+    [20]
     """
 
     def __init__(
@@ -172,7 +185,11 @@ class Checkpoints:
 
 
 def steps(directory: files.AnyPath) -> list[int]:
-    """Lists the steps with a sealed checkpoint in `directory`, rising; none is read or verified."""
+    """Lists the steps with a sealed checkpoint in `directory`, rising; none is read or verified.
+
+    >>> checkpoint.steps(folder)
+    [20]
+    """
     if not Path(directory).is_dir():
         return []
     found = []
@@ -185,7 +202,11 @@ def steps(directory: files.AnyPath) -> list[int]:
 
 
 def extras(directory: files.AnyPath) -> dict[int, dict[str, Any]]:
-    """Reads {step: extra} of all checkpoints whose seal is whole, rising; no array is read."""
+    """Reads {step: extra} of all checkpoints whose seal is whole, rising; no array is read.
+
+    >>> checkpoint.extras(folder)
+    {20: {'score': 0.5}}
+    """
     found = {}
     for step in steps(directory):
         with contextlib.suppress(Exception):  # a damaged seal may raise anything
@@ -217,6 +238,10 @@ def restore(
       CheckpointError: no checkpoint is whole; or a leaf, which is named, is missing, is not in
         `target`, or is of another kind.
       MissingPackageError: orbax-checkpoint is not installed.
+
+    >>> found = checkpoint.restore(folder, {"w": jnp.zeros(2)})
+    >>> found.step, found.state, found.extra
+    (20, {'w': Array([1., 1.], dtype=float32)}, {'score': 0.5})
     """
     # Inside the try below a missing package would pass for a damaged checkpoint.
     check.require_package(_ORBAX, "run")
@@ -254,6 +279,9 @@ def read(directory: files.AnyPath) -> Found:
     Raises:
       CheckpointError: no checkpoint is whole.
       MissingPackageError: orbax-checkpoint is not installed.
+
+    >>> checkpoint.read(folder).arrays
+    {"['w']": array([1., 1.], dtype=float32)}
     """
     check.require_package(_ORBAX, "run")
     skipped: list[str] = []

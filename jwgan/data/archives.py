@@ -7,6 +7,10 @@ TensorFlow Datasets publishes.
 An archive is a stranger's, even with the right name: its members are read in memory and never
 unpacked into files, so no name of a member leads anywhere; links are refused; sizes are compared
 before anything is read.
+
+>>> import pathlib, tarfile, tempfile
+>>> from jwgan.data import archives
+>>> folder = pathlib.Path(tempfile.mkdtemp())
 """
 
 import gzip
@@ -79,6 +83,14 @@ def get(
 
     Raises:
       DataError: see `download.fetch`.
+
+    A file that is there already is compared with the published size and checksum:
+
+    >>> _ = (folder / "train_32x32.mat").write_bytes(b"cut")
+    >>> archives.get("svhn_cropped", folder)
+    Traceback (most recent call last):
+    jwgan.data.errors.DataError: ...train_32x32.mat: 3 bytes, expected 182040794: cut, or another
+    file; remove it and download it again
     """
     original = ORIGINALS[name]
     remotes = (*original.files, *(original.extra if extra else ()))
@@ -96,6 +108,10 @@ def find(name: str, source: Path, checked: bool = True) -> list[Path]:
 
     Raises:
       DataError: one is missing, or is another file.
+
+    >>> (folder / "cifar-10-binary.tar.gz").touch()
+    >>> [path.name for path in archives.find("cifar10", folder, checked=False)]
+    ['cifar-10-binary.tar.gz']
     """
     remotes = ORIGINALS[name].files
     remotes += tuple(one for one in ORIGINALS[name].extra if (source / one.name).exists())
@@ -146,6 +162,12 @@ def members(path: Path, wanted: dict[str, int]) -> dict[str, bytes]:
 
     Raises:
       DataError: one is missing, too large or no regular file; or the archive is damaged.
+
+    >>> _ = (folder / "names.txt").write_text("cat dog")
+    >>> with tarfile.open(folder / "a.tar.gz", "w:gz") as archive:
+    ...     archive.add(folder / "names.txt", "deep/below/names.txt")
+    >>> archives.members(folder / "a.tar.gz", {"names.txt": 100})
+    {'names.txt': b'cat dog'}
     """
     found: dict[str, bytes] = {}
     try:

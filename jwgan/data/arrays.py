@@ -2,6 +2,13 @@
 
 Nothing is unpickled, and no header is believed before it is compared with the file's size. Bytes
 (uint8) are pixels and become [-1, 1]; other numbers beyond [-1, 1] are scaled, and that is said.
+
+The functions' examples read this file of three samples:
+
+>>> import pathlib, tempfile
+>>> from jwgan.data import arrays
+>>> path = pathlib.Path(tempfile.mkdtemp()) / "samples.npy"
+>>> np.save(path, np.array([[0.0, 10.0], [1.0, 20.0], [4.0, 30.0]]))
 """
 
 import math
@@ -44,6 +51,12 @@ def load(path: str | os.PathLike, per_channel: bool | None = None) -> tuple[Data
     Raises:
       DataError: no such file, none of that kind, damaged, values that are not finite, or more than
         this machine has memory for.
+
+    >>> dataset, scaler = arrays.load(path)
+    >>> dataset.images.tolist()
+    [[-1.0, -1.0], [-0.5, 0.0], [1.0, 1.0]]
+    >>> scaler.decode(dataset.images[1]).tolist()
+    [1.0, 20.0]
     """
     path = Path(path)
     _require_file(path)
@@ -99,6 +112,10 @@ class ArrayRows:
 
     Raises:
       DataError: see `load`.
+
+    >>> rows = arrays.ArrayRows(path)
+    >>> len(rows), rows.shape, rows[1].tolist()
+    (3, (2,), [-0.5, 0.0])
     """
 
     class_names: tuple[str, ...] = ()
@@ -129,7 +146,12 @@ class ArrayRows:
 
 
 def is_archive(path: str | os.PathLike) -> bool:
-    """Whether there is an .npz file, whatever its name is: it has to be unpacked to be read."""
+    """Whether there is an .npz file, whatever its name is: it has to be unpacked to be read.
+
+    >>> np.savez(path.with_name("two.npz"), x=np.eye(2), y=[0, 1])
+    >>> arrays.is_archive(path), arrays.is_archive(path.with_name("two.npz"))
+    (False, True)
+    """
     if not Path(path).is_file():
         return False
     with open(path, "rb") as file:

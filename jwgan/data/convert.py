@@ -1,4 +1,15 @@
-"""Images written as a TFDS data set (array_record), without TensorFlow."""
+"""Images written as a TFDS data set (array_record), without TensorFlow.
+
+The functions' examples use this folder, with MNIST's four files of one image each:
+
+>>> import contextlib, io, pathlib, struct, tempfile
+>>> from jwgan.data import convert
+>>> folder, idx = pathlib.Path(tempfile.mkdtemp()), []
+>>> for part, label in (("train", 3), ("t10k", 5)):
+...     idx += [folder / f"{part}-images-idx3-ubyte", folder / f"{part}-labels-idx1-ubyte"]
+...     _ = idx[-2].write_bytes(struct.pack(">4I", 2051, 1, 28, 28) + bytes(784))
+...     _ = idx[-1].write_bytes(struct.pack(">2I", 2049, 1) + bytes([label]))
+"""
 
 import io
 import pathlib
@@ -29,6 +40,11 @@ def examples(
 
     Raises:
       MissingPackageError: Pillow is not installed.
+
+    >>> black = np.full((2, 2, 1), -1.0, np.float32)
+    >>> number, example = next(convert.examples([black], labels=[7]))
+    >>> number, example["label"], example["image"][1:4]
+    (0, 7, b'PNG')
     """
     for i in range(len(rows)):
         row = rows[i]
@@ -75,6 +91,12 @@ def prepare(
 
     Raises:
       MissingPackageError: tensorflow-datasets, or a package that it needs, is not installed.
+
+    >>> grey = np.zeros((3, 4, 4, 1), np.float32)
+    >>> with contextlib.redirect_stdout(io.StringIO()):  # TFDS says what it does
+    ...     made = convert.prepare("grey", {"train": (grey, [0, 1, 0])}, ("cat", "dog"), folder)
+    >>> made.relative_to(folder).as_posix(), data.from_tfds("grey", folder).labels.tolist()
+    ('grey/1.0.0', [0, 1, 0])
     """
     tfds = readers.tensorflow_datasets()
     rows = splits["train"][0]
@@ -144,6 +166,13 @@ def read_folder(
 
     Raises:
       DataError: there are none, or they are damaged.
+
+    >>> for name in ("cat", "dog"):
+    ...     report.save_png(folder / "pictures" / name / "1.png", np.zeros((2, 2, 1), np.uint8))
+    >>> found = convert.read_folder(folder / "pictures")
+    >>> rows, labels = found.splits["train"]
+    >>> found.class_names, labels.tolist(), rows[0].ravel().tolist()
+    (('cat', 'dog'), [0, 1], [-1.0, -1.0, -1.0, -1.0])
     """
     rows = images.FolderRows(source, image_size, channels, follow_links)
     return Read({"train": (rows, rows.labels)}, rows.class_names, rows.notes)
@@ -154,6 +183,10 @@ def read_idx(name: str, source: str) -> Read:
 
     Raises:
       DataError: they are not there, or damaged.
+
+    >>> found = convert.read_idx("mnist", folder)
+    >>> {split: labels.tolist() for split, (images, labels) in found.splits.items()}
+    {'train': [3], 'test': [5]}
     """
     whole = {"mnist": datasets.mnist, "fashion_mnist": datasets.fashion_mnist}[name](source)
     splits = {"train": (whole.images, whole.labels), "test": (whole.test_images, whole.test_labels)}
@@ -165,17 +198,28 @@ def read_original(name: str, paths: list[pathlib.Path]) -> Read:
 
     Raises:
       DataError: they are damaged, or of another data set.
+
+    >>> found = convert.read_original("mnist", idx)
+    >>> {split: (images.shape, labels.tolist()) for split, (images, labels) in found.splits.items()}
+    {'train': ((1, 28, 28, 1), [3]), 'test': ((1, 28, 28, 1), [5])}
     """
     found = archives.ORIGINALS[name].read(paths)
     return Read({split: tuple(part) for split, part in found.splits.items()}, found.class_names)
 
 
 def read_celeb_a(source: str, attribute: str | None = None) -> Read:
-    """Reads CelebA's files in a folder, see `faces`; an attribute's name makes labels of it.
+    r"""Reads CelebA's files in a folder, see `faces`; an attribute's name makes labels of it.
 
     Raises:
       DataError: they are missing, or damaged.
       ValueError: there is no such attribute.
+
+    >>> report.save_png(folder / "img_align_celeba" / "1.jpg", np.zeros((218, 178, 3), np.uint8))
+    >>> _ = (folder / "list_eval_partition.txt").write_text("1.jpg 0")
+    >>> _ = (folder / "list_attr_celeba.txt").write_text("1\nMale Smiling\n1.jpg -1 1")
+    >>> found = convert.read_celeb_a(folder, "Smiling")
+    >>> found.class_names, found.splits["train"][1].tolist()
+    (('not Smiling', 'Smiling'), [1])
     """
     found = faces.read(pathlib.Path(source))
     labels, classes = faces.by_attribute(found, attribute) if attribute else ({}, ())

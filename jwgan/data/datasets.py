@@ -4,6 +4,15 @@ Every loader reads local files, never unpickles, and returns a `Dataset` held in
 `DataError` with one line: the file, what is wrong with it, what to do.
 
 Letters: N images, H height, W width, C channels.
+
+The functions' examples use this folder, with the four IDX files of one image each:
+
+>>> import contextlib, io, pathlib, struct, tempfile
+>>> here = pathlib.Path(tempfile.mkdtemp())
+>>> for part in ("train", "t10k"):
+...     images, labels = here / f"{part}-images-idx3-ubyte", here / f"{part}-labels-idx1-ubyte"
+...     _ = images.write_bytes(struct.pack(">4I", 2051, 1, 28, 28) + bytes(784))
+...     _ = labels.write_bytes(struct.pack(">2I", 2049, 1) + bytes([3]))
 """
 
 import hashlib
@@ -92,6 +101,10 @@ def digits() -> Dataset:
 
     Raises:
       MissingPackageError: scikit-learn is not installed.
+
+    >>> digits = data.digits()
+    >>> digits.images.shape, digits.test_images.shape
+    ((1442, 8, 8, 1), (355, 8, 8, 1))
     """
     table = _digits_table()
     # [N, 8, 8, 1]: pixels are 0 to 16, and become -1 to 1.
@@ -140,6 +153,10 @@ def mnist(data_dir: str | os.PathLike | None = None) -> Dataset:
 
     Raises:
       DataError: Not found, or a file is damaged.
+
+    >>> found = data.mnist(here)
+    >>> found.images.shape, found.labels.tolist(), found.images.max().item()
+    ((1, 28, 28, 1), [3], -1.0)
     """
     return _idx_or_tfds(_MNIST, data_dir)
 
@@ -153,6 +170,10 @@ def fashion_mnist(data_dir: str | os.PathLike | None = None) -> Dataset:
 
     Raises:
       DataError: Not found, or a file is damaged.
+
+    >>> found = data.fashion_mnist(here)
+    >>> found.images.shape, [found.class_names[label] for label in found.labels]
+    ((1, 28, 28, 1), ['Dress'])
     """
     return _idx_or_tfds(_FASHION_MNIST, data_dir)
 
@@ -266,6 +287,14 @@ def from_tfds(
     Raises:
       DataError: Not prepared there, not array_record, damaged, or without a split train.
       MissingPackageError: tensorflow-datasets, or a package that it needs, is not installed.
+
+    >>> from jwgan.data import convert
+    >>> grey = np.zeros((3, 4, 4, 1), np.float32)
+    >>> with contextlib.redirect_stdout(io.StringIO()):  # TFDS says what it does
+    ...     made = convert.prepare("grey", {"train": (grey, [0, 1, 0])}, ("cat", "dog"), here)
+    >>> found = data.from_tfds("grey", here)
+    >>> found.images.shape, found.labels.tolist(), found.class_names
+    ((3, 4, 4, 1), [0, 1, 0], ('cat', 'dog'))
     """
     rows = rows_of.TFDSRows(name, data_dir, image_size=image_size, channels=channels)
     images, labels = _read_rows(rows)
@@ -280,7 +309,11 @@ def from_tfds(
 
 
 def names_of(names: tuple[str, ...], labels: np.ndarray | None) -> tuple[str, ...]:
-    """The classes' names: those of the data set, else the numbers of its labels; () without any."""
+    """The classes' names: those of the data set, else the numbers of its labels; () without any.
+
+    >>> data.names_of(("cat", "dog"), np.array([0, 1])), data.names_of((), np.array([0, 2]))
+    (('cat', 'dog'), ('0', '1', '2'))
+    """
     # A number that nobody gave names for may be no class, but the number of the example.
     if labels is None or (not names and labels.max() >= 1000):
         return ()
@@ -328,6 +361,12 @@ def folder(
       DataError: No such folder, no image in it, an unreadable image, a link that leads out, or
         more images than this machine has memory for.
       MissingPackageError: Pillow is not installed.
+
+    >>> for name in ("cat", "dog"):
+    ...     report.save_png(here / "pictures" / name / "1.png", np.zeros((2, 2, 1), np.uint8))
+    >>> found = data.folder(here / "pictures")
+    >>> found.images.shape, found.labels.tolist(), found.class_names
+    ((2, 2, 2, 1), [0, 1], ('cat', 'dog'))
     """
     rows = rows_of.FolderRows(path, image_size, channels, follow_links, labels)
     return Dataset(
@@ -349,6 +388,10 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
     Raises:
       DataError: Images are not square, `size` is below H and does not divide it, or the result is
         larger than this machine's memory.
+
+    >>> images = np.array([[1.0, 3.0], [5.0, 7.0]]).reshape(1, 2, 2, 1)
+    >>> data.resize(images, 1).ravel().tolist(), data.resize(images, 3).ravel().tolist()
+    ([4.0], [1.0, 3.0, -1.0, 5.0, 7.0, -1.0, -1.0, -1.0, -1.0])
     """
     images = np.asarray(images)
     num, height, width, channels = images.shape
@@ -369,7 +412,11 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def checksum(array: np.ndarray) -> str:
-    """Computes the SHA-256 (hex) of an array's dtype, shape and bytes."""
+    """Computes the SHA-256 (hex) of an array's dtype, shape and bytes.
+
+    >>> data.checksum(np.zeros((2, 3))) == data.checksum(np.zeros((3, 2)))
+    False
+    """
     array = np.ascontiguousarray(array)
     # The dtype and the shape are part of it: zeros of two shapes have the same bytes.
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())

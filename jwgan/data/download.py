@@ -2,6 +2,15 @@
 
 What has arrived lies in NAME.part until it is whole and its SHA-256 is the announced one: a file
 under its own name is always the right one. Nothing beyond the announced size is written.
+
+The functions' examples fetch this file, whose address might be on another machine:
+
+>>> import hashlib, pathlib, tempfile
+>>> from jwgan.data import download
+>>> folder, body = pathlib.Path(tempfile.mkdtemp()), b"seven bytes are more"
+>>> _ = (folder / "there.bin").write_bytes(body)
+>>> address, digest = (folder / "there.bin").as_uri(), hashlib.sha256(body).hexdigest()
+>>> remote = download.Remote(address, len(body), digest)
 """
 
 import hashlib
@@ -62,6 +71,10 @@ def fetch(
     Raises:
       DataError: it cannot be reached, or was cut (a later call goes on from there), or what is
         there is not that file.
+
+    >>> path = download.fetch(remote, folder / "here")
+    >>> path.relative_to(folder).as_posix(), path.read_bytes()
+    ('here/there.bin', b'seven bytes are more')
     """
     path = folder / remote.name
     if path.exists():
@@ -94,7 +107,14 @@ def fetch(
 
 
 def require_checksum(path: Path, remote: Remote) -> None:
-    """Raises DataError unless a file that lies here is the announced one."""
+    """Raises DataError unless a file that lies here is the announced one.
+
+    >>> download.require_checksum(folder / "there.bin", remote)
+    >>> download.require_checksum(folder / "there.bin", remote._replace(size=100))
+    Traceback (most recent call last):
+    jwgan.data.errors.DataError: ...there.bin: 20 bytes, expected 100: cut, or another file; remove
+    it and download it again
+    """
     if not path.is_file():
         raise DataError(f"{path}: no such file, or no regular one; give the original archive")
     if (size := path.stat().st_size) != remote.size:

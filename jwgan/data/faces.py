@@ -1,8 +1,17 @@
-"""CelebA as its authors publish it: a folder or a ZIP file of pictures, and lists beside it.
+r"""CelebA as its authors publish it: a folder or a ZIP file of pictures, and lists beside it.
 
 Z. Liu, P. Luo, X. Wang, X. Tang, Deep Learning Face Attributes in the Wild, ICCV 2015. Its home is
 a shared drive that asks whoever downloads from it, so there is no address here: the files are got
 by hand. The pictures' own bytes are kept.
+
+The functions' examples read a folder of one picture and two attributes:
+
+>>> import pathlib, tempfile
+>>> from jwgan.data import faces
+>>> folder = pathlib.Path(tempfile.mkdtemp())
+>>> report.save_png(folder / "img_align_celeba" / "1.jpg", np.zeros((218, 178, 3), np.uint8))
+>>> _ = (folder / "list_eval_partition.txt").write_text("1.jpg 0")
+>>> _ = (folder / "list_attr_celeba.txt").write_text("1\nMale Smiling\n1.jpg -1 1")
 """
 
 import contextlib
@@ -34,6 +43,10 @@ class Faces:
 
     Attributes:
       attributes: bool [N, number of attributes].
+
+    >>> rows = faces.read(folder).splits["train"]
+    >>> len(rows), rows.attributes.tolist(), rows[0][1:4]
+    (1, [[False, True]], b'PNG')
     """
 
     shape = SHAPE
@@ -123,6 +136,10 @@ def read(folder: Path) -> CelebA:
     Raises:
       DataError: one of them is missing or damaged.
       MissingPackageError: Pillow is not installed.
+
+    >>> found = faces.read(folder)
+    >>> found.attribute_names, {part: len(rows) for part, rows in found.splits.items()}
+    (('Male', 'Smiling'), {'train': 1})
     """
     check.require_package("PIL", "data")
     needed = f"{PARTITION}, {ATTRIBUTES} and {PICTURES}/ or {PICTURES}.zip"
@@ -189,6 +206,9 @@ def by_attribute(found: CelebA, name: str) -> tuple[dict[str, np.ndarray], tuple
 
     Raises:
       ValueError: there is no such attribute.
+
+    >>> faces.by_attribute(faces.read(folder), "Smiling")
+    ({'train': array([1], dtype=int32)}, ('not Smiling', 'Smiling'))
     """
     names = found.attribute_names
     remedy = f"choose one of {', '.join(names)}"

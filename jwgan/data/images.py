@@ -2,6 +2,14 @@
 
 `data.folder` and `data.from_tfds` read all rows into memory, `streams.from_rows` reads them while
 the device trains: the pixels are the same. See `pictures` for the rule of sizes and channels.
+
+The functions' examples read this folder of a black and a white picture:
+
+>>> import pathlib, tempfile, types
+>>> from jwgan.data import images
+>>> folder = pathlib.Path(tempfile.mkdtemp())
+>>> for name, grey in (("black", 0), ("white", 255)):
+...     report.save_png(folder / name / "1.png", np.full((2, 2, 1), grey, np.uint8))
 """
 
 import io
@@ -21,7 +29,11 @@ _BLOCK = 1000  # examples that TFDS reads at once
 
 
 def spread(num: int, most: int) -> list[int]:
-    """At most so many of the numbers 0 to num - 1, evenly spread: neighbours are often alike."""
+    """At most so many of the numbers 0 to num - 1, evenly spread: neighbours are often alike.
+
+    >>> images.spread(10, 3), images.spread(2, 3)
+    ([0, 3, 6], [0, 1])
+    """
     return [i * num // min(num, most) for i in range(min(num, most))]
 
 
@@ -44,6 +56,12 @@ class FolderRows:
     Raises:
       DataError: no such folder, or no image in it; and when a row is read, an unreadable image.
       MissingPackageError: Pillow is not installed.
+
+    >>> rows = images.FolderRows(folder)
+    >>> len(rows), rows.form, rows.class_names
+    (2, Form(height=2, width=2, channels=1), ('black', 'white'))
+    >>> rows[1].ravel().tolist(), rows.with_label(1).label.item()
+    ([1.0, 1.0, 1.0, 1.0], 1)
     """
 
     def __init__(
@@ -123,6 +141,15 @@ class TFDSRows:
       DataError: not prepared there, not array_record, or damaged; and when a row is read, a damaged
         image.
       MissingPackageError: tensorflow-datasets, or a package that it needs, is not installed.
+
+    >>> import contextlib, io
+    >>> from jwgan.data import convert
+    >>> parts = {"train": (np.ones((3, 4, 4, 1)), [0, 1, 0])}
+    >>> with contextlib.redirect_stdout(io.StringIO()):  # TFDS says what it does
+    ...     _ = convert.prepare("white", parts, ("cat", "dog"), folder)
+    >>> rows = images.TFDSRows("white", folder)
+    >>> len(rows), rows.form, rows[0].max().item(), rows.labels_of([0, 1]).tolist()
+    (3, Form(height=4, width=4, channels=1), 1.0, [0, 1])
     """
 
     def __init__(
@@ -220,7 +247,12 @@ class TFDSRows:
 
 
 class LabelledArray:
-    """Images in memory [N, H, W, C] as rows, with their labels [N] if there are any."""
+    """Images in memory [N, H, W, C] as rows, with their labels [N] if there are any.
+
+    >>> rows = images.LabelledArray(np.zeros((2, 4, 4, 1)), np.array([3, 5]))
+    >>> len(rows), rows[1].shape, rows.with_label(1).label.item()
+    (2, (4, 4, 1), 5)
+    """
 
     def __init__(self, images: Any, labels: Any):
         self._images, self._labels = images, labels
@@ -237,7 +269,12 @@ class LabelledArray:
 
 
 class WithLabels:
-    """Rows whose items are `types.Labelled`: each is read with its label."""
+    """Rows whose items are `types.Labelled`: each is read with its label.
+
+    >>> rows = images.WithLabels(images.LabelledArray(np.zeros((2, 1, 1, 1)), [3, 5]))
+    >>> rows[1]
+    Labelled(x=array([[[0.]]]), label=5)
+    """
 
     def __init__(self, rows: Any):
         self._rows = rows
@@ -260,6 +297,9 @@ def read_all(rows: Any, indices: list[int]) -> np.ndarray:
 
     Raises:
       DataError: an unreadable image, or more images than this machine has memory for.
+
+    >>> images.read_all(images.FolderRows(folder), [1, 0]).reshape(2, -1).tolist()
+    [[255, 255, 255, 255], [0, 0, 0, 0]]
     """
     _require_memory(len(indices), rows.form)
     # Bytes first, floats once at the end: a list of float32 images and the array made of it would
@@ -271,7 +311,11 @@ def read_all(rows: Any, indices: list[int]) -> np.ndarray:
 
 
 def held_out_split(rows: TFDSRows) -> tuple[str | None, str]:
-    """(the part that is not trained on, a line if it is no part named test)."""
+    """(the part that is not trained on, a line if it is no part named test).
+
+    >>> images.held_out_split(types.SimpleNamespace(splits=("train", "validation")))
+    ('validation', 'held-out data: split validation, since there is no split test')
+    """
     for name in ("test", "validation"):
         if name in rows.splits:
             why = "there is no split test"
@@ -280,7 +324,12 @@ def held_out_split(rows: TFDSRows) -> tuple[str | None, str]:
 
 
 def missing_labels(rows: Any, labels: Any) -> tuple[str, ...]:
-    """A line if rows whose data set has classes have no labels."""
+    """A line if rows whose data set has classes have no labels.
+
+    >>> rows = types.SimpleNamespace(split="test", class_names=("cat", "dog"))
+    >>> images.missing_labels(rows, None), images.missing_labels(rows, np.array([0, 1]))
+    (('no labels: those of split test are no classes (-1)',), ())
+    """
     if labels is not None or not rows.class_names:
         return ()
     return (f"no labels: those of split {rows.split} are no classes (-1)",)

@@ -20,7 +20,7 @@ from jwgan.data.errors import DataError
 from jwgan.data.pictures import Listing
 
 
-def read(path: str | os.PathLike) -> dict[str, str]:
+def _read(path: str | os.PathLike) -> dict[str, str]:
     """{file: label} of a CSV file.
 
     Raises:
@@ -63,12 +63,21 @@ def _names(labels: set[str]) -> list[str]:
 
 
 def relabelled(listed: Listing, root: str | os.PathLike, path: str | os.PathLike) -> Listing:
-    """A folder's listing with the labels of a CSV file.
+    r"""A folder's listing with the labels of a CSV file.
 
     Raises:
       DataError: a picture has no line, or a line no picture.
+
+    >>> import pathlib, tempfile
+    >>> from jwgan.data import label_files, pictures
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "labels.csv").write_text("1.png,dog\n2.png,cat")
+    >>> listed = pictures.Listing([folder / "1.png", folder / "2.png"], None, (), ())
+    >>> found = label_files.relabelled(listed, folder, folder / "labels.csv")
+    >>> found.labels.tolist(), found.class_names
+    ([1, 0], ('cat', 'dog'))
     """
-    labels = read(path)
+    labels = _read(path)
     files = [os.path.relpath(file, root) for file in listed.paths]
     without = [name for name in files if name not in labels]
     if without:

@@ -1,4 +1,8 @@
-"""Refuses arrays that this machine, its container or its accelerator can never hold."""
+"""Refuses arrays that this machine, its container or its accelerator can never hold.
+
+>>> import pathlib, tempfile, types
+>>> from jwgan.data import memory
+"""
 
 import os
 from pathlib import Path
@@ -21,6 +25,11 @@ def require(num_bytes: int, what: str, remedy: str) -> None:
       num_bytes: of the array.
       what: names it, in the plural: "the images".
       remedy: what to do, after a semicolon.
+
+    >>> memory.require(1000, "the images", "take fewer")
+    >>> memory.require(2**60, "the images", "take fewer")
+    Traceback (most recent call last):
+    jwgan.data.errors.DataError: the images take 1073741824.0 GiB, this ... has ... GiB; take fewer
     """
     limits = [(there, name) for there, name in (_machine(), container()) if there is not None]
     if limits and num_bytes > min(limits)[0]:
@@ -37,6 +46,13 @@ def require_on_device(num_bytes: int, what: str, remedy: str, device: Any = None
       what: names them, in the plural.
       remedy: what to do, after a semicolon.
       device: a `jax.Device`; the first local one unless given.
+
+    >>> device = types.SimpleNamespace(
+    ...     device_kind="tiny", memory_stats=lambda: {"bytes_limit": 2**30}
+    ... )
+    >>> memory.require_on_device(2**31, "the images", "take fewer", device)
+    Traceback (most recent call last):
+    jwgan.data.errors.DataError: the images take 2.0 GiB, a device (tiny) has 1.0 GiB; take fewer
     """
     device = device or jax.local_devices()[0]
     # None on a CPU, and on accelerators whose driver does not tell.
@@ -64,6 +80,13 @@ def container(root: str | os.PathLike = "/") -> tuple[int | None, str]:
 
     Args:
       root: where /proc and /sys are.
+
+    >>> root = pathlib.Path(tempfile.mkdtemp())
+    >>> for name, text in {"proc/self/cgroup": "0::/", "sys/fs/cgroup/memory.max": "1024"}.items():
+    ...     (root / name).parent.mkdir(parents=True)
+    ...     _ = (root / name).write_text(text)
+    >>> memory.container(root)
+    (1024, 'this container')
     """
     root, limits = Path(root), []
     try:

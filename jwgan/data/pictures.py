@@ -14,6 +14,14 @@ The rule for all pictures of a data set:
   centre and resized by Lanczos' filter. `image_size` and `channels` overrule both.
 
 Letters: N images, H height, W width, C channels.
+
+The functions' examples read this picture, of the greys 0, 85, 170 and 255:
+
+>>> import io, pathlib, tempfile
+>>> from PIL import Image
+>>> from jwgan.data import pictures
+>>> folder = pathlib.Path(tempfile.mkdtemp())
+>>> report.save_png(folder / "1.png", np.array([[[0], [85]], [[170], [255]]], np.uint8))
 """
 
 import collections
@@ -79,7 +87,11 @@ class Listing(NamedTuple):
 
 
 def suffixes() -> frozenset[str]:
-    """Endings, in small letters and with the dot, of the formats that are read."""
+    """Endings, in small letters and with the dot, of the formats that are read.
+
+    >>> sorted({".csv", ".jpg", ".pdf", ".png"} & pictures.suffixes())
+    ['.jpg', '.png']
+    """
     check.require_package("PIL", "data")
     from PIL import Image
 
@@ -102,6 +114,11 @@ def list_folder(path: str | os.PathLike, follow_links: bool = False) -> Listing:
       DataError: no such folder, none in it, a link that leads out of it, a folder in it that
         cannot be read, or something that is named like an image and is no file.
       MissingPackageError: Pillow is not installed.
+
+    >>> _ = (folder / "notes.txt").write_text("no picture")
+    >>> found = pictures.list_folder(folder)
+    >>> [path.name for path in found.paths], found.notes
+    (['1.png'], ('1 file passed over: 1 .txt',))
     """
     root = Path(path)
     if not root.is_dir():
@@ -220,6 +237,10 @@ def read_header(file: IO[bytes]) -> Header:
 
     Raises:
       ValueError: no picture, too large, or of a kind that does not become bytes.
+
+    >>> with open(folder / "1.png", "rb") as file:
+    ...     pictures.read_header(file)
+    Header(height=2, width=2, has_colour=False)
     """
     with _identified(file) as image:
         height, width = image.height, image.width
@@ -250,6 +271,11 @@ def choose_form(
 
     Raises:
       DataError: an option is out of its range.
+
+    >>> headers = [pictures.Header(4, 6, False), pictures.Header(4, 5, True)]
+    >>> form, note = pictures.choose_form(headers, None, None)
+    >>> form, note.partition(" (")[0]
+    (Form(height=4, width=4, channels=3), 'pictures of 2 sizes, 4 x 5 to 4 x 6')
     """
     require_form(image_size, channels)
     if image_size and channels:
@@ -275,7 +301,12 @@ def choose_form(
 
 
 def require_form(image_size: int | None, channels: int | None) -> None:
-    """Raises DataError for a size or a number of channels that no data set can have."""
+    """Raises DataError for a size or a number of channels that no data set can have.
+
+    >>> pictures.require_form(32, 2)
+    Traceback (most recent call last):
+    jwgan.data.errors.DataError: channels=2, image_size=32: give channels 1 or 3, image_size >= 1
+    """
     if channels not in (None, 1, 3) or (image_size is not None and image_size < 1):
         raise errors.DataError(f"{channels=}, {image_size=}: give channels 1 or 3, image_size >= 1")
 
@@ -286,6 +317,12 @@ def range_note(pictures: Iterable[IO[bytes]], num: int) -> str:
     Args:
       pictures: open files, of which the unreadable ones are passed over.
       num: of pictures that were looked at, for the line.
+
+    >>> file = io.BytesIO()
+    >>> Image.fromarray(np.array([[0, 4095]], np.uint16)).save(file, "PNG")
+    >>> pictures.range_note([file], num=1)
+    "16-bit greys use values to 4095 of 65535 (of 1 pictures), which leaves 16 of 256 levels: nearly
+    black; multiply the files' values by 16 to use all of them"
     """
     top = -1
     for file in pictures:
@@ -322,13 +359,20 @@ def read_image(
     Raises:
       DataError: no picture of a format that is read, damaged, or of more than 2**26 pixels.
       MissingPackageError: Pillow is not installed.
+
+    >>> pictures.read_image(folder / "1.png", image_size=2, channels=1).ravel().tolist()
+    [0, 85, 170, 255]
     """
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
     return decode(Path(path), Form(*size, channels))
 
 
 def decode(path: Path, form: Form) -> np.ndarray:
-    """Does for a form what `read_image` does."""
+    """Does for a form what `read_image` does.
+
+    >>> pictures.decode(folder / "1.png", pictures.Form(2, 2, 3))[1].tolist()
+    [[170, 170, 170], [255, 255, 255]]
+    """
     check.require_package("PIL", "data")  # inside the try below it would pass for a damaged image
     with readable(path) as file:
         return fitted(file, form)
@@ -336,7 +380,15 @@ def decode(path: Path, form: Form) -> np.ndarray:
 
 @contextlib.contextmanager
 def readable(path: Path) -> Iterator[IO[bytes]]:
-    """Opens an image file; what goes wrong until it is closed is a DataError that names it."""
+    """Opens an image file; what goes wrong until it is closed is a DataError that names it.
+
+    >>> (folder / "empty.png").touch()
+    >>> with pictures.readable(folder / "empty.png") as file:
+    ...     pictures.read_header(file)
+    Traceback (most recent call last):
+    jwgan.data.errors.DataError: ...empty.png: unreadable image: ValueError: an empty file; replace
+    or remove it
+    """
     try:
         with _open(path) as file:
             yield file
@@ -352,7 +404,12 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def fitted(file: IO[bytes], form: Form) -> np.ndarray:
-    """Decodes an open image file into a form: uint8 [H, W, C]; raises whatever Pillow raises."""
+    """Decodes an open image file into a form: uint8 [H, W, C]; raises whatever Pillow raises.
+
+    >>> with open(folder / "1.png", "rb") as file:
+    ...     pictures.fitted(file, pictures.Form(2, 2, 1))[..., 0].tolist()
+    [[0, 85], [170, 255]]
+    """
     check.require_package("PIL", "data")
     from PIL import Image, ImageOps
 

@@ -3,6 +3,10 @@
 No header is believed before it is compared with the file's size, nothing but regular files is
 opened (reading a pipe may never end), no module is imported because a file names it, nothing is
 unpickled. Links are followed: such files are often shared by links.
+
+>>> import pathlib, struct, tempfile
+>>> from jwgan.data import readers
+>>> here = pathlib.Path(tempfile.mkdtemp())
 """
 
 import contextlib
@@ -41,6 +45,12 @@ def read_idx(path: str | os.PathLike, item_shape: tuple[int, ...]) -> np.ndarray
     Raises:
       DataError: Unreadable, not IDX of that shape, shorter or longer than its header says, or a
         damaged gzip stream.
+
+    Two items of the shape [3], after the magic number and the lengths of both axes:
+
+    >>> _ = (here / "a-idx2-ubyte").write_bytes(struct.pack(">3I", 0x802, 2, 3) + bytes(range(6)))
+    >>> readers.read_idx(here / "a-idx2-ubyte", (3,)).tolist()
+    [[0, 1, 2], [3, 4, 5]]
     """
     path = Path(path)
     if not path.is_file():
@@ -115,6 +125,9 @@ def tensorflow_datasets() -> Any:
 
     Raises:
       MissingPackageError: one of the packages is not installed.
+
+    >>> readers.tensorflow_datasets().__name__
+    'tensorflow_datasets'
     """
     # TFDS declares neither importlib_resources nor Pillow, which it needs without TensorFlow.
     for package in ("tensorflow_datasets", "array_record", "importlib_resources", "PIL"):
@@ -125,12 +138,25 @@ def tensorflow_datasets() -> Any:
 
 
 def tfds_home() -> Path:
-    """The folder where TFDS keeps its data sets unless it is told another one."""
+    """The folder where TFDS keeps its data sets unless it is told another one.
+
+    >>> from unittest import mock
+    >>> with mock.patch.dict("os.environ", TFDS_DATA_DIR="sets"):
+    ...     readers.tfds_home().as_posix()
+    'sets'
+    """
     return Path(os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets"))
 
 
 def newest_version(name: str, data_dir: Path) -> Path | None:
-    """Finds the newest prepared version below `data_dir/name`; None if there is none."""
+    """Finds the newest prepared version below `data_dir/name`; None if there is none.
+
+    >>> for version in ("3.0.1", "10.0.0"):
+    ...     (here / "mnist" / version).mkdir(parents=True)
+    ...     (here / "mnist" / version / "dataset_info.json").touch()
+    >>> readers.newest_version("mnist", here).name, readers.newest_version("cifar10", here)
+    ('10.0.0', None)
+    """
     found = (data_dir / name).glob("**/[0-9]*/dataset_info.json")
     # Versions are compared as numbers: as text, 10.0.0 would come before 3.0.1.
     version = lambda path: [int(n) for n in path.name.split(".") if n.isdecimal()]
@@ -142,6 +168,11 @@ def tfds_folder(name: str, data_dir: str | os.PathLike | None = None) -> Path:
 
     Raises:
       DataError: The name is none that TFDS allows, or nothing is prepared there.
+
+    >>> (here / "svhn" / "1.0.0").mkdir(parents=True)
+    >>> (here / "svhn" / "1.0.0" / "dataset_info.json").touch()
+    >>> readers.tfds_folder("svhn", here).relative_to(here).as_posix()
+    'svhn/1.0.0'
     """
     # Anything else, ".." for example, would lead out of data_dir: a name may come from the
     # config.json of a run that somebody else made.
@@ -170,6 +201,17 @@ class Prepared:
     Raises:
       DataError: not array_record, or damaged.
       MissingPackageError: tensorflow-datasets, or a package that it needs, is not installed.
+
+    >>> import contextlib, io
+    >>> from jwgan.data import convert
+    >>> parts = {"train": (np.zeros((3, 4, 4, 1)), [0, 1, 0])}
+    >>> with contextlib.redirect_stdout(io.StringIO()):  # TFDS says what it does
+    ...     folder = convert.prepare("grey", parts, ("cat", "dog"), here)
+    >>> prepared = readers.Prepared(folder)
+    >>> prepared.splits, prepared.class_names
+    ({'train': 3}, ('cat', 'dog'))
+    >>> [int(example["label"]) for example in prepared.open("train")]
+    [0, 1, 0]
     """
 
     def __init__(self, folder: Path):

@@ -1,4 +1,7 @@
-"""Numbers scaled into [-1, 1], where a generator's tanh puts its own, and scaled back."""
+"""Numbers scaled into [-1, 1], where a generator's tanh puts its own, and scaled back.
+
+>>> from jwgan.data import scalers
+"""
 
 import math
 from typing import Any, NamedTuple
@@ -23,7 +26,7 @@ class Scaler(NamedTuple):
     def encode(self, x: Any) -> np.ndarray:
         """Scales x [..., C]: float32, with -1 for low and 1 for high.
 
-        >>> scaler = data.scalers.fit(np.array([[0.0, 10.0], [4.0, 30.0]]))
+        >>> scaler = scalers.fit(np.array([[0.0, 10.0], [4.0, 30.0]]))
         >>> scaler.encode([[1.0, 20.0]]).tolist()
         [[-0.5, 0.0]]
         """
@@ -33,7 +36,7 @@ class Scaler(NamedTuple):
     def decode(self, x: Any) -> np.ndarray:
         """Scales x [..., C] back: float64, in the data's units.
 
-        >>> data.scalers.fit(np.array([[0.0, 10.0], [4.0, 30.0]])).decode([[-0.5, 0.0]]).tolist()
+        >>> scalers.fit(np.array([[0.0, 10.0], [4.0, 30.0]])).decode([[-0.5, 0.0]]).tolist()
         [[1.0, 20.0]]
         """
         return self.low + (np.asarray(x, np.float64) + 1) / 2 * (self.high - self.low)
@@ -52,6 +55,11 @@ def fit(x: Any, per_channel: bool = True) -> Scaler:
 
     Raises:
       ValueError: a value is not finite, or a channel has the same value everywhere.
+
+    >>> scalers.fit([[0.0, 10.0], [4.0, 30.0]])
+    Scaler(low=array([ 0., 10.]), high=array([ 4., 30.]))
+    >>> scalers.fit([[0.0, 10.0], [4.0, 30.0]], per_channel=False)
+    Scaler(low=array([0.]), high=array([30.]))
     """
     x = np.asarray(x, np.float64)
     flat = x.reshape(-1, x.shape[-1] if per_channel else 1)
@@ -69,6 +77,9 @@ def from_dict(found: Any) -> Scaler:
 
     Raises:
       ValueError: it is none.
+
+    >>> scalers.from_dict({"kind": "scaler", "low": [0], "high": [4]})
+    Scaler(low=array([0.]), high=array([4.]))
     """
     either = found if isinstance(found, dict) else {}
     low: Any = either.get("low")

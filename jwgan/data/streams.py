@@ -3,6 +3,8 @@
 Grain shuffles, reads ahead in threads and takes this process's share. The position in the stream is
 the step counter: batch t is the same whenever it is asked for, so a resumed run needs nothing but
 its state. Every epoch is a new permutation, as for data held on the device.
+
+>>> from jwgan.data import streams
 """
 
 from typing import Any, Protocol
@@ -30,6 +32,15 @@ class Rows(Protocol):
     """Anything with a length whose item i is a sample [*D]: an array, a data source, a folder.
 
     An item may be a `types.Labelled` of a sample and its class.
+
+    >>> class Squares:
+    ...     def __len__(self):
+    ...         return 3
+    ...     def __getitem__(self, index):
+    ...         return np.array([index**2 / 4 - 0.5], np.float32)
+    >>> source = streams.from_rows(Squares(), n_critic=1, batch_size=3)
+    >>> sorted(source.fetch(0, 1).ravel().tolist())
+    [-0.5, -0.25, 0.5]
     """
 
     def __len__(self) -> int: ...
@@ -63,6 +74,14 @@ def from_rows(
         n_critic or batch_size is below 1, or the processes do not divide the batch; and from
         `fetch` (a `sources.BatchError`), a row of another shape or dtype than the first.
       MissingPackageError: grain is not installed.
+
+    An epoch has each row once:
+
+    >>> rows = np.array([[-1.0], [0.0], [1.0], [0.5]], np.float32)
+    >>> source = streams.from_rows(rows, n_critic=2, batch_size=2)
+    >>> batches = source.fetch(0, 1)  # [steps, n_critic, B, *D]
+    >>> batches.shape, sorted(batches.ravel().tolist())
+    ((1, 2, 2, 1), [-1.0, 0.0, 0.5, 1.0])
     """
     check.require_package("grain", "data")
     import grain

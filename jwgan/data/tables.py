@@ -1,4 +1,4 @@
-"""Tables of a CSV file as vectors in [-1, 1], and back: numbers scaled, categories one-hot.
+r"""Tables of a CSV file as vectors in [-1, 1], and back: numbers scaled, categories one-hot.
 
 A schema says what each column is. It is inferred, can be written to a JSON file, edited, and given
 back::
@@ -13,6 +13,15 @@ back::
 
 Cells of numbers must not be empty, not a number or infinite; an empty cell of a category is a value
 of its own.
+
+The functions' examples use this table:
+
+>>> import pathlib, tempfile
+>>> from jwgan.data import tables
+>>> folder, header = pathlib.Path(tempfile.mkdtemp()), ["bmi", "job"]
+>>> rows = [["20.0", "cook"], ["22.5", "smith"], ["25.0", "cook"]]
+>>> _ = (folder / "people.csv").write_text("bmi,job\n20.0,cook\n22.5,smith\n25.0,cook\n")
+>>> table = tables.fit("people.csv", header, rows, {"bmi": "number", "job": "category"})
 """
 
 import collections
@@ -138,6 +147,9 @@ def from_dict(found: Any) -> Table:
 
     Raises:
       ValueError: it is none.
+
+    >>> tables.from_dict(table.to_dict()) == table
+    True
     """
     try:
         columns = tuple(_column(one) for one in found["columns"])
@@ -173,6 +185,9 @@ def read_csv(path: str | os.PathLike) -> tuple[list[str], list[list[str]]]:
 
     Raises:
       DataError: no such file, no text, no names in its first line, or a row of another length.
+
+    >>> tables.read_csv(folder / "people.csv") == (header, rows)
+    True
     """
     path = Path(path)
     if not path.is_file():
@@ -210,7 +225,7 @@ def infer(header: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, str
     or skipped if nearly every row has another one or nothing varies.
 
     >>> rows = [["1.5", "a", "7", "x1"], ["2.0", "b", "7", "x2"], ["2.5", "a", "7", "x3"]]
-    >>> data.tables.infer(["bmi", "job", "year", "name"], rows)
+    >>> tables.infer(["bmi", "job", "year", "name"], rows)
     {'bmi': 'number', 'job': 'category', 'year': 'skip', 'name': 'skip'}
     """
     columns = zip(header, zip(*rows, strict=True), strict=True)
@@ -244,6 +259,10 @@ def read_schema(path: str | os.PathLike, header: Sequence[str]) -> dict[str, str
 
     Raises:
       DataError: no such file, no schema, or it names other columns than the table's.
+
+    >>> _ = (folder / "schema.json").write_text('{"columns": {"bmi": "number", "job": "skip"}}')
+    >>> tables.read_schema(folder / "schema.json", header)
+    {'bmi': 'number', 'job': 'skip'}
     """
     path = Path(path)
     try:
@@ -276,6 +295,12 @@ def fit(
 
     Raises:
       DataError: a cell is not of its column's kind, a column is constant, or none is left.
+
+    >>> table = tables.fit("people.csv", header, rows, {"bmi": "number", "job": "category"})
+    >>> [(c.name, c.low, c.high, c.decimals, c.categories) for c in table.columns]
+    [('bmi', 20.0, 25.0, 1, ()), ('job', 0.0, 0.0, None, ('cook', 'smith'))]
+    >>> table.encode(header, rows).tolist()
+    [[-1.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
     """
     columns = zip(header, zip(*rows, strict=True), strict=True)
     found = tuple(
@@ -338,6 +363,10 @@ def load(path: str | os.PathLike, schema: str | os.PathLike | None = None) -> tu
 
     Raises:
       DataError: see `read_csv`, `read_schema` and `fit`.
+
+    >>> dataset, table = tables.load(folder / "people.csv")
+    >>> dataset.name, dataset.images.tolist()
+    ('people', [[-1.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
     """
     header, rows = read_csv(path)
     kinds = read_schema(schema, header) if schema else infer(header, rows)
@@ -351,7 +380,12 @@ def from_rows(
     rows: Sequence[Sequence[str]],
     kinds: dict[str, str] | None = None,
 ) -> tuple[Dataset, Table]:
-    """Does for rows of cells what `load` does for a file."""
+    """Does for rows of cells what `load` does for a file.
+
+    >>> dataset, table = tables.from_rows("people", "a database", header, rows)
+    >>> dataset.notes, table.decode(dataset.images) == rows
+    (('columns: 1 number, 1 category',), True)
+    """
     kinds = kinds or infer(header, rows)
     table = fit(source, header, rows, kinds)
     x = table.encode(header, rows)
@@ -370,7 +404,11 @@ def from_rows(
 
 
 def write_csv(table: Table, x: Any) -> str:
-    """Samples [N, D] as the text of a CSV file."""
+    """Samples [N, D] as the text of a CSV file.
+
+    >>> tables.write_csv(table, [[-1.0, 0.9, 0.1], [0.5, 0.2, 0.8]]).splitlines()
+    ['bmi,job', '20.0,cook', '23.8,smith']
+    """
     lines = _Lines()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow([column.name for column in table.columns])

@@ -5,6 +5,14 @@ Each takes the static `Geometry` first. Letters as in `conv`: images [B, H, W, C
 
 Names: dgrad is the gradient in the data (the input x), wgrad that in the weights (the kernel w). A
 tap is one entry (row, column) of a kernel.
+
+The functions' examples are of one row of three pixels and a kernel of two taps, which takes the
+difference of neighbours:
+
+>>> geometry = conv_kernels.Geometry((1, 1), ((0, 0), (0, 0)), kernel=(1, 2), size=(1, 3))
+>>> x = jnp.array([1.0, 2.0, 4.0]).reshape(1, 1, 3, 1)
+>>> w = jnp.array([-1.0, 1.0]).reshape(1, 2, 1, 1)
+>>> dy = jnp.array([10.0, 1.0]).reshape(1, 1, 2, 1)
 """
 
 import math
@@ -80,7 +88,11 @@ def _turn(w: Array) -> Array:
 
 
 def conv_native(g: Geometry, x: Array, w: Array) -> Array:
-    """Convolves x [B, H, W, C] with w [KH, KW, C, O] as XLA does: -> y [B, OH, OW, O]."""
+    """Convolves x [B, H, W, C] with w [KH, KW, C, O] as XLA does: -> y [B, OH, OW, O].
+
+    >>> conv_kernels.conv_native(geometry, x, w).ravel()
+    Array([1., 2.], dtype=float32)
+    """
     return lax.conv_general_dilated(x, w, g.strides, g.padding, dimension_numbers=_LAYOUT)
 
 
@@ -89,6 +101,9 @@ def dgrad_native(g: Geometry, dy: Array, w: Array) -> Array:
 
     XLA:GPU takes them out again, and calls cuDNN's backward-data, where the kernel is reversed. Of
     a kernel with more pixels than dy it would make the image: then dy is grown by zeros.
+
+    >>> conv_kernels.dgrad_native(geometry, dy, w).ravel()
+    Array([-10.,   9.,   1.], dtype=float32)
     """
     if g.strides != (1, 1):
         if math.prod(g.output) < math.prod(g.kernel):
@@ -109,6 +124,9 @@ def wgrad_native(g: Geometry, x: Array, dy: Array) -> Array:
 
     Where dy has no more rows and columns than w, XLA:GPU takes this for a forward convolution and
     stuffs zeros into dy: then dy is grown by zeros.
+
+    >>> conv_kernels.wgrad_native(geometry, x, dy).ravel()  # [1 * 10 + 2 * 1, 2 * 10 + 4 * 1]
+    Array([12., 24.], dtype=float32)
     """
     if g.strides != (1, 1) and all(m <= k for m, k in zip(g.output, g.kernel, strict=True)):
         dy = _grown(dy, (g.kernel[0] + 1, 1))
@@ -155,7 +173,11 @@ def _tap(size: Pair, strides: Pair, row: int, column: int) -> tuple[slice, slice
 
 
 def conv_cpu(g: Geometry, x: Array, w: Array) -> Array:
-    """Convolves on a CPU: a plain forward convolution, or for few channels one matrix product."""
+    """Convolves on a CPU: a plain forward convolution, or for few channels one matrix product.
+
+    >>> conv_kernels.conv_cpu(geometry, x, w).ravel()
+    Array([1., 2.], dtype=float32)
+    """
     if g.strides == (1, 1) and w.shape[3] <= _FEW_CHANNELS:
         return _dgrad_fold(_mirror(g), x, _turn(w))
     return _plain(x, w, g.strides, g.padding)
@@ -209,6 +231,9 @@ def dgrad_cpu(g: Geometry, dy: Array, w: Array) -> Array:
 
     A phase is reached by its own taps of w alone. So no zeros are stuffed into dy, and the
     arithmetic is that of the forward convolution.
+
+    >>> conv_kernels.dgrad_cpu(geometry, dy, w).ravel()
+    Array([-10.,   9.,   1.], dtype=float32)
     """
     if w.shape[2] <= _FEW_CHANNELS:
         return _dgrad_fold(g, dy, w)
@@ -257,7 +282,11 @@ def _dgrad_fold(g: Geometry, dy: Array, w: Array) -> Array:
 
 
 def wgrad_cpu(g: Geometry, x: Array, dy: Array) -> Array:
-    """Computes w's gradient [KH, KW, C, O] on a CPU: a convolution, or products by kernel rows."""
+    """Computes w's gradient [KH, KW, C, O] on a CPU: a convolution, or products by kernel rows.
+
+    >>> conv_kernels.wgrad_cpu(geometry, x, dy).ravel()
+    Array([12., 24.], dtype=float32)
+    """
     fits = all(m <= n for m, n in zip(g.output, g.size, strict=True)) and g.kernel != (1, 1)
     if _eigen_convolutions() and fits and min(x.shape[3], dy.shape[3]) > _FEW_CHANNELS:
         return _wgrad_plain(g, x, dy)

@@ -7,6 +7,10 @@ function to (critic, generator), two Linen modules that differ from the baseline
 A critic's norm is layer norm unless given: the paper's, under a gradient penalty. For the members
 that it was compared with (DCGAN, LSGAN, clipping) give `norms.batch_norm`. Call the modules with
 `train`: `networks.from_linen(module, **networks.TRAIN_ARGUMENT)`.
+
+>>> def output_shape(module, *x):
+...     make = lambda x: module.init_with_output(jax.random.key(0), x)[0]
+...     return jax.eval_shape(make, jax.ShapeDtypeStruct(x, "float32")).shape
 """
 
 import functools
@@ -68,6 +72,12 @@ class ConvCritic(nn.Module):
       activation: after every convolution.
       expansion: channels that the activation takes for each that it leaves: 2 for `gated`.
       norm: see `norms`; None for none.
+
+    >>> output_shape(robustness.ConvCritic((16, 16, 3), widths=[8, 16], plain=[0, 1]), 5, 16, 16, 3)
+    (5,)
+    >>> robustness.ConvCritic((16, 16, 3), widths=[8])
+    Traceback (most recent call last):
+    ValueError: widths is [8]: give one number of channels >= 1 for each of 2 halvings
     """
 
     image_shape: Sequence[int]
@@ -111,6 +121,9 @@ class ConvGenerator(nn.Module):
       activation: after every layer but the last.
       expansion: channels that the activation takes for each that it leaves: 2 for `gated`.
       norm: see `norms`; None for none.
+
+    >>> output_shape(robustness.ConvGenerator((16, 16, 3), widths=[16, 8], plain=[1, 0]), 5, 10)
+    (5, 16, 16, 3)
     """
 
     image_shape: Sequence[int]
@@ -162,7 +175,12 @@ def _doubled(image_shape: Sequence[int], width: int) -> list[int]:
 def baseline(
     image_shape: Sequence[int], width: int = 64, critic_norm: Norm | None = layer_norm
 ) -> Pair:
-    """Pair 1, DCGAN: leaky ReLU in the critic, ReLU and batch norm in the generator."""
+    """Pair 1, DCGAN: leaky ReLU in the critic, ReLU and batch norm in the generator.
+
+    >>> critic, generator = robustness.baseline((32, 32, 3))
+    >>> critic.widths, generator.widths
+    ([64, 128, 256], [256, 128, 64])
+    """
     widths = _doubled(image_shape, width)
     critic = ConvCritic(image_shape, widths, norm=critic_norm)
     return critic, ConvGenerator(image_shape, widths[::-1])
@@ -171,7 +189,12 @@ def baseline(
 def constant_filters(
     image_shape: Sequence[int], width: int = 64, critic_norm: Norm | None = layer_norm
 ) -> Pair:
-    """Pair 2: no batch norm and a constant number of filters in the generator."""
+    """Pair 2: no batch norm and a constant number of filters in the generator.
+
+    >>> critic, generator = robustness.constant_filters((32, 32, 3))
+    >>> critic.widths, generator.widths, generator.norm
+    ([64, 128, 256], [64, 64, 64], None)
+    """
     critic, _ = baseline(image_shape, width, critic_norm)
     widths = [width] * (len(scales(image_shape)) - 1)
     return critic, ConvGenerator(image_shape, widths, norm=None)
@@ -186,13 +209,21 @@ def mlp_generator(
     """Pair 3: a ReLU MLP of 4 layers of 512 as the generator, against the convolutional critic.
 
     It takes no `train` argument: `networks.from_linen(generator)`.
+
+    >>> critic, generator = robustness.mlp_generator((32, 32, 3))
+    >>> generator.features, output_shape(generator, 5, 10)
+    ((512, 512, 512, 512), (5, 32, 32, 3))
     """
     critic, _ = baseline(image_shape, width, critic_norm)
     return critic, MLPGenerator(image_shape, features, final_activation=jnp.tanh)
 
 
 def no_normalisation(image_shape: Sequence[int], width: int = 64) -> Pair:
-    """Pair 4: no normalisation in either."""
+    """Pair 4: no normalisation in either.
+
+    >>> [module.norm for module in robustness.no_normalisation((32, 32, 3))]
+    [None, None]
+    """
     critic, generator = baseline(image_shape, width, None)
     return critic, generator.clone(norm=None)
 
@@ -200,7 +231,12 @@ def no_normalisation(image_shape: Sequence[int], width: int = 64) -> Pair:
 def gated_everywhere(
     image_shape: Sequence[int], width: int = 64, critic_norm: Norm | None = layer_norm
 ) -> Pair:
-    """Pair 5: gated multiplicative nonlinearities in both, after convolutions twice as wide."""
+    """Pair 5: gated multiplicative nonlinearities in both, after convolutions twice as wide.
+
+    >>> critic, generator = robustness.gated_everywhere((32, 32, 3))
+    >>> critic.activation.__name__, generator.expansion, output_shape(generator, 5, 10)
+    ('gated', 2, (5, 32, 32, 3))
+    """
     critic, generator = baseline(image_shape, width, critic_norm)
     return tuple(m.clone(activation=gated, expansion=2) for m in (critic, generator))
 
@@ -208,7 +244,11 @@ def gated_everywhere(
 def tanh_everywhere(
     image_shape: Sequence[int], width: int = 64, critic_norm: Norm | None = layer_norm
 ) -> Pair:
-    """Pair 6: tanh in place of every nonlinearity in both."""
+    """Pair 6: tanh in place of every nonlinearity in both.
+
+    >>> [module.activation is jnp.tanh for module in robustness.tanh_everywhere((32, 32, 3))]
+    [True, True]
+    """
     critic, generator = baseline(image_shape, width, critic_norm)
     return tuple(m.clone(activation=jnp.tanh) for m in (critic, generator))
 
@@ -219,7 +259,12 @@ def resnet_101(
     critic_norm: Norm | None = layer_norm,
     depth: int = 101,
 ) -> Pair:
-    """Pair 7: 101-layer ResNets for both; half of `width` channels at the image's size."""
+    """Pair 7: 101-layer ResNets for both; half of `width` channels at the image's size.
+
+    >>> critic, generator = robustness.resnet_101((32, 32, 3))
+    >>> critic.depth, critic.width, generator.depth
+    (101, 32, 101)
+    """
     critic = BottleneckCritic(image_shape, width // 2, depth, critic_norm)
     return critic, BottleneckGenerator(image_shape, width // 2, depth)
 
@@ -285,6 +330,11 @@ def from_choices(
 
     The paper does not say where the added layers of a deeper network go: here they are conv3s
     spread evenly over the scales. For 32x32 a depth of 4 is the baseline.
+
+    >>> deep = robustness.Choice(jnp.tanh, depth=12, normalise=False, filters=32)
+    >>> critic, generator = robustness.from_choices((32, 32, 3), deep, deep)
+    >>> critic.widths, critic.plain, critic.norm  # 3 halvings, 8 layers between them, 1 linear
+    ([32, 64, 128], [2, 3, 3], None)
     """
     plain = _plain_layers(image_shape, critic.depth)[::-1]
     norm = critic_norm if critic.normalise else None
@@ -312,5 +362,10 @@ def random_architecture(
       critic_norm: of a critic that normalises.
       filters: to draw the channels next to the image from; the paper's by default.
       depths: to draw the number of layers from; the paper's by default.
+
+    >>> critic, generator = robustness.random_architecture(0, (32, 32, 3))
+    >>> first, second = robustness.random_choices(0)
+    >>> critic.widths[0] == first.filters, generator.activation == second.activation
+    (True, True)
     """
     return from_choices(image_shape, *random_choices(seed, filters, depths), critic_norm)
