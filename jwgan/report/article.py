@@ -4,6 +4,9 @@
 
 `page` is the report of a run, made from its files; an article is made from blocks that a program
 gives.
+
+>>> import re
+>>> words_of = lambda page: [word.strip() for word in re.split("<[^>]*>", page) if word.strip()]
 """
 
 import base64
@@ -74,6 +77,11 @@ def render(title: str, over: str, blocks: Sequence[Block], footer: str = "Made b
 
     Raises:
       ValueError: a figure is no whole PNG file, or a row is longer or shorter than its head.
+
+    >>> blocks = [article.Paragraph("1 < 2"), article.Table(["run", "W1"], [["a", 0.5]])]
+    >>> page = article.render("Two runs", "jwgan", blocks)
+    >>> words_of(page[page.index("<header>") :])
+    ['jwgan', 'Two runs', '1 &lt; 2', 'run', 'W1', 'a', '0.5', 'Made by jwgan.']
     """
     body = "\n".join(_block(block) for block in blocks)
     header = f'<header><p class="over">{html.text(over)}</p><h1>{html.text(title)}</h1></header>'

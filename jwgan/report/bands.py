@@ -2,6 +2,16 @@
 
 A trial is described as `{"label": "seed 3, weight 10", "setting": "weight 10", ...}`; trials of one
 setting differ in their seed.  Metrics are [rows, K].
+
+The functions' examples are of two settings with two seeds each:
+
+>>> import re
+>>> words_of = lambda page: [word.strip() for word in re.split("<[^>]*>", page) if word.strip()]
+>>> trials = [
+...     {"label": f"seed {seed}, {setting}", "setting": setting}
+...     for setting in ("weight 1", "weight 10")
+...     for seed in (0, 1)
+... ]
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +36,7 @@ NOTICES = 4  # warnings shown above the page; the others stand in the table of t
 Trials = Sequence[Mapping[str, Any]]
 
 
-def groups(trials: Trials) -> dict[str, list[int]]:
+def _groups(trials: Trials) -> dict[str, list[int]]:
     """Groups the trials: {setting: [its trials' places]}, in order."""
     found: dict[str, list[int]] = {}
     for i, trial in enumerate(trials):
@@ -36,7 +46,11 @@ def groups(trials: Trials) -> dict[str, list[int]]:
 
 
 def typical(metrics: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Reduces metrics [rows, K] to the median over the trials, [rows]; others stay as they are."""
+    """Reduces metrics [rows, K] to the median over the trials, [rows]; others stay as they are.
+
+    >>> bands.typical({"step": np.arange(2), "w1": np.array([[1.0, 2.0, 9.0], [3.0, 4.0, np.nan]])})
+    {'step': array([0, 1]), 'w1': array([2. , 3.5])}
+    """
     middle = lambda x: chart.quartiles(x)[1] if x.ndim == 2 else x
     return {name: middle(values) for name, values in metrics.items()}
 
@@ -50,8 +64,13 @@ def curves(
       charts: (title, hint, name of its metric) of each.
       metrics: {"step": [rows], name: [rows, K]}.
       trials: the K trials.
+
+    >>> metrics = {"step": np.arange(2), "w1": np.array([[3, 4, 7, 9], [0.5, 1.5, 4, 6]])}
+    >>> words_of(bands.curves([("Exact W1", "in units of the data", "w1")], metrics, trials))[1:6]
+    ['Median of 2 seeds and the band of their quartiles. A trial counts until one of its metrics is
+    not finite.', 'Exact W1', 'in units of the data', 'weight 1 1', 'weight 10 5']
     """
-    found, plots = groups(trials), []
+    found, plots = _groups(trials), []
     for title, hint, name in charts:
         values = metrics.get(name)
         # A run directory may be damaged, or config.json and metrics.jsonl of two runs: a metric
@@ -71,7 +90,12 @@ def curves(
 
 
 def quality(result: Mapping[str, Any], trials: Trials) -> str:
-    """Draws the section of final metrics: a row for each setting, unfolded one for each trial."""
+    """Draws the section of final metrics: a row for each setting, unfolded one for each trial.
+
+    >>> result = {"per_trial": [{"quality": {"exact_w1": x}} for x in (1.0, 2.0, 3.0, 5.0)]}
+    >>> words_of(bands.quality(result, trials))[6:14]
+    ['weight 1', '2', '0', '1.5 (1.25, 1.75)', 'weight 10', '2', '0', '4 (3.5, 4.5)']
+    """
     per_trial = result.get("per_trial")
     if not isinstance(per_trial, list) or len(per_trial) != len(trials):
         return ""
@@ -87,7 +111,7 @@ def quality(result: Mapping[str, Any], trials: Trials) -> str:
     names = list({name: None for row in own for name in row})
     head = ["setting", "runs", "not finite", *map(quantities.with_direction, names)]
     rows = []
-    for setting, mine in groups(trials).items():
+    for setting, mine in _groups(trials).items():
         died = sum(bool(inner(i).get("died")) for i in mine)
         cells = [_spread([own[i][name] for i in mine if name in own[i]]) for name in names]
         rows.append([setting, chart.show(len(mine)), chart.show(died), *cells])
@@ -109,7 +133,11 @@ def quality(result: Mapping[str, Any], trials: Trials) -> str:
 
 
 def best_first(result: Mapping[str, Any]) -> str:
-    """Draws the table to choose a trial by, as result.json has it; "" if it has none."""
+    """Draws the table to choose a trial by, as result.json has it; "" if it has none.
+
+    >>> words_of(bands.best_first({"best_first": [{"trial": 3, "exact_w1": 0.5}]}))
+    ['Trials, best first', 'trial', 'exact W1 (lower is better)', '3', '0.5']
+    """
     ranked = result.get("best_first")
     good = isinstance(ranked, list) and all(isinstance(row, Mapping) for row in ranked)
     if not good or not ranked:
@@ -120,7 +148,11 @@ def best_first(result: Mapping[str, Any]) -> str:
 
 
 def ranking(ranked: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """(names of the columns, cells) of `best_first`; what no trial has is no column."""
+    """(names of the columns, cells) of `best_first`; what no trial has is no column.
+
+    >>> bands.ranking([{"trial": 3, "exact_w1": 0.5, "died": ""}, {"trial": 0, "exact_w1": None}])
+    (['trial', 'exact_w1'], [['3', '0.5'], ['0', '–']])
+    """
     names = list({name: None for row in ranked for name in row if name != "label"})
     filled = [name for name in names if any(row.get(name) not in (None, "") for row in ranked)]
     return filled, [[chart.show(row.get(name)) for name in filled] for row in ranked]
@@ -135,7 +167,11 @@ def _numbers(value: Any) -> dict[str, float]:
 
 
 def notices(lines: Sequence[str]) -> list[str]:
-    """Chooses as many of the trials' warnings as fit above a page."""
+    """Chooses as many of the trials' warnings as fit above a page.
+
+    >>> bands.notices(["one", "two", "three", "four", "five", "six"])
+    ['one', 'two', 'three', 'four', '2 more, see Every trial.']
+    """
     rest = len(lines) - NOTICES
     # "1 more" would take the line that the one more warning needs.
     return list(lines) if rest < 2 else [*lines[:NOTICES], f"{rest} more, see Every trial."]

@@ -4,6 +4,9 @@ A chart is sharp on a phone and on a wall, and its labels have one size.  It sho
 they are, faintly (of more than 400: the span they cover), and, from 40 values on, their running
 mean over a twentieth of the run.  The axis holds the middle 98 %: a spike is cut rather than
 flattening all the rest, and the extremes are written above.
+
+>>> import re
+>>> words_of = lambda page: [word.strip() for word in re.split("<[^>]*>", page) if word.strip()]
 """
 
 import math
@@ -57,6 +60,11 @@ def draw(
 
     Returns:
       HTML text, "" if there is nothing to draw.
+
+    >>> both = chart.Chart("Losses", "of both players", {"a": "critic", "b": "generator"})
+    >>> metrics = {"step": np.arange(3), "a": np.array([3, 2, 1.0]), "b": np.array([0, 1, 2.0])}
+    >>> words_of(chart.draw(both, metrics))[:4]
+    ['Losses', 'of both players · range 0 … 3', 'critic 1', 'generator 2']
     """
     lines = _lines(chart, metrics)
     if not lines:
@@ -112,6 +120,10 @@ def draw_bands(title: str, hint: str, steps: np.ndarray, groups: Mapping[str, np
 
     Returns:
       HTML text, "" if there is nothing to draw.
+
+    >>> groups = {"weight 1": np.array([[1, 3], [2, 4.0]]), "weight 10": np.array([[5], [6.0]])}
+    >>> words_of(chart.draw_bands("Loss", "the critic's", np.arange(2), groups))[:4]
+    ['Loss', 'the critic&#x27;s', 'weight 1 3', 'weight 10 6']
     """
     lines = []
     for legend, values in groups.items():
@@ -203,7 +215,11 @@ def _frame(
 
 
 def running_mean(values: np.ndarray) -> np.ndarray:
-    """Averages each value with a fortieth of them all on either side, fewer at the ends."""
+    """Averages each value with a fortieth of them all on either side, fewer at the ends.
+
+    >>> chart.running_mean(np.array([0.0, 3.0, 6.0, 0.0]))
+    array([1.5, 3. , 3. , 3. ])
+    """
     window = max(1, len(values) // 40)
     # Differences of one cumulative sum: the cost does not grow with the window.
     sums = np.concatenate([[0.0], np.cumsum(values)])
@@ -213,7 +229,11 @@ def running_mean(values: np.ndarray) -> np.ndarray:
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Chooses 1 to `count` + 1 round numbers in [low, high], 1, 2 or 5 times 10^k apart."""
+    """Chooses 1 to `count` + 1 round numbers in [low, high], 1, 2 or 5 times 10^k apart.
+
+    >>> chart.ticks(0, 47), chart.ticks(-2, 3)
+    ([0.0, 10.0, 20.0, 30.0, 40.0], [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0])
+    """
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
     # 0.999: a rounding error in `rough` must not skip to the next step.
@@ -310,7 +330,11 @@ def _extent(values: np.ndarray) -> str:
 
 
 def show(value: Any) -> str:
-    """Writes a value for the eye: four digits, a true minus sign, thin spaces in thousands."""
+    """Writes a value for the eye: four digits, a true minus sign, thin spaces in thousands.
+
+    >>> [chart.show(value) for value in (0.123456, -2, [28, 28, 1], True, None)]
+    ['0.1235', '−2', '28 × 28 × 1', 'yes', '–']
+    """
     if value is None or value == "":
         return "–"
     if isinstance(value, bool):
@@ -327,7 +351,11 @@ def show(value: Any) -> str:
 
 
 def show_seconds(seconds: float) -> str:
-    """Writes a duration as 4.2 s, 3 min 20 s or 2 h 05 min."""
+    """Writes a duration as 4.2 s, 3 min 20 s or 2 h 05 min.
+
+    >>> [chart.show_seconds(seconds) for seconds in (4.2, 200, 7500)]
+    ['4.2 s', '3 min 20 s', '2 h 05 min']
+    """
     # Infinity and NaN from a damaged file come here, too: divmod would raise.
     if not 60 <= seconds < math.inf:
         return f"{seconds:.3g} s"
@@ -343,6 +371,11 @@ def quartiles(values: np.ndarray) -> np.ndarray:  # [rows, S] -> [3, rows]
     """Lower quartile, median, upper quartile of each row's finite values; NaN where there are none.
 
     The values of `np.nanquantile`, which loops over the rows and is slower.
+
+    >>> chart.quartiles(np.array([[1.0, 2.0, 3.0, 4.0, 5.0], [1.0, np.inf, np.nan, np.nan, 2.0]]))
+    array([[2.  , 1.25],
+           [3.  , 1.5 ],
+           [4.  , 1.75]])
     """
     ranked = np.sort(np.where(np.isfinite(values), values, np.nan), axis=1)  # NaN comes last
     last = np.isfinite(ranked).sum(axis=1) - 1

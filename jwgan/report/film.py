@@ -1,4 +1,11 @@
-"""The pictures of a page: real data first, then the progress of the samples, the newest large."""
+"""The pictures of a page: real data first, then the progress of the samples, the newest large.
+
+The functions' examples show this picture:
+
+>>> import re
+>>> from jwgan.report import plots
+>>> picture = plots.png(plots.figure(1, 1))
+"""
 
 import base64
 from collections.abc import Sequence
@@ -32,6 +39,10 @@ def section(of_steps: Pictures, real: bytes | None = None) -> str:
 
     Returns:
       HTML text, "" without a picture.
+
+    >>> page = film.section([(0, picture), (500, picture)], real=picture)
+    >>> re.findall("<figcaption>(.*?)</figcaption>", page)
+    ['Real data', 'Samples after 0 steps', 'Samples after 500 steps']
     """
     frames = _frames([p for p in of_steps if html.png_size(p[1])], real)
     if not frames:
@@ -77,7 +88,11 @@ def _frames(of_steps: Pictures, real: bytes | None) -> list[Frame]:
 
 
 def choose_pictures(of_steps: Pictures, most: int = PICTURES) -> list[tuple[int, bytes]]:
-    """Chooses `most` pictures, evenly over the run, the first and the last among them."""
+    """Chooses `most` pictures, evenly over the run, the first and the last among them.
+
+    >>> [step for step, _ in film.choose_pictures([(step, b"") for step in range(10)], most=4)]
+    [0, 3, 6, 9]
+    """
     # Counted from the end: of a single one, linspace takes the first end, which is the newest
     # picture.
     places = np.linspace(len(of_steps) - 1, 0, min(most, len(of_steps))).round().astype(int)
@@ -90,6 +105,11 @@ def fit(files: Sequence[bytes], budget: int = PICTURE_BYTES) -> list[bytes | Non
     Returns:
       the files themselves if they fit; otherwise JPEG files of the larger ones, smaller in pixels
       where they must be; None for one that cannot be made so small.
+
+    >>> film.fit([picture, picture], budget=10**6) == [picture, picture]
+    True
+    >>> film.fit([picture, picture], budget=100)[0] is None  # no picture is that small
+    True
     """
     if sum(map(len, files)) <= budget or len(files) < 2:
         return list(files)

@@ -82,7 +82,7 @@ footer{margin-top:56px;border-top:1px solid var(--rule);padding-top:14px}
 
 
 def document(title: str, body: str, footer: str, script: str = "") -> str:
-    """A whole page around the HTML of its body; `title` and `footer` are plain text.
+    r"""A whole page around the HTML of its body; `title` and `footer` are plain text.
 
     Args:
       title: of the page.
@@ -92,6 +92,13 @@ def document(title: str, body: str, footer: str, script: str = "") -> str:
 
     Raises:
       ValueError: the script would end its own element.
+
+    >>> page = html.document("Two runs", "<p>one and two</p>", "Made by hand.")
+    >>> page[page.index("<main>") : page.index("</body>")].splitlines()
+    ['<main>', '<p>one and two</p>', '<footer>Made by hand.</footer>', '</main>']
+    >>> html.document("", "", "", script="</script>")
+    Traceback (most recent call last):
+    ValueError: script is 'a closing tag': write <\/script
     """
     require("</script" not in script.lower(), "script", "a closing tag", "write <\\/script")
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -117,7 +124,12 @@ def document(title: str, body: str, footer: str, script: str = "") -> str:
 
 
 def png_size(png: bytes) -> tuple[int, int] | None:
-    """Width and height of a whole PNG file, None for anything else."""
+    """Width and height of a whole PNG file, None for anything else.
+
+    >>> from jwgan.report import plots
+    >>> html.png_size(plots.png(plots.figure(3, 2, dpi=100))), html.png_size(b"no picture")
+    ((300, 200), None)
+    """
     # 45 bytes: signature 8, header chunk 25, end chunk 12. The end is looked at as well, since a
     # broken copy has the right beginning.
     if len(png) < 45 or png[:8] != b"\x89PNG\r\n\x1a\n" or png[-8:-4] != b"IEND":
@@ -173,6 +185,10 @@ def table(
       rows: the cells, as plain text; the first one names its row.
       caption: a line below the table.
       prose: number of the column that holds sentences, whose lines may break.
+
+    >>> page = html.table(["run", "W1", "slope"], [["a", 0.5, 1]])
+    >>> page[page.index("<tbody>") : page.index("</table>")]
+    '<tbody><tr><th scope="row">a</th><td>0.5</td><td>1</td></tr></tbody>'
     """
 
     def cells(row: Sequence[Any]) -> Iterator[str]:

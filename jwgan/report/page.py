@@ -1,4 +1,7 @@
-"""The report page: one HTML file without scripts, links or requests, from plain values."""
+"""The report page: one HTML file without scripts, links or requests, from plain values.
+
+>>> import re
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePath
@@ -33,6 +36,13 @@ def render(
 
     Returns:
       HTML text; whatever is missing or damaged is left out.
+
+    >>> config = {"experiment": "wgan_gp", "config": {"steps": 2}, "data": {"name": "digits"}}
+    >>> metrics = {"step": np.arange(2), "wasserstein_estimate": np.array([3.0, 1.5])}
+    >>> text = page.render(config, {"steps": 2, "quality": {"coverage": 0.5}}, metrics, [])
+    >>> re.findall("<h1>(.*?)</h1>|<dt>(.*?)</dt><dd>(.*?)</dd>", text)
+    [('wgan_gp on digits, 2 steps', '', ''), ('', 'Steps', '2'), ('', 'Wasserstein estimate',
+    '1.5'), ('', 'Coverage (higher is better)', '0.5')]
     """
     read = metrics if isinstance(metrics, rows.Condensed) else rows.described(metrics)
     # Sections that are made for one run see a sweep as its typical trial, the medians.

@@ -41,6 +41,11 @@ def curves(x: Any, columns: int = 5, rows: int = 5) -> np.ndarray:
     Raises:
       ValueError: x has another shape.
       MissingPackageError: matplotlib is not installed.
+
+    Two panels of 120 by 88 pixels side by side:
+
+    >>> panels.curves(np.zeros((2, 8, 1)), columns=2).shape
+    (88, 240, 3)
     """
     x = np.asarray(x, np.float64)
     check.require(x.ndim == 3 and x.size > 0, "x", x.shape, "give series [N, T, C]")
@@ -67,6 +72,11 @@ def histograms(shown: Sequence[Shown]) -> np.ndarray:
     Raises:
       ValueError: there are no columns.
       MissingPackageError: matplotlib is not installed.
+
+    >>> ages = panels.Shown("age", real=[20.0, 30.0, 40.0], fake=[25.0, 35.0])
+    >>> jobs = panels.Shown("job", real=[0, 0, 1], fake=[0, 1], categories=("cook", "smith"))
+    >>> panels.histograms([ages, jobs]).shape
+    (144, 384, 3)
     """
     check.require(len(shown) > 0, "shown", list(shown), "give at least one column")
     shown = shown[:_MOST_PANELS]

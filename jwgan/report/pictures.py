@@ -1,4 +1,9 @@
-"""Pictures of samples: a grid of images, a scatter plot of points, a PNG file."""
+"""Pictures of samples: a grid of images, a scatter plot of points, a PNG file.
+
+>>> import io, pathlib, tempfile
+>>> from PIL import Image
+>>> folder = pathlib.Path(tempfile.mkdtemp())
+"""
 
 import io
 import math
@@ -68,6 +73,11 @@ def labelled(images: Sequence[np.ndarray], labels: Sequence[str], columns: int) 
     Raises:
       ValueError: there are no pictures, or not as many labels.
       MissingPackageError: Pillow is not installed.
+
+    Three pictures of 40 by 50 pixels, each below a strip of 24, in two columns:
+
+    >>> report.labelled([np.zeros((40, 50, 1), np.uint8)] * 3, ["a", "b", "c"], columns=2).shape
+    (128, 100, 1)
     """
     check.require_package("PIL", "run")
     import PIL.Image
@@ -99,6 +109,10 @@ def save_png(path: files.AnyPath, image: np.ndarray) -> None:
 
     Raises:
       MissingPackageError: Pillow is not installed.
+
+    >>> report.save_png(folder / "grey.png", np.full((2, 2, 1), 85, np.uint8))
+    >>> np.asarray(Image.open(folder / "grey.png")).tolist()
+    [[85, 85], [85, 85]]
     """
     check.require_package("PIL", "run")
     import PIL.Image
@@ -119,6 +133,13 @@ def jpeg(png: bytes, limit: int) -> bytes | None:
 
     Returns:
       None where it cannot be made so small, or Pillow cannot read it.
+
+    >>> file = io.BytesIO()
+    >>> noise = np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8)
+    >>> Image.fromarray(noise).save(file, "PNG")
+    >>> small = pictures.jpeg(file.getvalue(), limit=4000)
+    >>> len(small) <= 4000 < len(file.getvalue()), Image.open(io.BytesIO(small)).format
+    (True, 'JPEG')
     """
     if len(png) <= limit:
         return png
@@ -161,6 +182,12 @@ def scatter(
     Raises:
       ValueError: real or fake is no list of points.
       MissingPackageError: matplotlib is not installed.
+
+    >>> real, fake = np.array([[-1.0, -1.0], [1.0, 1.0]]), np.array([[0.0, 0.0]])
+    >>> picture = report.scatter(real, fake, pixels=100)
+    >>> red, green, blue = picture[50, 50]
+    >>> picture.shape, bool(red > green > blue)  # orange in the middle
+    ((100, 100, 3), True)
     """
     alone = real is fake
     real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)

@@ -22,6 +22,10 @@ def figure(width: float, height: float, dpi: float = 110) -> Any:
 
     Raises:
       MissingPackageError: matplotlib is not installed.
+
+    >>> blank = plots.figure(3, 2)
+    >>> blank.get_size_inches().tolist(), len(blank.axes)
+    ([3.0, 2.0], 0)
     """
     check.require_package("matplotlib", "run")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -35,7 +39,12 @@ def figure(width: float, height: float, dpi: float = 110) -> Any:
 
 
 def panels(columns: int, width: float = 4.6, height: float = 3.7) -> tuple[Any, Any]:
-    """(figure, its axes in a row, [columns]); each of them so many inches wide and high."""
+    """(figure, its axes in a row, [columns]); each of them so many inches wide and high.
+
+    >>> row, axes = plots.panels(2)
+    >>> len(axes), row.get_size_inches().tolist()
+    (2, [9.2, 3.7])
+    """
     row = figure(width * columns, height)
     # Keeps labels of neighbouring axes from overlapping.
     row.set_layout_engine("constrained")
@@ -55,6 +64,12 @@ def points(axes: Any, xs: Any, spread: dict[str, list[float]], label: str, mark:
       spread: {"least", "median", "largest": [N] values}.
       label: of the legend.
       mark: number of the colour and marker in MARKS.
+
+    >>> row, axes = plots.panels(1)
+    >>> spread = {"least": [1.0, 2.0], "median": [2.0, 3.0], "largest": [4.0, 4.0]}
+    >>> plots.points(axes[0], [0, 1], spread, label="clipping", mark=0)
+    >>> axes[0].containers[0].lines[0].get_ydata().tolist()
+    [2.0, 3.0]
     """
     color, marker = MARKS[mark]
     low, middle, high = (np.array(spread[k]) for k in ("least", "median", "largest"))
@@ -75,14 +90,25 @@ def points(axes: Any, xs: Any, spread: dict[str, list[float]], label: str, mark:
 
 
 def broken(axes: Any, pieces: Sequence[tuple], level: float, color: str, label: str = "") -> None:
-    """Draws a constant on open intervals, [(first, last), ...]."""
+    """Draws a constant on open intervals, [(first, last), ...].
+
+    >>> row, axes = plots.panels(1)
+    >>> plots.broken(axes[0], [(0, 1), (2, 3)], level=0.5, color=plots.BLUE, label="mean")
+    >>> [line.get_xdata().tolist() for line in axes[0].lines], axes[0].lines[0].get_label()
+    ([[0, 1], [2, 3]], 'mean')
+    """
     # The pieces share one entry of the legend.
     for i, piece in enumerate(pieces):
         axes.plot(piece, [level, level], color=color, label=label if i == 0 else None)
 
 
 def png(figure: Any) -> bytes:
-    """The bytes of a figure's PNG file; axes with labels get a legend, unless they have one."""
+    """The bytes of a figure's PNG file; axes with labels get a legend, unless they have one.
+
+    >>> drawn = [plots.png(plots.figure(3, 2, dpi=100)) for _ in range(2)]
+    >>> drawn[0][1:4], drawn[0] == drawn[1]
+    (b'PNG', True)
+    """
     for axes in figure.axes:
         if axes.get_legend_handles_labels()[1] and not axes.get_legend():
             axes.legend(fontsize=8, frameon=False)

@@ -13,7 +13,12 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jwga
 
 
 def environment() -> dict[str, Any]:
-    """Collects versions, device and source revision; no path and no host name is among them."""
+    """Collects versions, device and source revision; no path and no host name is among them.
+
+    >>> found = report.environment()
+    >>> found["jax"] == jax.__version__, found["backend"] == jax.default_backend()
+    (True, True)
+    """
     # Flags change what XLA computes, so they belong to the result. One with a slash (a dump folder)
     # names a place of this machine, and stays out.
     flags = os.environ.get("XLA_FLAGS", "").split()
@@ -47,6 +52,10 @@ def revision(file: str | Path = __file__, *, ignored: tuple[str, ...] = ()) -> s
 
     Returns:
       The hash; None if no checkout tracks the file.
+
+    >>> import pathlib, tempfile
+    >>> print(provenance.revision(pathlib.Path(tempfile.mkdtemp()) / "in_no_checkout.py"))
+    None
     """
     here = Path(file).resolve()
 

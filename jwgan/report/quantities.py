@@ -180,22 +180,34 @@ BEST_BY = ("frechet_distance", "exact_w1", "sliced_distance")
 
 
 def words(name: str) -> str:
-    """What a metric is, and its direction; "" of one that is not known."""
+    """What a metric is, and its direction; "" of one that is not known.
+
+    >>> quantities.words("coverage"), quantities.words("of_my_own")
+    ('share of held-out data that have a sample near them; higher is better', '')
+    """
     return "; ".join(filter(None, QUALITY.get(name, ())))
 
 
-def spelled(name: str) -> str:
+def _spelled(name: str) -> str:
     """A metric's name in words."""
     return html.words(name).replace("w1", "W1")
 
 
 def title(name: str) -> str:
-    """A metric's name in words, with a capital."""
-    return spelled(name)[:1].upper() + spelled(name)[1:]
+    """A metric's name in words, with a capital.
+
+    >>> quantities.title("exact_w1_of_real")
+    'Exact W1 of real'
+    """
+    return _spelled(name)[:1].upper() + _spelled(name)[1:]
 
 
 def rank(name: str) -> int:
-    """Ranks a metric: the smaller the number, the better runs are compared by it."""
+    """Ranks a metric: the smaller the number, the better runs are compared by it.
+
+    >>> sorted(["modes", "coverage", "exact_w1"], key=quantities.rank)
+    ['exact_w1', 'coverage', 'modes']
+    """
     if name in BEST_BY:
         return BEST_BY.index(name)
     # The classifier's own accuracy says how far to trust what it says of samples.
@@ -204,24 +216,40 @@ def rank(name: str) -> int:
 
 
 def with_direction(name: str) -> str:
-    """A metric's name in words, with its direction if it has one."""
+    """A metric's name in words, with its direction if it has one.
+
+    >>> quantities.with_direction("exact_w1"), quantities.with_direction("modes")
+    ('exact W1 (lower is better)', 'modes')
+    """
     direction = QUALITY.get(name, ("", ""))[1]
-    return f"{spelled(name)} ({direction})" if direction else spelled(name)
+    return f"{_spelled(name)} ({direction})" if direction else _spelled(name)
 
 
 def has_direction(name: str) -> bool:
-    """Whether it is known of a metric that lower, or that higher, is better."""
+    """Whether it is known of a metric that lower, or that higher, is better.
+
+    >>> quantities.has_direction("exact_w1"), quantities.has_direction("modes")
+    (True, False)
+    """
     return bool(QUALITY.get(name, ("", ""))[1])
 
 
 def with_arrow(name: str) -> str:
-    """A metric's name in words, with an arrow to where it is better."""
+    """A metric's name in words, with an arrow to where it is better.
+
+    >>> quantities.with_arrow("exact_w1"), quantities.with_arrow("coverage")
+    ('exact W1 ↓', 'coverage ↑')
+    """
     arrow = {LOWER: " ↓", HIGHER: " ↑"}.get(QUALITY.get(name, ("", ""))[1], "")
-    return spelled(name) + arrow
+    return _spelled(name) + arrow
 
 
 def charts(names: Collection[str]) -> list[chart.Chart]:
-    """The charts of a run that has these metrics, those of its own at the end."""
+    """The charts of a run that has these metrics, those of its own at the end.
+
+    >>> quantities.charts(["critic_loss", "my_own"])[-1].title
+    'My own'
+    """
     known = {name for each in CHARTS for name in each.names}
     others = [
         chart.Chart(

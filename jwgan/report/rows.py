@@ -1,7 +1,14 @@
-"""metrics.jsonl: one JSON object per line, one line per step; a truncated last line is skipped.
+r"""metrics.jsonl: one JSON object per line, one line per step; a truncated last line is skipped.
 
 With --log-every N, and late in a long run, a line stands for several steps: each metric is their
 mean, and METRIC_min and METRIC_max are beside it, so that no spike is lost.
+
+The functions' examples read this folder, whose last line was cut:
+
+>>> import pathlib, tempfile
+>>> folder = pathlib.Path(tempfile.mkdtemp())
+>>> text = '{"step": 0, "loss": 2.0}\n{"step": 1, "loss": "Infinity"}\n{"step": 2, "lo'
+>>> _ = (folder / "metrics.jsonl").write_text(text)
 """
 
 import contextlib
@@ -35,6 +42,9 @@ def read_metrics(folder: files.AnyPath) -> dict[str, np.ndarray]:
 
     Raises:
       ValueError: metrics.jsonl is no regular file.
+
+    >>> rows.read_metrics(folder)
+    {'step': array([0, 1]), 'loss': array([ 2., inf])}
     """
     rows = [row for _, row in _good(Path(folder) / "metrics.jsonl")]
     # A dict keeps the order of first occurrence, which is that of the charts.
@@ -67,6 +77,10 @@ def read_condensed(folder: files.AnyPath, most: int = 2000) -> Condensed:
 
     Raises:
       ValueError: metrics.jsonl is no regular file.
+
+    >>> found = rows.read_condensed(folder)
+    >>> found.columns, found.non_finite, found.steps
+    ({'step': array([0, 1]), 'loss': array([ 2., nan])}, {'loss': (1, 1)}, 2)
     """
     buckets = _Buckets(most)
     rows = (row for _, row in _good(Path(folder) / "metrics.jsonl"))
@@ -80,6 +94,10 @@ def described(columns: Mapping[str, np.ndarray]) -> Condensed:
 
     A missing value is NaN there: a metric that the first or the last row lacks is measured now and
     then.
+
+    >>> found = rows.described(rows.read_metrics(folder))
+    >>> found.non_finite, found.steps
+    ({'loss': (1, 1)}, 2)
     """
     steps, mine = columns.get("step", np.zeros(0, np.int64)), names(columns)
     bad = {name: ~np.isfinite(columns[name].reshape(len(steps), -1)).all(axis=1) for name in mine}
@@ -96,12 +114,20 @@ def described(columns: Mapping[str, np.ndarray]) -> Condensed:
 
 
 def names(columns: Mapping[str, Any]) -> list[str]:
-    """The metrics among the columns: neither the steps nor the extremes of windows."""
+    """The metrics among the columns: neither the steps nor the extremes of windows.
+
+    >>> rows.names({"step": [], "loss": [], "loss_min": [], "loss_max": [], "my_max": []})
+    ['loss', 'my_max']
+    """
     return [name for name in columns if name != "step" and not is_extreme(name, columns)]
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value of a JSON file is a finite number."""
+    """Whether a value of a JSON file is a finite number.
+
+    >>> [rows.is_number(value) for value in (1, 0.5, float("nan"), True, "2")]
+    [True, True, False, False, False]
+    """
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -205,7 +231,11 @@ class _Buckets:
 
 
 def is_extreme(name: str, names: Container[str]) -> bool:
-    """Whether a column is the least or the largest value of another one's windows."""
+    """Whether a column is the least or the largest value of another one's windows.
+
+    >>> rows.is_extreme("loss_min", {"loss", "loss_min"}), rows.is_extreme("my_min", {"my_min"})
+    (True, False)
+    """
     return any(name.endswith(end) and name.removesuffix(end) in names for end in (LOW, HIGH))
 
 
@@ -222,10 +252,10 @@ def _column(values: list[Any]) -> np.ndarray:
             return np.array(values, np.float64)
     lists = [value for value in values if isinstance(value, list) and 0 < len(value) <= TRIALS]
     if not lists:
-        return np.array([number(value) for value in values])
+        return np.array([_number(value) for value in values])
     missing = [None] * len(lists[0])  # a row of other length is torn: NaN for all trials
     fits = lambda value: isinstance(value, list) and len(value) == len(missing)
-    return np.array([[*map(number, value if fits(value) else missing)] for value in values])
+    return np.array([[*map(_number, value if fits(value) else missing)] for value in values])
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -233,6 +263,9 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
     Raises:
       ValueError: `path` is no regular file: reading a pipe would never end.
+
+    >>> [(step, line.strip()) for step, line in rows.lines(folder / "metrics.jsonl")]
+    [(0, '{"step": 0, "loss": 2.0}'), (1, '{"step": 1, "loss": "Infinity"}')]
     """
     for text, row in _good(path):
         yield row["step"], text.rstrip("\n") + "\n"  # a killed run may have lost its last line end
@@ -282,6 +315,9 @@ def windows(columns: Mapping[str, np.ndarray], starts: np.ndarray) -> dict[str, 
     Args:
       columns: {metric: values [rows, ...]}.
       starts: [windows], the row in which each begins; it ends where the next one begins.
+
+    >>> rows.windows({"loss": np.array([1.0, 3.0, 5.0])}, starts=np.array([0, 2]))
+    {'loss': array([2., 5.]), 'loss_min': array([1., 5.]), 'loss_max': array([3., 5.])}
     """
     found: dict[str, np.ndarray] = {}
     for name, values in columns.items():
@@ -297,14 +333,22 @@ def windows(columns: Mapping[str, np.ndarray], starts: np.ndarray) -> dict[str, 
 
 
 def line(step: int, values: Mapping[str, Any]) -> str:
-    """Writes a row {metric: value} as a line of JSON."""
+    """Writes a row {metric: value} as a line of JSON.
+
+    >>> rows.line(3, {"loss": np.float32(0.1), "slope": np.nan}).strip()
+    '{"step": 3, "loss": 0.1, "slope": "NaN"}'
+    """
     row = {"step": step} | {name: plain(value) for name, value in values.items()}
     # JSON has no NaN and no infinity: allow_nan=False makes sure that `plain` left none.
     return json.dumps(row, allow_nan=False) + "\n"
 
 
 def plain(value: Any) -> Any:
-    """Makes a value of what JSON can hold: arrays become lists, NaN and infinities strings."""
+    """Makes a value of what JSON can hold: arrays become lists, NaN and infinities strings.
+
+    >>> rows.plain({"w": jnp.array([0.1, jnp.inf]), "shape": (28, 28)})
+    {'w': [0.1, 'Infinity'], 'shape': [28, 28]}
+    """
     if isinstance(value, Mapping):
         return {str(name): plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -319,7 +363,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def number(value: Any) -> float:
+def _number(value: Any) -> float:
     """Reads a row's value as a float; what is no number is NaN."""
     try:
         return float(value)

@@ -5,6 +5,8 @@ program shows needs no more than a class with these functions::
 
     with report.Writer("logs", trackers=[MyTracker()]) as writer:
         writer.scalars(first, adversarial.scalars(info))
+
+>>> import pathlib, tempfile
 """
 
 import contextlib
@@ -26,7 +28,20 @@ PROJECT = "jwgan"  # of Weights & Biases, and the experiment of MLflow
 
 
 class Tracker(Protocol):
-    """What a `Writer` calls."""
+    """What a `Writer` calls.
+
+    >>> class Printing:
+    ...     def scalars(self, step, values):
+    ...         print(step, values)
+    ...     def image(self, name, step, image):
+    ...         print(name, image.shape)
+    ...     def close(self):
+    ...         print("closed")
+    >>> with report.Writer(tempfile.mkdtemp(), trackers=[Printing()]) as writer:
+    ...     writer.scalars(0, {"loss": [3.0, 2.0]})
+    1 {'loss': 2.0}
+    closed
+    """
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Takes the metrics {name: number} of a step; steps may come in any order."""
@@ -52,6 +67,13 @@ class TensorBoard:
     Raises:
       MissingPackageError: tensorboardX is not installed.
       OSError: from the other functions: the files cannot be written.
+
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> board = trackers.TensorBoard(folder)
+    >>> board.scalars(0, {"loss": 2.0})
+    >>> board.close()
+    >>> [path.suffix for path in folder.glob("tensorboard/events.*")]
+    ['.0']
     """
 
     def __init__(

@@ -20,6 +20,11 @@ read.
 batches of one step. Below "Wasserstein estimate" the progress bar, result.json, the headline of the
 page and the legend of its chart all have that of the run's last step (of a sweep, the median over
 its trials).
+
+The functions' examples write into this folder:
+
+>>> import json, pathlib, tempfile
+>>> folder = pathlib.Path(tempfile.mkdtemp())
 """
 
 import json
@@ -57,6 +62,13 @@ class Writer:
     Raises:
       ValueError: stride is below 1, or metrics.jsonl is no regular file.
       MissingPackageError: tensorboardX is not installed.
+
+    >>> with report.Writer(folder, stride=2, trackers=[]) as writer:
+    ...     writer.scalars(0, {"loss": [4.0, 2.0, 1.0]}, rare={"coverage": 0.5})
+    >>> for line in (folder / "metrics.jsonl").read_text().splitlines():
+    ...     print(line)
+    {"step": 0, "loss": 3.0, "loss_min": 2.0, "loss_max": 4.0, "coverage": 0.5}
+    {"step": 2, "loss": 1.0, "loss_min": 1.0, "loss_max": 1.0}
     """
 
     def __init__(
@@ -200,7 +212,12 @@ class Writer:
 
 
 def write_json(path: files.AnyPath, value: Any) -> None:
-    """Writes a JSON file, whole or not at all; NaN and infinities become strings, arrays lists."""
+    """Writes a JSON file, whole or not at all; NaN and infinities become strings, arrays lists.
+
+    >>> report.write_json(folder / "result.json", {"loss": np.float32(0.1), "k": np.nan})
+    >>> json.loads((folder / "result.json").read_text())
+    {'loss': 0.1, 'k': 'NaN'}
+    """
     text = json.dumps(rows.plain(value), indent=2, allow_nan=False)
     files.replace(Path(path), (text + "\n").encode())
 
@@ -216,6 +233,11 @@ def write_report(folder: files.AnyPath) -> Path:
 
     Raises:
       ValueError: metrics.jsonl is no regular file.
+
+    >>> report.write_json(folder / "config.json", {"experiment": "wgan_gp"})
+    >>> page = report.write_report(folder)
+    >>> page.name, "<h1>wgan_gp</h1>" in page.read_text()
+    ('report.html', True)
     """
     folder = Path(folder)
     # A link could show any file of this machine on a page that is given away; a pipe would be
