@@ -127,7 +127,10 @@ def test_examples_print_what_they_say(name, empty_folder):
 # --- who must have one ----------------------------------------------------------------------------
 
 # Public names without an example, and why none would show what they do: as few as can be.
-EXEMPT: dict[str, str] = {}
+EXEMPT: dict[str, str] = {
+    "jwgan.report.trackers.WeightsAndBiases": "wandb is not among what the tests need",
+    "jwgan.report.trackers.MLflow": "mlflow is not among what the tests need",
+}
 
 # Modules whose examples are still to be written; a line each, to be removed.
 UNFINISHED = {
@@ -174,21 +177,6 @@ UNFINISHED = {
     "jwgan.run.views",
     "jwgan.run.weights",
     "jwgan.run.xla",
-    # all other rooms
-    "jwgan.report.article",
-    "jwgan.report.bands",
-    "jwgan.report.chart",
-    "jwgan.report.film",
-    "jwgan.report.html",
-    "jwgan.report.page",
-    "jwgan.report.panels",
-    "jwgan.report.pictures",
-    "jwgan.report.plots",
-    "jwgan.report.provenance",
-    "jwgan.report.quantities",
-    "jwgan.report.rows",
-    "jwgan.report.trackers",
-    "jwgan.report.writer",
 }
 SHOWN = [name for name in TEXTS if name not in UNFINISHED]
 
