@@ -130,27 +130,13 @@ def test_examples_print_what_they_say(name, empty_folder):
 EXEMPT: dict[str, str] = {
     "jwgan.report.trackers.WeightsAndBiases": "wandb is not among what the tests need",
     "jwgan.report.trackers.MLflow": "mlflow is not among what the tests need",
+    "jwgan.run.evaluate.fit_classifier": "it compiles for seconds; metrics.classifier.fit shows it",
+    "jwgan.run.export.to_onnx": "jax2onnx is installed by hand, past its own requirements",
+    "jwgan.run.export.save_onnx": "as to_onnx",
 }
 
 # Modules whose examples are still to be written; a line each, to be removed.
 UNFINISHED = {
-    # run, __main__ to lifecycle
-    "jwgan.run.__main__",
-    "jwgan.run.alarms",
-    "jwgan.run.classes",
-    "jwgan.run.command",
-    "jwgan.run.comparison",
-    "jwgan.run.console",
-    "jwgan.run.convert",
-    "jwgan.run.directory",
-    "jwgan.run.evaluate",
-    "jwgan.run.exact_w1",
-    "jwgan.run.export",
-    "jwgan.run.general",
-    "jwgan.run.hosts",
-    "jwgan.run.inherit",
-    "jwgan.run.launch",
-    "jwgan.run.lifecycle",
     # run, measure to xla
     "jwgan.run.measure",
     "jwgan.run.members",

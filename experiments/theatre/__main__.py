@@ -19,7 +19,7 @@ from typing import Any
 from experiments import toy2d
 from experiments.theatre import moving, packing, page, recording
 from jwgan import files, report
-from jwgan.run import command, console, options, output, study
+from jwgan.run import console, options, output, study, xla
 from jwgan.run.options import option
 
 QUICK = {"steps": 40, "frames": 4, "batch_size": 16, "width": 8}
@@ -129,7 +129,8 @@ def main(argv: list[str] | None = None) -> None:
         options.check_numbers(config)
         names_of(config)
         folder = study.new_folder(config.out, "theatre")
-        command.make_fast()
+        xla.use_compilation_cache()
+        xla.use_eigen()
         played = play(config)
         text = page.render(played).encode()
         result = {**result_of(config, played), "bytes": len(text)}

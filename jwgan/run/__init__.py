@@ -116,7 +116,8 @@ Data of your own that no file format here fits: give `Experiment(..., load=load)
 of the family need no file at all: `python -m jwgan.run wgan_gp --help`.
 
 **In the examples** of this room's functions `mine` is a small experiment, on eight images of 2 x 2
-pixels, `dots`, and `finished` the directory of its run of two steps.
+pixels, `dots`; `finished` is the directory of its run of two steps, which `find` knows how to read,
+`member` its algorithm and `state` what was trained.
 
 >>> import pathlib, tempfile
 >>> def build(config, shape):
@@ -133,6 +134,9 @@ pixels, `dots`, and `finished` the directory of its run of two steps.
 >>> run.main(mine, argv)  # what it says on the way goes to stderr
 >>> sorted(path.name for path in finished.iterdir() if path.suffix == ".json")
 ['config.json', 'result.json', 'starts.json']
+>>> from jwgan.run import reading
+>>> find = reading.only(mine)
+>>> _, member, state = reading.read_run(finished, find)
 """
 
 from jwgan.run.experiment import Experiment

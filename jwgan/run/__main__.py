@@ -31,7 +31,13 @@ DOC = (__doc__ or "").format(members=", ".join(members.NAMES))
 
 
 def main(argv: list[str] | None = None) -> None:
-    """The command `jwgan`."""
+    """The command `jwgan`.
+
+    >>> import contextlib, sys
+    >>> with contextlib.redirect_stderr(sys.stdout), contextlib.suppress(SystemExit):
+    ...     __main__.main(["wgan-gp"])
+    error: command is 'wgan-gp': did you mean wgan_gp? choose one of ...
+    """
     argv = sys.argv[1:] if argv is None else argv
     word = argv[0] if argv else "--help"
     if word in ("--help", "-h"):

@@ -5,6 +5,9 @@ reference that later ones are compared with. `warnings_of` turns them, with metr
 into warnings. The thresholds were set on other runs than those their precision and recall were
 measured on: `experiments.alarm`. A run that has not learnt yet covers nothing, so coverage is
 spoken of only once it has been good: a fall from there is a collapse.
+
+>>> calm = {name: [1.0, 1.0] for name in ("wasserstein_estimate", *alarms.GRADIENTS)}
+>>> start = alarms.add(alarms.EMPTY, calm)  # the first window, of two steps
 """
 
 import math
@@ -51,7 +54,11 @@ def add(sums: Mapping[str, float], info: Mapping[str, Any]) -> dict[str, float]:
 
     Args:
       sums: of the steps so far, `EMPTY` at first.
-      info: {quantity: values [length]} of the steps that follow.
+      info: {quantity: values [length]} of the steps that follow, "wasserstein_estimate" and
+        `GRADIENTS` among them.
+
+    >>> alarms.add(start, calm)["count"], alarms.add(start, calm)["estimate"]
+    (4.0, 4.0)
     """
     # float64 is used because these are added up over a whole window.
     estimate = np.asarray(info["wasserstein_estimate"], np.float64)
@@ -95,6 +102,12 @@ def warnings_of(
         E D(seen) - E D(fake)).
       thresholds: when to warn.
       best_share: the largest `coverage_share` of this run so far; 0 before the first.
+
+    >>> wild = alarms.add(alarms.EMPTY, {**calm, "critic_gradient_norm": [5e3, 5e3]})
+    >>> alarms.warnings_of(start, wild, {})
+    {'critic_gradient_norm_explodes': "the critic's gradient norm is 5e+03 times that of the start"}
+    >>> alarms.warnings_of(start, start, {})
+    {}
     """
     of_samples = _of_samples(metrics, best_share, thresholds)
     return {**of_samples, **_of_sums(reference, recent, thresholds)}
@@ -104,6 +117,9 @@ def coverage_share(metrics: Mapping[str, float]) -> float | None:
     """The samples' coverage over that of as many real points; None where it is not known.
 
     Even real points do not cover all of the others, so a perfect generator has a share of 1.
+
+    >>> alarms.coverage_share({"coverage": 0.2, "coverage_of_real": 0.8})
+    0.25
     """
     coverage, of_real = metrics.get("coverage"), metrics.get("coverage_of_real")
     # Where real points cover nothing, samples cannot either: that is no collapse.

@@ -7,6 +7,12 @@ A bench has a docstring, a frozen dataclass of options with a bool `json`, and
         command.run(Config, measure, __doc__, argv=argv)
 
 One that ends in pictures and a page has `study.run` instead, a training run has `launch.main`.
+
+>>> import dataclasses
+>>> @dataclasses.dataclass(frozen=True)
+... class Config:
+...     points: int = run.option(3, "in a row")
+...     json: bool = run.option(False, "print one line of JSON")
 """
 
 import json
@@ -16,14 +22,18 @@ from typing import Any
 from jwgan.run import options, output, xla
 
 
-def make_fast() -> None:
+def _make_fast() -> None:
     """Keeps compiled programs for the next command, and multiplies small matrices with Eigen."""
     xla.use_compilation_cache()
     xla.use_eigen()
 
 
 def as_json(config: Any, result: dict[str, Any]) -> str:
-    """The result as JSON: one line with --json, otherwise to be read by people."""
+    """The result as JSON: one line with --json, otherwise to be read by people.
+
+    >>> command.as_json(Config(json=True), {"distance": 0.5})
+    '{"distance": 0.5}'
+    """
     return json.dumps(result) if config.json else json.dumps(result, indent=1)
 
 
@@ -34,7 +44,7 @@ def run(
     *,
     argv: list[str] | None = None,
     positional: str = "",
-    setup: Callable[[], None] = make_fast,
+    setup: Callable[[], None] = _make_fast,
     text: Callable[[Any, dict[str, Any]], str] = as_json,
 ) -> None:
     """Parses the options, measures, and prints the result.
@@ -52,6 +62,10 @@ def run(
         timed, or whose flags are its own, gives another one.
       text: `(config, result) -> what is printed`, nothing if it is empty; by default JSON, on one
         line with --json.
+
+    >>> measure = lambda config: {"intervals": config.points - 1}
+    >>> command.run(Config, measure, "Counts intervals.", argv=["--points", "8", "--json"])
+    {"intervals": 7}
     """
     config = options.parse(config_type, argv, doc or "", positional=positional)
     try:

@@ -2,7 +2,15 @@
 
 Both sets are read once, batch by batch. Mean, covariance and score are sums in float64, so their
 memory does not depend on the number of pictures; what needs all pairs (kernel distance, precision,
-recall, density, coverage) is taken of at most `Pairs.most` pictures of each set.
+recall, density, coverage) is taken of at most `pairs` pictures of each set (see `summarise`).
+
+Points 0 and 2 beside 3 and 5, in a space whose classifier finds both of its classes alike likely:
+
+>>> from jwgan.run import picture_sets, spaces
+>>> real = picture_sets.of_numbers(np.array([[0.0], [2.0]]), {}, "real")
+>>> fake = picture_sets.of_numbers(np.array([[3.0], [5.0]]), {}, "fake")
+>>> space = spaces.Space("points", {}, lambda x: (x, np.zeros((len(x), 2))))
+>>> of_real, of_fake = (comparison.summarise(x, [0, 1], space, 2, pairs=2) for x in (real, fake))
 """
 
 import pathlib
@@ -56,6 +64,12 @@ def read_moments(where: str) -> Moments | None:
 
     Raises:
       ValueError: they are no mean and covariance.
+
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/statistics.npz"
+    >>> np.savez(path, mu=np.ones(1), sigma=2 * np.eye(1))
+    >>> comparison.read_moments(path)
+    Moments(mean=array([1.]), cov=array([[2.]]))
     """
     if not where.lower().endswith(".npz") or not pathlib.Path(where).is_file():
         return None
@@ -80,6 +94,11 @@ def beside_moments(measured: Summary, moments: Moments, space: Space) -> dict[st
 
     Raises:
       ValueError: the statistics are of features of another number.
+
+    Equal variances, and means 1 and 4: the square of their difference.
+
+    >>> comparison.beside_moments(of_fake, comparison.Moments(np.ones(1), 2 * np.eye(1)), space)
+    {'frechet_distance': 9.0, 'classifier_score': {'mean': 1.0, 'std': 0.0}}
     """
     mean, cov = frechet.moments_of_sums(measured.sums)
     if mean.shape != moments.mean.shape:
@@ -87,7 +106,7 @@ def beside_moments(measured: Summary, moments: Moments, space: Space) -> dict[st
             f"the statistics are of {len(moments.mean)} features, and the network's layer has "
             f"{len(mean)}: give its --layer"
         )
-    names, rounded = names_of(space), lambda x: float(f"{x:.8g}")
+    names, rounded = _names_of(space), lambda x: float(f"{x:.8g}")
     distance = frechet.distance_of_moments(moments.mean, moments.cov, mean, cov)
     score = metrics.classifier.inception_score(measured.scores)
     return {
@@ -101,8 +120,18 @@ def summarise(
 ) -> Summary:
     """Reads these pictures once and keeps what the metrics need.
 
+    Args:
+      found: the set.
+      places: which of its pictures, at least one.
+      space: that they are measured in.
+      batch_size: pictures that are read at a time.
+      pairs: how many of them, evenly spread, are kept one by one, at most.
+
     Raises:
       ValueError: a picture that cannot be read or measured.
+
+    >>> comparison.summarise(fake, [0, 1], space, batch_size=1, pairs=1).rows.tolist()
+    [[3.0]]
     """
     num = len(places)
     kept = np.zeros(num, bool)
@@ -128,7 +157,7 @@ def summarise(
     return Summary(sums, np.concatenate(rows), labels, scores)
 
 
-def names_of(space: Space) -> dict[str, str]:
+def _names_of(space: Space) -> dict[str, str]:
     """What the figures are called: FID, KID and Inception score only with the published weights."""
     if space.published:
         return {"frechet": "fid", "kernel": "kid", "score": "inception_score"}
@@ -136,13 +165,18 @@ def names_of(space: Space) -> dict[str, str]:
 
 
 def metrics_of(measured: Summary, against: Summary, space: Space) -> dict[str, Any]:
-    """All metrics of a set beside another; those that need more pictures are left out."""
-    names, rounded = names_of(space), lambda x: float(f"{x:.8g}")
+    """All metrics of a set beside another; those that need more pictures are left out.
+
+    >>> found = comparison.metrics_of(of_fake, of_real, space)
+    >>> found["frechet_distance"], found["classifier_score"]
+    (9.0, {'mean': 1.0, 'std': 0.0})
+    """
+    names, rounded = _names_of(space), lambda x: float(f"{x:.8g}")
     distance = frechet.distance_of_moments(
         *frechet.moments_of_sums(against.sums), *frechet.moments_of_sums(measured.sums)
     )
     found: dict[str, Any] = {names["frechet"]: rounded(distance)}
-    if (size := subset_size(measured, against)) >= 2:
+    if (size := _subset_size(measured, against)) >= 2:
         mean, std = kernel.mmd2_of_subsets(
             against.rows,
             measured.rows,
@@ -166,14 +200,18 @@ def metrics_of(measured: Summary, against: Summary, space: Space) -> dict[str, A
     return found
 
 
-def subset_size(measured: Summary, against: Summary) -> int:
+def _subset_size(measured: Summary, against: Summary) -> int:
     """Pictures in a subset of the kernel distance."""
     return min(SUBSET_SIZE, len(measured.rows), len(against.rows))
 
 
 def protocol(measured: Summary, against: Summary, space: Space) -> dict[str, Any]:
-    """How the metrics were taken, in words and numbers."""
-    names, rows = names_of(space), (len(measured.rows), len(against.rows))
+    """How the metrics were taken, in words and numbers.
+
+    >>> comparison.protocol(of_fake, of_real, space)["frechet_distance"]
+    'of 2 and 2 pictures, covariance over N - 1'
+    """
+    names, rows = _names_of(space), (len(measured.rows), len(against.rows))
     least, width = min(measured.sums.num, against.sums.num), measured.rows.shape[1]
     few = f"; {least} pictures for {width} features: biased upwards" if least <= width else ""
     found = {
@@ -182,7 +220,7 @@ def protocol(measured: Summary, against: Summary, space: Space) -> dict[str, Any
         "features": space.about.get("features", width),
         names["frechet"]: f"of {measured.sums.num} and {against.sums.num} pictures, covariance "
         f"over N - 1{few}",
-        names["kernel"]: f"cubic kernel, {SUBSETS} subsets of {subset_size(measured, against)} of "
+        names["kernel"]: f"cubic kernel, {SUBSETS} subsets of {_subset_size(measured, against)} of "
         f"{rows[0]} and {rows[1]} pictures, as torch-fidelity draws them (seed 2020)",
         "precision, recall": f"{NEIGHBOURS} neighbours, {rows[0]} and {rows[1]} pictures, a tie "
         "is inside",
@@ -200,8 +238,23 @@ def protocol(measured: Summary, against: Summary, space: Space) -> dict[str, Any
 def per_class(
     measured: PictureSet, against: PictureSet, summaries: tuple[Summary, Summary], space: Space
 ) -> dict[str, Any]:
-    """Distances within each class that both sets name; of the pictures that pairs are made of."""
-    names, found = names_of(space), {}
+    """Distances within each class that both sets name; of the pictures that pairs are made of.
+
+    Args:
+      measured, against: both sets, with labels.
+      summaries: of the two.
+      space: that they were measured in.
+
+    Returns:
+      {class: {"pictures": how many of each set, and the distances where there are two of each}}.
+
+    >>> cats = [x._replace(labels=[0, 0], class_names=("cat",)) for x in (fake, real)]
+    >>> summaries = [x._replace(labels=[0, 0]) for x in (of_fake, of_real)]
+    >>> found = comparison.per_class(*cats, summaries, space)
+    >>> found["cat"]["pictures"], found["cat"]["frechet_distance"]
+    ([2, 2], 9.0)
+    """
+    names, found = _names_of(space), {}
     for name in sorted(set(measured.class_names) & set(against.class_names)):
         rows = []
         for pictures, summary in zip((measured, against), summaries, strict=True):

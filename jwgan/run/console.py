@@ -1,4 +1,7 @@
-"""Connects a run with the terminal it was started from: signals, a progress bar, a table."""
+"""Connects a run with the terminal it was started from: signals, a progress bar, a table.
+
+>>> import contextlib, io
+"""
 
 import contextlib
 import signal
@@ -13,7 +16,14 @@ ROWS = 20  # of a table on the terminal; the page and result.json have all
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of dying of them, so that the chunk can end."""
+    """Collects SIGINT and SIGTERM instead of dying of them, so that the chunk can end.
+
+    >>> import signal
+    >>> with console.stop_signals() as caught:
+    ...     signal.raise_signal(signal.SIGTERM)
+    >>> caught  # and the program goes on
+    [15]
+    """
     caught: list[int] = []
     # A signal is only noted: the loop looks between two chunks, where the state is whole. A second
     # Ctrl-C is noted as well and does not cut short the saving that the first one asked for.
@@ -29,7 +39,14 @@ def stop_signals() -> Iterator[list[int]]:
 
 @contextlib.contextmanager
 def progress_bar(name: str, total: int, start: int) -> Iterator[Callable[[int, float, str], None]]:
-    """A rich bar on stderr: steps/s of this session, the Wasserstein estimate, warnings."""
+    """A rich bar on stderr: steps/s of this session, the Wasserstein estimate, warnings.
+
+    >>> with contextlib.redirect_stderr(io.StringIO()) as said:
+    ...     with console.progress_bar("mine", total=10, start=4) as show:
+    ...         show(7, 0.5, "collapse")
+    >>> "7/10" in said.getvalue(), "collapse" in said.getvalue()
+    (True, True)
+    """
     # rich is optional, and --help must not need it: the import stands here.
     import rich.console
     import rich.table
@@ -61,7 +78,18 @@ def progress_bar(name: str, total: int, start: int) -> Iterator[Callable[[int, f
 
 
 def print_ranking(ranked: Sequence[Mapping[str, Any]]) -> None:
-    """The trials of a sweep as a table on stderr, best first."""
+    """The trials of a sweep as a table on stderr, best first.
+
+    >>> ranked = [{"trial": 1, "sliced_distance": 0.1}, {"trial": 0, "sliced_distance": 0.2}]
+    >>> with contextlib.redirect_stderr(io.StringIO()) as said:
+    ...     console.print_ranking(ranked)
+    >>> for line in said.getvalue().splitlines()[2:6]:
+    ...     print(line)
+         trial  sliced distance ↓
+         ─────────────────────────
+             1                0.1
+             0                0.2
+    """
     import rich.box
     import rich.console
     import rich.table

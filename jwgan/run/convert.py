@@ -101,7 +101,13 @@ def _parser(doc: str | None) -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None, doc: str | None = __doc__) -> None:
-    """The command `convert KIND [SOURCE]`."""
+    """The command `convert KIND [SOURCE]`.
+
+    >>> import contextlib, sys
+    >>> with contextlib.redirect_stderr(sys.stdout), contextlib.suppress(SystemExit):
+    ...     convert.main(["folder", "IMAGES", "--name", "My faces"])
+    error: name is 'My faces': give one like my_faces, in small letters
+    """
     chosen = _parser(doc).parse_args(argv)
     name = chosen.name or chosen.kind
     began = time.perf_counter()

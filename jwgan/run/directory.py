@@ -1,4 +1,11 @@
-"""The run directory: chosen, claimed, described in config.json, compared on a resume."""
+"""The run directory: chosen, claimed, described in config.json, compared on a resume.
+
+>>> import contextlib, pathlib, tempfile
+>>> folder = pathlib.Path(tempfile.mkdtemp())
+>>> config = run.Config(steps=20)
+>>> described = directory.describe(mine, config, dots, ["--steps", "20"])
+>>> report.write_json(folder / "config.json", described)
+"""
 
 import contextlib
 import dataclasses
@@ -21,7 +28,12 @@ except ImportError:  # Windows has no such locks
 
 
 def numbered(root: pathlib.Path, stem: str) -> list[int]:
-    """The K of every directory root/stem-K."""
+    """The K of every directory root/stem-K.
+
+    >>> (folder / "mine-digits-3").mkdir()
+    >>> directory.numbered(folder, "mine-digits")
+    [3]
+    """
     names = [p.name[len(stem) + 1 :] for p in root.glob(f"{stem}-*") if p.is_dir()]
     return sorted(int(name) for name in names if name.isdigit())
 
@@ -32,6 +44,12 @@ def choose_folder(config: Config, name: str) -> pathlib.Path:
     Raises:
       ValueError: it cannot be a directory here, holds a run already and --resume is not given, or
         the other way round.
+
+    >>> str(directory.choose_folder(run.Config(run_dir="mine-7"), "mine"))
+    'mine-7'
+    >>> directory.choose_folder(run.Config(run_dir="mine-7", resume="yes"), "mine")
+    Traceback (most recent call last):
+    ValueError: run_dir is mine-7: no run to resume there; give --run-dir of one
     """
     # A bucket's address is a relative path to pathlib, which would make folders of it.
     if config.run_dir and "://" in config.run_dir:
@@ -69,7 +87,7 @@ PER_START = (
 )
 
 
-def allowed_by(config: Config) -> list[str]:
+def _allowed_by(config: Config) -> list[str]:
     """What --allow names, written with dashes or without."""
     return [name.lstrip("-").replace("-", "_") for name in config.allow.split()]
 
@@ -88,6 +106,12 @@ def resumed(experiment: Experiment, given: dict[str, Any], folder: pathlib.Path)
 
     Raises:
       ValueError: an option was given that changes what is computed, and --allow does not name it.
+
+    >>> directory.resumed(mine, {"minutes": 5.0}, folder).steps
+    20
+    >>> directory.resumed(mine, {"batch_size": 8}, folder)
+    Traceback (most recent call last):
+    ValueError: --resume with another configuration: batch_size was 64 and is 8; leave it out ...
     """
     found = read_description(folder)
     _require_same(found, experiment.name)
@@ -100,7 +124,7 @@ def resumed(experiment: Experiment, given: dict[str, Any], folder: pathlib.Path)
     # default.
     kept = {k: getattr(old, k) for k in chosen if k not in PER_START}
     new = experiment.config(**{**kept, **given})
-    allowed, free = allowed_by(new), may_change(experiment.config)
+    allowed, free = _allowed_by(new), may_change(experiment.config)
     fixed = [field.name for field in dataclasses.fields(new) if field.name not in free]
     for name in allowed:
         require_choice("allow", name, [*fixed, "data"])
@@ -122,6 +146,10 @@ def changes(old: dict[str, Any], new: dict[str, Any], config: Config) -> dict[st
 
     Raises:
       ValueError: the data are others and --allow does not name them, or another experiment made it.
+
+    >>> now = {**described, "config": {**described["config"], "batch_size": 8}}
+    >>> directory.changes(described, now, config)
+    {'batch_size': [64, 8]}
     """
     _require_same(old, new["experiment"])
     free = may_change(type(config))
@@ -138,7 +166,7 @@ def changes(old: dict[str, Any], new: dict[str, Any], config: Config) -> dict[st
         for name, value in new["data"].items()
         if old["data"].get(name) != value
     }
-    if data and "data" not in allowed_by(config):
+    if data and "data" not in _allowed_by(config):
         what = "; ".join(f"{k} was {was!r} and is {now!r}" for k, (was, now) in data.items())
         raise ValueError(
             f"--resume with other data: {what}; put the run's data back, or add --allow data to "
@@ -154,6 +182,11 @@ def claim(
 
     Raises:
       ValueError: another process runs there, or has run there since `choose_folder` looked.
+
+    >>> new = run.Config(run_dir=str(folder / "new"))
+    >>> with contextlib.ExitStack() as stack:
+    ...     directory.claim(folder / "new", new, "mine", stack).exists()
+    True
     """
     while True:
         try:
@@ -178,6 +211,11 @@ def lock(folder: pathlib.Path) -> Iterator[None]:
 
     Raises:
       ValueError: another process runs there.
+
+    >>> with directory.lock(folder), directory.lock(folder):
+    ...     print("nobody comes by here")
+    Traceback (most recent call last):
+    ValueError: run_dir is ...: another process is running there; wait for its end, ...
     """
     # The directory itself is locked: there is no lock file to be left behind, and the kernel lets
     # go of it with the process, SIGKILL included.
@@ -201,13 +239,17 @@ def lock(folder: pathlib.Path) -> Iterator[None]:
             os.close(descriptor)
 
 
-def command_line(experiment: Experiment, argv: Sequence[str]) -> str:
+def _command_line(experiment: Experiment, argv: Sequence[str]) -> str:
     """The command of this start, as a shell takes it."""
     return shlex.join([*experiment.program.split(), *argv])
 
 
 def entries(old: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """A list of a description; what is no entry of one, in a damaged file, is left out."""
+    """A list of a description; what is no entry of one, in a damaged file, is left out.
+
+    >>> directory.entries({"resumes": [{"step": 7}, "damaged"]}, "resumes")
+    [{'step': 7}]
+    """
     found = old.get(name, [])
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
@@ -222,6 +264,11 @@ def gone_on(
       new: of this start; its options are those that the next resume finds.
       step: from which it goes on.
       changed: see `changes`.
+
+    >>> now = directory.describe(mine, config, dots, ["--resume"])
+    >>> found = directory.gone_on(described, now, 7, {})
+    >>> found["command"], found["resumes"]
+    ('python mine.py --steps 20', [{'step': 7, 'command': 'python mine.py --resume'}])
     """
     resumes = [*entries(old, "resumes"), {"step": step, "command": new["command"]}]
     kept = {"command": old.get("command", new["command"]), "resumes": resumes}
@@ -235,14 +282,18 @@ def gone_on(
 def describe(
     experiment: Experiment, config: Config, task: Any, argv: Sequence[str]
 ) -> dict[str, Any]:
-    """What config.json holds: all that is needed to repeat the run."""
+    """What config.json holds: all that is needed to repeat the run.
+
+    >>> described["command"], described["data"]["shape"], described["config"]["steps"]
+    ('python mine.py --steps 20', [2, 2, 1], 20)
+    """
     # The title of a page is the first line of the experiment's docstring.
     said = (experiment.doc or "").strip().splitlines() or [experiment.name]
     return {
         "experiment": experiment.name,
         "program": experiment.program,
         "title": getattr(config, "title", said[0]),
-        "command": command_line(experiment, argv),
+        "command": _command_line(experiment, argv),
         "config": dataclasses.asdict(config),
         "data": {
             "name": task.name,
@@ -275,6 +326,9 @@ def read_description(folder: pathlib.Path) -> dict[str, Any]:
 
     Raises:
       ValueError: there is none, or it is not what `describe` makes.
+
+    >>> directory.read_description(folder)["command"]
+    'python mine.py --steps 20'
     """
     path = folder / "config.json"
     try:
@@ -295,13 +349,21 @@ def read_description(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def lacks_page(folder: pathlib.Path) -> bool:
-    """Whether a finished run has no page, or one that is older than its result."""
+    """Whether a finished run has no page, or one that is older than its result.
+
+    >>> directory.lacks_page(finished)
+    False
+    """
     page, result = folder / "report.html", folder / "result.json"
     return not page.exists() or page.stat().st_mtime < result.stat().st_mtime
 
 
 def is_finished(folder: pathlib.Path, step: int) -> bool:
-    """Whether a run's result is that of so many steps, and of no signal or failure."""
+    """Whether a run's result is that of so many steps, and of no signal or failure.
+
+    >>> directory.is_finished(finished, 2), directory.is_finished(finished, 3)
+    (True, False)
+    """
     try:
         result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         # A run may have all its steps and no end: killed while its quality was measured.

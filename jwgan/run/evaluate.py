@@ -2,6 +2,19 @@
 
 The Frechet distance here uses the features of a small classifier trained on the data set's own
 labels, named in the result; it is not comparable with published FID figures, which use Inception.
+
+In the examples a member makes images of one grey, its state. Training images are white (1), and
+of the held-out ones half are lighter (0.75) than the others (0.25).
+
+>>> grey = types.Algorithm(
+...     init=None,
+...     step=None,
+...     prior=lambda key, num: jnp.zeros((num, 1)),
+...     generate=lambda state, z: jnp.broadcast_to(state, (len(z), 1, 1, 1)),
+...     score=lambda state, x: x.mean(axis=(1, 2, 3)),
+... )
+>>> white, greys = np.ones((4, 1, 1, 1)), np.array([0.25, 0.75] * 2).reshape(4, 1, 1, 1)
+>>> papers = run.image_task(data.Dataset("papers", white, test_images=greys))
 """
 
 import math
@@ -29,7 +42,11 @@ def drawn(
     algorithm: Any, key: Any, state: Any, num: int, shape: tuple[int, ...], label: Any = None
 ) -> Any:
     """Samples [num, *shape] of labels [num] or None; large ones in pieces, each of a key of its
-    own; traced."""
+    own; traced.
+
+    >>> evaluate.drawn(grey, jax.random.key(0), 0.5, 3, (1, 1, 1)).ravel().tolist()
+    [0.5, 0.5, 0.5]
+    """
     piece = max(1, AT_ONCE // math.prod(shape))
     if num <= piece:
         return algorithm.sample(key, state, num, label)
@@ -43,7 +60,11 @@ def drawn(
 
 
 def picture(task: Any, algorithm: Any, state: Any) -> Any:
-    """A uint8 image [H, W, 3 or 1] of samples; always from the same latents, to compare by eye."""
+    """A uint8 image [H, W, 3 or 1] of samples; always from the same latents, to compare by eye.
+
+    >>> np.unique(evaluate.picture(papers, grey, 1.0)).tolist()  # 128 between the images
+    [128, 255]
+    """
     # One fixed key for each use: 12 pictures, 13 quality, 14 and 15 the alarm's metrics, 16 and 17
     # W1 (`exact_w1`), 18 rows of tables. It does
     # not depend on the run's seed, so runs and steps are compared on the same latents.
@@ -64,6 +85,12 @@ def save_real(task: Any, path: pathlib.Path) -> None:
     """Writes a grid of training images, as many as `picture` has samples; once, and of images only.
 
     A 2-D picture has the real points in it.
+
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "real.png"
+    >>> evaluate.save_real(papers, path)
+    >>> path.read_bytes()[1:4]
+    b'PNG'
     """
     # The picture of a table's samples has the real rows in it, too.
     if task.dataset is None or views.is_table(task) or path.exists():
@@ -79,6 +106,9 @@ def quality(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
 
     Raises:
       ValueError: the data do not have what the metrics need; it says what is missing.
+
+    >>> evaluate.quality(papers, grey, 0.5)  # the images have no labels
+    {}
     """
     key = jax.random.key(13)
     if task.problem is not None:
@@ -99,8 +129,12 @@ def samples(task: Any, algorithm: Any, state: Any, axis: int = 0) -> tuple[Any, 
       task: an image task.
       algorithm, state: what is drawn from, one trial or K.
       axis: of the samples; 1 if K trials come before it.
+
+    >>> x, label = evaluate.samples(papers, grey, 0.5)
+    >>> x.shape, x.mean().item(), label
+    ((10000, 1, 1, 1), 0.5, None)
     """
-    pieces, size = quality_pieces(task)
+    pieces, size = _quality_pieces(task)
     sample = jax.jit(algorithm.sample, static_argnums=2)
     keys = jax.random.split(jax.random.key(13), pieces)
     label = classes.as_data(task, tasks.held_out_labels(task), pieces * size)
@@ -110,14 +144,25 @@ def samples(task: Any, algorithm: Any, state: Any, axis: int = 0) -> tuple[Any, 
 
 
 def save_rows(task: Any, algorithm: Any, state: Any, path: pathlib.Path) -> None:
-    """Writes as many samples as there are real rows, at most 10,000; of tables only."""
+    """Writes as many samples as there are real rows, at most 10,000; of tables only.
+
+    >>> rows = [["1.5"], ["2.0"], ["3.5"]]
+    >>> dataset, table = data.tables.from_rows("ages", "", ["age"], rows, {"age": "number"})
+    >>> ages = run.array_task(dataset, encoding=table)
+    >>> member = grey._replace(generate=lambda state, z: jnp.zeros((len(z), 1)))
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "samples.csv"
+    >>> evaluate.save_rows(ages, member, None, path)
+    >>> path.read_text().split()  # 0 is the middle between the least and the largest
+    ['age', '2.5', '2.5', '2.5']
+    """
     if views.is_table(task):
-        num = min(10_000, len(task.dataset.images) + len(task.held_out))
+        train, test = task.dataset.images, task.dataset.test_images
+        num = min(10_000, len(train) + (0 if test is None else len(test)))
         x = jax.jit(algorithm.sample, static_argnums=2)(jax.random.key(18), state, num)
         files.replace(path, tables.write_csv(task.encoding, x).encode())
 
 
-def quality_pieces(task: Any) -> tuple[int, int]:
+def _quality_pieces(task: Any) -> tuple[int, int]:
     """(number, samples of each) of the pieces in which the samples of `image_quality` are drawn.
 
     Pieces of one size are one compiled program, and bound the memory: 20 of 500 images.
@@ -130,7 +175,13 @@ def quality_pieces(task: Any) -> tuple[int, int]:
 
 
 def require_labels(dataset: Any) -> None:
-    """Raises ValueError unless a classifier can be fitted to the data set's labels."""
+    """Raises ValueError unless a classifier can be fitted to the data set's labels.
+
+    >>> pets = data.Dataset("pets", greys, labels=[0, 1, 2, 1], class_names=("cat", "dog"))
+    >>> evaluate.require_labels(pets)
+    Traceback (most recent call last):
+    ValueError: labels are not all in 0 to 1: no classifier is fitted
+    """
     count = len(dataset.class_names)
     for part, labels in (("labels", dataset.labels), ("test labels", dataset.test_labels)):
         # Labels come from files, and JAX raises nothing for an index out of range: the classifier
@@ -140,7 +191,15 @@ def require_labels(dataset: Any) -> None:
 
 
 def make_sample_metrics(task: Any, algorithm: Any) -> Callable[[Any], dict[str, float]]:
-    """Makes `state -> {metric: value}` of samples beside held-out data: milliseconds a call."""
+    """Makes `state -> {metric: value}` of samples beside held-out data: milliseconds a call.
+
+    Of black samples: one of two held-out greys has one within its distance from the other grey; the
+    mean distance is (0.25 + 0.75) / 2; scores fall from 1 of training data to 0.5 of held-out data,
+    half of the way to the samples.
+
+    >>> evaluate.make_sample_metrics(papers, grey)(0.0)
+    {'coverage': 0.5, 'held_out_gap': 0.5, 'sliced_distance': 0.5, 'coverage_of_real': 1.0}
+    """
     # Real points against real points do not change: their coverage is computed once.
     held_out, other = held_out_points(task)
     compiled = jax.jit(lambda state: sample_metrics(task, algorithm, state))
@@ -159,6 +218,9 @@ def coverage(held_out: Any, x: Any) -> dict[str, Any]:
     """Coverage of held-out points by others, as {"coverage": share}; {} where points are too few.
 
     Points have five nearest neighbours, or as many as there are.
+
+    >>> evaluate.coverage(*evaluate.held_out_points(papers))["coverage"].item()
+    1.0
     """
     # A point is not its own neighbour: of n points there are n - 1 others.
     num = min(5, len(held_out) - 1)
@@ -168,7 +230,11 @@ def coverage(held_out: Any, x: Any) -> dict[str, Any]:
 
 
 def held_out_points(task: Any) -> tuple[Any, Any]:
-    """Held-out points for the alarm's metrics, and as many others of them."""
+    """Held-out points for the alarm's metrics, and as many others of them.
+
+    >>> [x.ravel().tolist() for x in evaluate.held_out_points(papers)]
+    [[0.25, 0.75], [0.25, 0.75]]
+    """
     half = max(1, min(METRIC_POINTS, len(task.held_out) // 2))
     return task.held_out[:half], task.held_out[half : 2 * half]
 
@@ -177,11 +243,14 @@ def unseen_points(task: Any) -> Any:
     """The held-out points of the alarm's metrics that are no training data, [N, *D]; N may be 0.
 
     Between training images and themselves a critic has no gap, however much it has memorised.
+
+    >>> evaluate.unseen_points(papers).ravel().tolist(), len(evaluate.unseen_points(dots))
+    ([0.25, 0.75], 0)
     """
-    return unseen_data(task)[0]
+    return _unseen_data(task)[0]
 
 
-def unseen_data(task: Any) -> tuple[Any, Any]:
+def _unseen_data(task: Any) -> tuple[Any, Any]:
     """`unseen_points` and their labels, None where there are none."""
     held_out, label = held_out_points(task)[0], tasks.held_out_labels(task)
     if task.dataset is None:
@@ -197,7 +266,11 @@ def unseen_data(task: Any) -> tuple[Any, Any]:
 
 
 def not_measured(task: Any) -> list[str]:
-    """A line for each of the alarm's metrics that a task has not: which, and why."""
+    """A line for each of the alarm's metrics that a task has not: which, and why.
+
+    >>> evaluate.not_measured(dots)
+    ['memorisation (held_out_gap) is not measured: the data have no held-out part']
+    """
     if task.dataset is None or len(unseen_points(task)):
         return []
     none = task.dataset.test_images is None
@@ -206,7 +279,12 @@ def not_measured(task: Any) -> list[str]:
 
 
 def sample_metrics(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
-    """Metrics of one state's samples and scores, traced."""
+    """Metrics of one state's samples and scores, traced.
+
+    >>> found = jax.eval_shape(lambda state: evaluate.sample_metrics(papers, grey, state), 0.0)
+    >>> sorted(found)
+    ['coverage', 'held_out_gap', 'sliced_distance']
+    """
     # behind a barrier: of a constant XLA would sort the distances while it compiles, for seconds
     held_out = jax.lax.optimization_barrier(jnp.asarray(held_out_points(task)[0]))
     flat = lambda x: x.reshape(len(x), -1)
@@ -217,7 +295,7 @@ def sample_metrics(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
         **coverage(held_out, fake),
         "sliced_distance": metrics.sliced.sliced_w1(jax.random.key(15), flat(held_out), flat(fake)),
     }
-    new, new_labels = unseen_data(task)
+    new, new_labels = _unseen_data(task)
     if task.dataset is not None and len(new):
         seen = task.dataset.images[: len(held_out)]
         if task.classes:
@@ -236,7 +314,23 @@ def sample_metrics(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
 
 
 def world_quality(task: Any, fake: Any) -> dict[str, Any]:
-    """Exact W1 to held-out points, the same between real points, and mode coverage."""
+    """Exact W1 to held-out points, the same between real points, and mode coverage.
+
+    Args:
+      task: of a world, with more than `POINTS` held-out points [N, 2].
+      fake: samples [M, 2].
+
+    Raises:
+      ValueError: samples are not finite.
+      MissingPackageError: jwgan[transport] is not installed.
+
+    All data are at the origin, 3 and 4 away from the only sample:
+
+    >>> origin = problems.Problem("origin", lambda key, num: jnp.zeros((num, 2)))
+    >>> task = run.Task("origin", (2,), None, np.zeros((evaluate.POINTS + 1, 2)), problem=origin)
+    >>> evaluate.world_quality(task, np.array([[3.0, 4.0]]))
+    {'exact_w1': 5.0, 'exact_w1_of_real': 0.0}
+    """
     # Between two real samples the distance is not 0 either: this is what a perfect generator would
     # reach.
     real, other = task.held_out[:POINTS], task.held_out[POINTS : 2 * POINTS]
@@ -261,6 +355,17 @@ def image_quality(task: Any, fake: Any, fitted: Any = None, label: Any = None) -
       fake: samples [N, H, W, C].
       fitted: of `fit_classifier`; fitted here if it is not given.
       label: [N], which the samples were asked for.
+
+    Four samples, all of them black, seen by a classifier that is right of all data:
+
+    >>> inks, labels = np.array([-1.0, 1.0] * 2).reshape(4, 1, 1, 1), np.array([0, 1] * 2)
+    >>> dataset = data.Dataset("inks", inks, labels, inks, labels, ("black", "white"))
+    >>> flat = lambda params, x: x.reshape(len(x), 1)
+    >>> is_white = lambda params, x: jax.nn.one_hot(jnp.int32(flat(params, x)[:, 0] > 0), 2)
+    >>> fitted = metrics.classifier.Classifier(None, features=flat, probabilities=is_white)
+    >>> found = evaluate.image_quality(run.image_task(dataset), -np.ones((4, 1, 1, 1)), fitted)
+    >>> found["classes_present"], found["classifier_held_out_accuracy"]
+    (1, 1.0)
     """
     data = task.dataset
     fitted = fitted or fit_classifier(data)

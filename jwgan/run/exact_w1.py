@@ -62,13 +62,35 @@ class W1Probe(NamedTuple):
 
 
 def require_packages() -> None:
-    """Raises check.MissingPackageError unless exact distances can be computed."""
+    """Raises check.MissingPackageError unless exact distances can be computed.
+
+    >>> exact_w1.require_packages()  # silent where jwgan[transport] is installed
+    """
     for package in ("scipy", "ot"):
         check.require_package(package, "transport")
 
 
 def make(task: Any, algorithm: Any) -> W1Probe:
-    """The probe of a member on a task; its latents and real data are the same at every step."""
+    """The probe of a member on a task; its latents and real data are the same at every step.
+
+    Raises:
+      MissingPackageError: jwgan[transport] is not installed.
+
+    Data lie at the origin, samples where the state says, and the critic falls by 2 a unit:
+
+    >>> origin = problems.Problem("origin", lambda key, num: jnp.zeros((num, 2)))
+    >>> task = run.Task("origin", (2,), None, np.zeros((3, 2), np.float32), problem=origin)
+    >>> member = types.Algorithm(
+    ...     init=None,
+    ...     step=None,
+    ...     prior=lambda key, num: jnp.zeros((num, 2)),
+    ...     generate=lambda state, z: jnp.broadcast_to(state, z.shape),
+    ...     score=lambda state, x: -2 * x[:, 0],
+    ... )
+    >>> found = exact_w1.make(task, member).metrics(jnp.array([3.0, 0.0]))
+    >>> found["exact_w1"], found["critic_estimate"], found["critic_estimate_per_slope"]
+    (3.0, 6.0, 3.0)
+    """
     real, held_out, has_held_out = _real(task)
     # The name says which of the two it is: pages and tables must not mix them.
     num, on_plane = held_out.shape[0], task.problem is not None

@@ -41,7 +41,11 @@ SAME = 1e-3  # largest difference of a converted generator's samples, whose rang
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Options of `export`."""
+    """Options of `export`.
+
+    >>> export.Config("runs/mine").out
+    'generator.bin'
+    """
 
     run_dir: str = option("", "the run's directory")
     out: str = option("generator.bin", "file to write")
@@ -54,6 +58,11 @@ def export_generator(algorithm: Any, state: Any) -> Any:
     """z [b, *Z] -> x [b, *D] with the state's weights inside, a `jax.export.Exported`.
 
     Of a conditional run it is (z [b, *Z], label [b]) -> x [b, *D].
+
+    >>> z = np.ones((3, 4), np.float32)
+    >>> x = export.export_generator(member, state).call(z)
+    >>> x.shape, np.allclose(x, member.generate(state, z))
+    ((3, 2, 2, 1), True)
     """
     # The prior is asked for the shape and dtype of a latent; nothing is drawn.
     latent = jax.eval_shape(lambda: algorithm.prior(jax.random.key(0), 1))
@@ -76,6 +85,10 @@ def save(run_dir: str, find: reading.Find, out: str, trial: int = 0, best: bool 
     Raises:
       ValueError: there is no run to read.
       check.MissingPackageError: flatbuffers or what a checkpoint needs is not installed.
+
+    >>> import tempfile
+    >>> export.save(str(finished), find, tempfile.mkdtemp() + "/generator.bin")
+    /...generator.bin: ... bytes, z float32[b,4] -> float32[b,2,2,1], step 2, cpu, cuda, tpu
     """
     check.require_package("flatbuffers", "run")  # jax.export needs it and does not declare it
     xla.use_compilation_cache()
@@ -93,7 +106,7 @@ def save(run_dir: str, find: reading.Find, out: str, trial: int = 0, best: bool 
     )
 
 
-def require_onnx() -> None:
+def _require_onnx() -> None:
     """Raises MissingPackageError unless generators can be converted to ONNX and run there."""
     check.require_package("onnxruntime", "onnx")
     if importlib.util.find_spec("jax2onnx") is None:
@@ -113,6 +126,11 @@ def without_platforms(fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     `models.conv` asks at lowering which platform it is for, and states its own derivatives;
     a converter knows neither. Here the platform is none that is known, and calls are inlined.
+
+    >>> double = jax.jit(lambda x: 2 * x)
+    >>> plain = export.without_platforms(double)
+    >>> ["jit" in str(jax.make_jaxpr(fn)(3.0)) for fn in (double, plain)], plain(3.0).item()
+    ([True, False], 6.0)
     """
 
     def run(x: Any) -> Any:
@@ -181,7 +199,7 @@ def to_onnx(algorithm: Any, state: Any) -> tuple[bytes, float]:
       MissingPackageError: jax2onnx or onnxruntime is not installed.
       ValueError: the generator cannot be converted, or makes other samples then.
     """
-    require_onnx()
+    _require_onnx()
     import jax2onnx
     import onnxruntime
 
@@ -221,7 +239,7 @@ def save_onnx(
       ValueError: there is no run to read, or it cannot be converted.
       MissingPackageError: a package is not installed.
     """
-    require_onnx()
+    _require_onnx()
     xla.use_compilation_cache()
     _, algorithm, state = reading.read_run(
         pathlib.Path(run_dir), find, trial, with_data=False, best=best
@@ -232,7 +250,11 @@ def save_onnx(
 
 
 def describe_onnx(out: str, figures: dict[str, Any]) -> str:
-    """What is said of the file that `save_onnx` wrote."""
+    """What is said of the file that `save_onnx` wrote.
+
+    >>> export.describe_onnx("g.onnx", {"bytes": 900, "step": 2, "largest_difference": 1.5e-7})
+    "g.onnx: 900 bytes, step 2, largest difference from jax's samples 1.5e-07"
+    """
     return (
         f"{out}: {figures['bytes']} bytes, step {figures['step']}, largest difference from jax's "
         f"samples {figures['largest_difference']:.2g}"
@@ -240,7 +262,13 @@ def describe_onnx(out: str, figures: dict[str, Any]) -> str:
 
 
 def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __doc__) -> None:
-    """The command `export RUN_DIR`; arguments as those of `sample.main`."""
+    """The command `export RUN_DIR`; arguments as those of `sample.main`.
+
+    >>> import contextlib, sys
+    >>> with contextlib.redirect_stderr(sys.stdout), contextlib.suppress(SystemExit):
+    ...     export.main(find, ["nowhere"])
+    error: nowhere/config.json is no run's description (ValueError: no regular file): ...
+    """
     config = options.parse(Config, argv, doc or "", "run_dir", options.program_name(argv, "export"))
     try:
         if config.onnx:

@@ -15,7 +15,7 @@ from jwgan import augment
 Build = Callable[[Any, tuple[int, ...]], Any]
 
 
-def rates_of(config: Any) -> list[str]:
+def _rates_of(config: Any) -> list[str]:
     """Names of the options that are a learning rate and have a value."""
     names = [field.name for field in dataclasses.fields(config)]
     rates = [name for name in names if name.endswith("learning_rate")]
@@ -23,7 +23,12 @@ def rates_of(config: Any) -> list[str]:
 
 
 def schedule(kind: str, rate: Any, steps: int) -> optax.Schedule:
-    """The rate that falls from `rate` to 0 over so many generator updates, "linear" or "cosine"."""
+    """The rate that falls from `rate` to 0 over so many generator updates, "linear" or "cosine".
+
+    >>> falling = general.schedule("linear", 0.1, 10)
+    >>> [round(float(falling(step)), 3) for step in (0, 5, 10)]
+    [0.1, 0.05, 0.0]
+    """
     if kind == "linear":
         return optax.linear_schedule(rate, 0.0, steps)
     return optax.cosine_decay_schedule(rate, steps)
@@ -34,6 +39,9 @@ def with_decay_steps(config: Any) -> Any:
 
     It is written into config.json, so that a resume with more --steps does not stretch the schedule
     without a word.
+
+    >>> general.with_decay_steps(run.Config(decay="linear", steps=50)).decay_steps
+    50
     """
     if config.decay == "none" or config.decay_steps is not None:
         return config
@@ -45,6 +53,10 @@ def check(config: Any) -> None:
 
     A schedule that ends before the run, or has no rate to begin at; parts that are no divisor of
     the batch.
+
+    >>> general.check(run.Config(batch_size=10, accumulate=4))
+    Traceback (most recent call last):
+    ValueError: accumulate is 4: it does not divide --batch-size 10; give one of its divisors
     """
     if config.batch_size % config.accumulate:
         raise ValueError(
@@ -53,7 +65,7 @@ def check(config: Any) -> None:
         )
     if config.decay == "none":
         return
-    if not rates_of(config):
+    if not _rates_of(config):
         remedy = "give --learning-rate, or leave --decay out"
         raise ValueError(f"decay is {config.decay!r}: no rate was given; {remedy}")
     last = config.decay_steps
@@ -66,21 +78,34 @@ def check(config: Any) -> None:
 
 
 def built_with(build: Build) -> Build:
-    """An experiment's `build` as the general options change it."""
+    """An experiment's `build` as the general options change it.
+
+    Raises:
+      ValueError: from what is returned, if the algorithm cannot be augmented as the options ask.
+
+    >>> import dataclasses
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Config(run.Config):
+    ...     learning_rate: float = 0.1
+    >>> build_rate = lambda config, shape: config.learning_rate  # in place of an algorithm
+    >>> falling = general.built_with(build_rate)(Config(decay="linear", steps=10), (2,))
+    >>> [round(float(falling(step)), 3) for step in (0, 5, 10)]
+    [0.1, 0.05, 0.0]
+    """
 
     def built(config: Any, shape: tuple[int, ...]) -> Any:
         if config.decay != "none":
             # A member takes a schedule wherever it takes a rate, and counts it in steps.
             steps = config.decay_steps or config.steps
-            names = rates_of(config)
+            names = _rates_of(config)
             falling = {n: schedule(config.decay, getattr(config, n), steps) for n in names}
             config = dataclasses.replace(config, **falling)
-        return augmented(build(config, shape), config, shape)
+        return _augmented(build(config, shape), config, shape)
 
     return built
 
 
-def augmented(algorithm: Any, config: Any, shape: tuple[int, ...]) -> Any:
+def _augmented(algorithm: Any, config: Any, shape: tuple[int, ...]) -> Any:
     """The member with the augmentation that the options ask for.
 
     Raises:

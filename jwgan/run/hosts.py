@@ -2,9 +2,10 @@
 
 Every process runs the same program on the same global arrays. Only the first writes; the run's
 directory must be one that all of them see.
+
+>>> mesh = parallel.data_mesh(jax.devices())
 """
 
-import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,11 @@ def start(config: Any) -> None:
 
     Raises:
       ValueError: if an option is missing, or the launcher cannot be recognised.
+
+    >>> hosts.start(run.Config())  # a process alone joins nobody
+    >>> hosts.start(run.Config(distributed=True))
+    Traceback (most recent call last):
+    ValueError: run_dir is None: give --run-dir, a directory that all processes see
     """
     # If all are None, the launcher (Slurm, mpirun, ...) tells JAX who the processes are.
     given = (config.coordinator, config.num_processes, config.process_id)
@@ -77,6 +83,12 @@ def make_mesh(config: Any) -> Any:
 
     Raises:
       ValueError: if there are fewer devices than asked for, or they do not divide the batch.
+
+    >>> print(hosts.make_mesh(run.Config(devices=1)))
+    None
+    >>> hosts.make_mesh(run.Config(devices=0))
+    Traceback (most recent call last):
+    ValueError: devices is 0: there are ...; give at most so many
     """
     there, processes = jax.devices(), jax.process_count()
     if config.devices is None:
@@ -113,13 +125,13 @@ def _mesh_that_divides(batch_size: int, there: Sequence[Any], processes: int) ->
     return parallel.data_mesh(used) if len(used) > 1 else None
 
 
-def around(mesh: Any) -> Any:
-    """The context in which programs are divided over the mesh."""
-    return contextlib.nullcontext() if mesh is None else jax.set_mesh(mesh)
-
-
 def placed(state: Any, mesh: Any) -> Any:
-    """A state, equal in every process, whole on every device of the mesh."""
+    """A state, equal in every process, whole on every device of the mesh.
+
+    >>> state = hosts.placed({"w": jnp.array([1.0, 2.0])}, mesh)
+    >>> state["w"].sharding.is_fully_replicated, state["w"].tolist()
+    (True, [1.0, 2.0])
+    """
     if mesh is None:
         return state
     # PartitionSpec() divides no axis: every device has all of the state.
@@ -146,7 +158,11 @@ def _like(data: Any, leaf: Any) -> Any:
 
 
 def local(state: Any, mesh: Any) -> Any:
-    """This process's copy of a replicated state, for programs it runs alone."""
+    """This process's copy of a replicated state, for programs it runs alone.
+
+    >>> hosts.local(hosts.placed({"w": jnp.array([1.0, 2.0])}, mesh), mesh)["w"].tolist()
+    [1.0, 2.0]
+    """
     if mesh is None:
         return state
 
@@ -156,18 +172,29 @@ def local(state: Any, mesh: Any) -> Any:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes."""
+    """Whether this process is the one that writes.
+
+    >>> hosts.is_first()  # a process alone
+    True
+    """
     return jax.process_index() == 0
 
 
 def largest(number: int) -> int:
-    """Maximum of `number` over all processes. A collective: every process must call it."""
+    """Maximum of `number` over all processes. A collective: every process must call it.
+
+    >>> hosts.largest(7)  # a process alone
+    7
+    """
     if jax.process_count() == 1:
         return number
     return int(np.max(multihost_utils.process_allgather(np.array(number))))
 
 
 def wait_for_all(name: str) -> None:
-    """Waits until every process has called it with this name."""
+    """Waits until every process has called it with this name.
+
+    >>> hosts.wait_for_all("saved")  # a process alone goes on at once
+    """
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)

@@ -102,6 +102,10 @@ def from_run(run_dir: str, target: Any) -> Inherited:
 
     Raises:
       ValueError: there is no such run, it is a sweep, or its networks are others.
+
+    >>> found = inherit.from_run(str(finished), state)
+    >>> found.step, found.described()["taken"]
+    (2, ['critic', 'generator'])
     """
     folder = pathlib.Path(run_dir)
     described = directory.read_description(folder)

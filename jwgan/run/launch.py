@@ -1,4 +1,7 @@
-"""`main`: from the command line to the end of a run, or to one of the commands that read a run."""
+"""`main`: from the command line to the end of a run, or to one of the commands that read a run.
+
+>>> import contextlib, sys
+"""
 
 import contextlib
 import gc
@@ -38,7 +41,13 @@ COMMANDS = {
 
 @contextlib.contextmanager
 def missing_package_ends() -> Iterator[None]:
-    """A command that misses an optional package ends with one line: the package, its extra."""
+    """A command that misses an optional package ends with one line: the package, its extra.
+
+    >>> with contextlib.redirect_stderr(sys.stdout), contextlib.suppress(SystemExit):
+    ...     with launch.missing_package_ends():
+    ...         check.require_package("no_such_package", "run")
+    error: no_such_package is not installed: pip install 'jwgan[run]'
+    """
     try:
         yield
     except check.MissingPackageError as error:
@@ -64,6 +73,13 @@ def main(experiment: Experiment, argv: list[str] | None = None) -> None:
     Args:
       experiment: the document's parts.
       argv: command line, `sys.argv[1:]` by default.
+
+    >>> with contextlib.redirect_stderr(sys.stdout), contextlib.suppress(SystemExit):
+    ...     launch.main(mine, ["--stepz", "4"])
+    error: unrecognized arguments: --stepz 4 (did you mean --steps?); see --help
+    >>> with contextlib.redirect_stderr(sys.stdout), contextlib.suppress(SystemExit):
+    ...     launch.main(mine, ["--run-dir", str(finished), "--resume"])
+    nothing is left to do: the run in ... has its 2 steps; give more --steps to go on
     """
     if argv is None:  # a command: the process is ours
         argv = sys.argv[1:]
@@ -79,10 +95,10 @@ def main(experiment: Experiment, argv: list[str] | None = None) -> None:
         if argv[:1] and argv[0] in COMMANDS:
             COMMANDS[argv[0]](reading.only(experiment), argv[1:])
         else:
-            train(experiment, argv)
+            _train(experiment, argv)
 
 
-def train(experiment: Experiment, argv: list[str]) -> None:
+def _train(experiment: Experiment, argv: list[str]) -> None:
     """One run, or all runs of a sweep, from the command line to the page."""
     # Options come first, packages second: --help and a mistyped option need none of them.
     given = options.given(

@@ -2,6 +2,15 @@
 
 The callbacks between two chunks are in `session`, those of a sweep in `sweep_session`; this module
 stands above both and picks one.
+
+In the examples a run has made its steps, and was killed before its result was written.
+
+>>> import contextlib, pathlib, shutil, tempfile
+>>> killed = pathlib.Path(shutil.copytree(finished, tempfile.mkdtemp(), dirs_exist_ok=True))
+>>> (killed / "result.json").unlink()
+>>> config = lifecycle.options_of(mine, {"run_dir": str(killed), "resume": "yes"})
+>>> with contextlib.ExitStack() as stack:
+...     ready = lifecycle.prepare(mine, config, stack, ["--resume"])
 """
 
 import contextlib
@@ -46,7 +55,7 @@ from jwgan.run.options import check
 MAX_RETRIES = 10  # of --on-nonfinite restore
 
 
-def require_memory(state: Any, batch: Any, devices: int = 1) -> None:
+def _require_memory(state: Any, batch: Any, devices: int = 1) -> None:
     """Raises ValueError if a state, its gradients and a batch cannot fit in this machine.
 
     On accelerators the same is asked of each of the `devices` that the state is divided over.
@@ -70,6 +79,10 @@ def options_of(experiment: Experiment, given: dict[str, Any]) -> Any:
 
     Raises:
       ValueError: options that no run can have, or that this run cannot go on with.
+
+    >>> config = lifecycle.options_of(mine, {"run_dir": str(finished), "resume": "yes", "steps": 9})
+    >>> config.steps, config.batch_size  # the second is the run's own
+    (9, 4)
     """
     config = experiment.config(**given)
     _check(config)
@@ -108,7 +121,7 @@ def _assembled(config: Any, name: str, folder: pathlib.Path, task: Any, build: A
     run = run._replace(make_source=make_source)
     # A sweep divides its trials; a single run has its whole state on every device.
     devices = together.mesh.size if together and together.mesh else 1
-    require_memory(jax.eval_shape(lambda: init(run)), source.batch, devices)
+    _require_memory(jax.eval_shape(lambda: _init(run)), source.batch, devices)
     return run
 
 
@@ -118,6 +131,16 @@ def prepare(
     """Loads, builds, checks, and only then writes into the run's directory.
 
     The directory is locked until `stack` is left; `argv` is recorded there as the command.
+
+    Raises:
+      ValueError: options or data that nothing can be trained with, or that the run cannot go on
+        with; nothing was written then.
+      MissingPackageError: a package that the end of the run would need is not installed.
+      CheckpointError: a run that is to go on has no whole checkpoint.
+      SystemExit: with code 0, the run is finished already.
+
+    >>> ready.step, ready.source.batch.shape  # [n_critic, B, *D]
+    (2, (5, 4, 2, 2, 1))
     """
     name = experiment.name
     first = hosts.is_first()
@@ -145,7 +168,7 @@ def prepare(
         description["trials"] = [one.described(together.swept) for one in together.trials]
     inherited = None
     if config.init_from and not resumes:
-        inherited = inherit.from_run(config.init_from, jax.eval_shape(lambda: init(run)))
+        inherited = inherit.from_run(config.init_from, jax.eval_shape(lambda: _init(run)))
         description["init_from"] = inherited.described()
     if resumes:
         run = _go_on(run, description, stack)
@@ -171,7 +194,7 @@ def _go_on(
         stack.enter_context(directory.lock(run.folder))
     old = directory.read_description(run.folder)
     changed = directory.changes(old, description, run.config)
-    run, skipped = newest(run)
+    run, skipped = _newest(run)
     for line in skipped if hosts.is_first() else ():
         print(f"passed over: {line}", file=sys.stderr)
     if run.step > run.config.steps:
@@ -199,9 +222,19 @@ def _go_on(
 
 
 def finish(run: session.Run) -> None:
-    """Trains, measures, reports."""
+    """Trains, measures, reports: result.json and the page.
+
+    Raises:
+      NonFiniteError: a metric is not finite, and --on-nonfinite is stop or of no help.
+      CorruptionError: --verify-every found two results of one computation.
+      SystemExit: with code 128 + n, signal n ended the run.
+
+    >>> lifecycle.finish(ready)
+    >>> (killed / "result.json").exists(), (killed / "report.html").exists()
+    (True, True)
+    """
     try:
-        state, result = train(run)
+        state, result = _train(run)
     except (session.NonFiniteError, verify.CorruptionError) as error:
         if hosts.is_first():
             # The page of a failed run says why, too; the error itself goes on to the caller.
@@ -209,7 +242,7 @@ def finish(run: session.Run) -> None:
             report.write_report(run.folder)
         raise
     if hosts.is_first():
-        conclude(run, state, result)
+        _conclude(run, state, result)
     # The others stay until the first has measured and written: JAX's barrier at exit gives up after
     # `hosts.HEARTBEAT` seconds.
     hosts.wait_for_all("concluded")
@@ -217,7 +250,7 @@ def finish(run: session.Run) -> None:
         raise SystemExit(128 + signal.Signals[result["stopped_by"]])
 
 
-def conclude(run: session.Run, state: Any, result: dict[str, Any]) -> None:
+def _conclude(run: session.Run, state: Any, result: dict[str, Any]) -> None:
     """Measures the samples' quality and writes result.json and the page."""
     config = run.config
     stopped = result["stopped_by"]
@@ -264,7 +297,11 @@ def _print_metrics(result: dict[str, Any]) -> None:
 
 
 def is_expected(error: Exception) -> bool:
-    """Whether an error is about the machine, the data or the numbers, and no defect of ours."""
+    """Whether an error is about the machine, the data or the numbers, and no defect of ours.
+
+    >>> lifecycle.is_expected(OSError("no space left")), lifecycle.is_expected(TypeError())
+    (True, False)
+    """
     kinds = (
         *(session.NonFiniteError, verify.CorruptionError, checkpoint.CheckpointError),
         *(data.DataError, sources.BatchError, OSError),
@@ -281,13 +318,25 @@ NO_ROOM = (
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an array did not fit, on the host or on a device."""
+    """Whether an array did not fit, on the host or on a device.
+
+    >>> lifecycle.is_out_of_memory(RuntimeError("RESOURCE_EXHAUSTED: 8 GB"))
+    True
+    >>> lifecycle.is_out_of_memory(RuntimeError("a defect"))
+    False
+    """
     of_a_device = isinstance(error, RuntimeError) and any(word in str(error) for word in NO_ROOM)
     return isinstance(error, MemoryError) or of_a_device
 
 
 def what_is_there(run: session.Run) -> str:
-    """The end of a failed run's message: what was saved, and how to go on."""
+    """The end of a failed run's message: what was saved, and how to go on.
+
+    >>> lifecycle.what_is_there(ready)
+    'what was saved is in ...'
+    >>> lifecycle.what_is_there(ready._replace(folder=pathlib.Path("nowhere")))
+    'nothing of the run is in nowhere'
+    """
     if not (run.folder / "config.json").exists():
         return f"nothing of the run is in {run.folder}"
     if checkpoint.steps(run.folder / "checkpoints"):
@@ -295,23 +344,23 @@ def what_is_there(run: session.Run) -> str:
     return f"no checkpoint was saved yet; --run-dir {run.folder} --resume begins again"
 
 
-def init(run: session.Run) -> Any:
+def _init(run: session.Run) -> Any:
     """The state before the first step, a function of the seed; traced."""
     key = run.sweep.keys if run.sweep else jax.random.key(run.config.seed)
     return run.algorithm.init(key, run.source.batch)
 
 
-def first_state(run: session.Run) -> Any:
+def _first_state(run: session.Run) -> Any:
     """The state before the first step."""
     if run.sweep:  # keys are an argument: XLA would take minutes to draw so much at compile time
         return jax.jit(lambda keys: run.algorithm.init(keys, run.source.batch))(run.sweep.keys)
-    state = jax.jit(lambda: init(run))()
+    state = jax.jit(lambda: _init(run))()
     if run.config.init_from:
         state = inherit.from_run(run.config.init_from, state).applied(state)
     return hosts.placed(state, run.mesh)
 
 
-def newest(
+def _newest(
     run: session.Run, wanted: Callable[[dict[str, Any]], bool] = lambda extra: True
 ) -> tuple[session.Run, tuple[str, ...]]:
     """The run as its newest whole checkpoint has it, or as it began, and what was passed over.
@@ -327,9 +376,9 @@ def newest(
     there, seals = checkpoint.steps(folder), checkpoint.extras(folder)
     # Seals that cannot be read count: that all checkpoints are damaged must be said.
     if not there or (len(there) == len(seals) and not any(map(wanted, seals.values()))):
-        return run._replace(state=first_state(run), step=0, extra={}), ()
+        return run._replace(state=_first_state(run), step=0, extra={}), ()
     # The target is shapes alone: no state is computed that the checkpoint replaces.
-    found = checkpoint.restore(folder, jax.eval_shape(lambda: init(run)), wanted=wanted)
+    found = checkpoint.restore(folder, jax.eval_shape(lambda: _init(run)), wanted=wanted)
     for line in found.grown if hosts.is_first() else ():
         print(line, file=sys.stderr)
     place = sweep_build.placed if run.sweep else hosts.placed
@@ -337,7 +386,7 @@ def newest(
     return run._replace(state=state, step=found.step, extra=found.extra), found.skipped
 
 
-def step_of(state: Any) -> int:
+def _step_of(state: Any) -> int:
     """The step counter, which several runs have in common."""
     return int(np.ravel(np.asarray(state.step))[0])
 
@@ -419,7 +468,7 @@ def _train_once(
             rescue=lambda step, state: callbacks.save(step, callbacks.local(state)),
             mesh=run.mesh,
         )
-        callbacks.finish(step_of(state), state)
+        callbacks.finish(_step_of(state), state)
     return state, callbacks
 
 
@@ -432,10 +481,10 @@ def _retry(
     # to the bad step.
     stops = run.config.on_nonfinite == "stop"
     # The clock must not decide from where a run goes on with another key.
-    run, _ = newest(run, wanted=lambda extra: stops or not session.is_timed(extra))
+    run, _ = _newest(run, wanted=lambda extra: stops or not session.is_timed(extra))
     # After so many keys the settings are to blame, and not the noise.
     if stops or len(retries) >= MAX_RETRIES:
-        keep_for_inspection(run, non_finite)
+        _keep_for_inspection(run, non_finite)
         raise session.NonFiniteError(
             f"{non_finite}; the state before that step is in {run.folder / 'nonfinite'}; "
             f"{_advice(run, len(retries))}"
@@ -461,7 +510,7 @@ def _advice(run: session.Run, retries: int) -> str:
     return f"{lower}: {from_there}{option}; or {from_there} --on-nonfinite restore"
 
 
-def keep_for_inspection(run: session.Run, non_finite: session.NonFinite) -> None:
+def _keep_for_inspection(run: session.Run, non_finite: session.NonFinite) -> None:
     """Repeats the run up to the bad step and saves the state before it, which is still finite."""
     # The same steps give the same bits, so the state before the bad one need not be kept while the
     # run trains.
@@ -479,7 +528,7 @@ def keep_for_inspection(run: session.Run, non_finite: session.NonFinite) -> None
         )
 
 
-def train(run: session.Run) -> tuple[Any, dict[str, Any]]:
+def _train(run: session.Run) -> tuple[Any, dict[str, Any]]:
     """Trains and writes everything; returns the final state and the run's result.
 
     Raises:
@@ -489,13 +538,13 @@ def train(run: session.Run) -> tuple[Any, dict[str, Any]]:
     # A new run: its first state is made after config.json is written, so a failure here leaves a
     # run that can be resumed.
     if run.state is None:
-        run = run._replace(state=first_state(run))
+        run = run._replace(state=_first_state(run))
     metrics_of, run = _make_sample_metrics(run), _with_w1_probe(run)
     state, callbacks = _train_once(run, journal, metrics_of, clock)
     while callbacks.non_finite:
         run, journal = _retry(run, callbacks.non_finite, journal.retries)
         state, callbacks = _train_once(run, journal, metrics_of, clock)
-    step, state = step_of(state), hosts.local(state, run.mesh)
+    step, state = _step_of(state), hosts.local(state, run.mesh)
     if hosts.is_first():
         clock.note(step)
     # These seconds include compilation, pictures and checkpoints; `experiments.speed` times steps

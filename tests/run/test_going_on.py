@@ -186,7 +186,7 @@ def test_auto_after_a_kill_before_the_first_checkpoint(monkeypatch, ends):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(lifecycle, "first_state", killed)
+        patch.setattr(lifecycle, "_first_state", killed)
         code, line = ends(toy, *TOY)
     assert code == 130
     assert "no checkpoint was saved yet; --run-dir run --resume begins again" in line

@@ -93,7 +93,7 @@ def fake_runtime(monkeypatch, samples=None):
     runtime = types.SimpleNamespace(InferenceSession=lambda model, providers: session)
     monkeypatch.setitem(sys.modules, "jax2onnx", types.SimpleNamespace(to_onnx=convert))
     monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
-    monkeypatch.setattr(export, "require_onnx", lambda: None)
+    monkeypatch.setattr(export, "_require_onnx", lambda: None)
 
 
 def test_what_cannot_be_converted_or_differs_is_refused(monkeypatch):
