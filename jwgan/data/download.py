@@ -40,7 +40,7 @@ class Remote(NamedTuple):
     """A file elsewhere.
 
     Attributes:
-      url: http or https.
+      url: http, https, or file of a disk that is mounted here.
       size: in bytes.
       sha256: of its bytes, hexadecimal.
     """

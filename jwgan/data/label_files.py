@@ -66,7 +66,7 @@ def relabelled(listed: Listing, root: str | os.PathLike, path: str | os.PathLike
     r"""A folder's listing with the labels of a CSV file.
 
     Raises:
-      DataError: a picture has no line, or a line no picture.
+      DataError: the file cannot be read, a picture has no line, or a line no picture.
 
     >>> import pathlib, tempfile
     >>> from jwgan.data import label_files, pictures

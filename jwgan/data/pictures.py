@@ -89,6 +89,9 @@ class Listing(NamedTuple):
 def suffixes() -> frozenset[str]:
     """Endings, in small letters and with the dot, of the formats that are read.
 
+    Raises:
+      MissingPackageError: Pillow is not installed.
+
     >>> sorted({".csv", ".jpg", ".pdf", ".png"} & pictures.suffixes())
     ['.jpg', '.png']
     """
@@ -368,7 +371,7 @@ def read_image(
 
 
 def decode(path: Path, form: Form) -> np.ndarray:
-    """Does for a form what `read_image` does.
+    """Does for a form what `read_image` does, and raises what it raises.
 
     >>> pictures.decode(folder / "1.png", pictures.Form(2, 2, 3))[1].tolist()
     [[170, 170, 170], [255, 255, 255]]

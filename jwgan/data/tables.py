@@ -162,7 +162,9 @@ def from_dict(found: Any) -> Table:
 
 def _column(found: dict[str, Any]) -> Column:
     column = Column(**{**found, "categories": tuple(found["categories"])})
-    numbers = all(type(x) in (int, float) and math.isfinite(x) for x in (column.low, column.high))
+    ends = (column.low, column.high)
+    # A whole number may be too large for a float.
+    numbers = all(type(x) in (int, float) and abs(x) < 1e300 for x in ends)
     decimals = column.decimals
     words = (column.name, *column.categories)
     good = {
@@ -381,6 +383,16 @@ def from_rows(
     kinds: dict[str, str] | None = None,
 ) -> tuple[Dataset, Table]:
     """Does for rows of cells what `load` does for a file.
+
+    Args:
+      name: of the data set.
+      source: where the rows come from, for messages.
+      header: names of the columns.
+      rows: cells, as many in each as there are names.
+      kinds: of all columns, see the top of this file; inferred without.
+
+    Raises:
+      DataError: see `fit`.
 
     >>> dataset, table = tables.from_rows("people", "a database", header, rows)
     >>> dataset.notes, table.decode(dataset.images) == rows

@@ -58,6 +58,9 @@ def projection(classes: int, kernel_init: Any = None) -> Head:
       classes: K >= 1.
       kernel_init: of the vectors, the columns of a kernel [F, K]; None is LeCun's.
 
+    Raises:
+      ValueError: there is no class.
+
     Reference: Miyato and Koyama, 2018, cGANs with Projection Discriminator, equation 3.
 
     The bias of the critic is 0, so it scores a + b + <v, (a, b)>:

@@ -81,6 +81,9 @@ def bjorck(w: Array, iterations: int = 20) -> Array:
       w: matrix; zeros stay zeros.
       iterations: 15 to 20 for a weight that started orthogonal.
 
+    Raises:
+      ValueError: w is no matrix.
+
     Reference: Bjorck and Bowie, 1971, An Iterative Algorithm for Computing the Best Estimate of an
     Orthogonal Matrix.
 

@@ -134,6 +134,9 @@ def jpeg(png: bytes, limit: int) -> bytes | None:
     Returns:
       None where it cannot be made so small, or Pillow cannot read it.
 
+    Raises:
+      MissingPackageError: it is too large, and Pillow is not installed.
+
     >>> file = io.BytesIO()
     >>> noise = np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8)
     >>> Image.fromarray(noise).save(file, "PNG")

@@ -41,6 +41,9 @@ def figure(width: float, height: float, dpi: float = 110) -> Any:
 def panels(columns: int, width: float = 4.6, height: float = 3.7) -> tuple[Any, Any]:
     """(figure, its axes in a row, [columns]); each of them so many inches wide and high.
 
+    Raises:
+      MissingPackageError: matplotlib is not installed.
+
     >>> row, axes = plots.panels(2)
     >>> len(axes), row.get_size_inches().tolist()
     (2, [9.2, 3.7])

@@ -16,6 +16,7 @@ import itertools
 import json
 import math
 import os
+import sys
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -123,12 +124,13 @@ def names(columns: Mapping[str, Any]) -> list[str]:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value of a JSON file is a finite number.
+    """Whether a value of a JSON file is a finite number that a float can hold.
 
-    >>> [rows.is_number(value) for value in (1, 0.5, float("nan"), True, "2")]
-    [True, True, False, False, False]
+    >>> [rows.is_number(value) for value in (1, 0.5, float("nan"), 10**400, True, "2")]
+    [True, True, False, False, False, False]
     """
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) <= sys.float_info.max
 
 
 class _Sums(NamedTuple):

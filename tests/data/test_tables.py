@@ -232,6 +232,7 @@ def test_a_schema_decides(tmp_path):
         {"low": 5.0, "high": 5.0},
         {"low": "1"},
         {"high": math.inf},
+        {"high": 10**400},
         {"decimals": 10},
         {"decimals": True},
         {"name": 3},
