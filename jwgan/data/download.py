@@ -3,11 +3,11 @@
 What has arrived lies in NAME.part until it is whole and its SHA-256 is the announced one: a file
 under its own name is always the right one. Nothing beyond the announced size is written.
 
-The functions' examples fetch this file, whose address might be on another machine:
+The functions' examples fetch this file as they would one of another machine:
 
 >>> import hashlib, pathlib, tempfile
 >>> from jwgan.data import download
->>> folder, body = pathlib.Path(tempfile.mkdtemp()), b"seven bytes are more"
+>>> folder, body = pathlib.Path(tempfile.mkdtemp()), b"twenty bytes in all."
 >>> _ = (folder / "there.bin").write_bytes(body)
 >>> address, digest = (folder / "there.bin").as_uri(), hashlib.sha256(body).hexdigest()
 >>> remote = download.Remote(address, len(body), digest)
@@ -74,7 +74,7 @@ def fetch(
 
     >>> path = download.fetch(remote, folder / "here")
     >>> path.relative_to(folder).as_posix(), path.read_bytes()
-    ('here/there.bin', b'seven bytes are more')
+    ('here/there.bin', b'twenty bytes in all.')
     """
     path = folder / remote.name
     if path.exists():

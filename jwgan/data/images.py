@@ -146,8 +146,8 @@ class TFDSRows:
     >>> from jwgan.data import convert
     >>> parts = {"train": (np.ones((3, 4, 4, 1)), [0, 1, 0])}
     >>> with contextlib.redirect_stdout(io.StringIO()):  # TFDS says what it does
-    ...     _ = convert.prepare("white", parts, ("cat", "dog"), folder)
-    >>> rows = images.TFDSRows("white", folder)
+    ...     made = convert.prepare("white", parts, ("cat", "dog"), tempfile.mkdtemp())
+    >>> rows = images.TFDSRows("white", made.parents[1])
     >>> len(rows), rows.form, rows[0].max().item(), rows.labels_of([0, 1]).tolist()
     (3, Form(height=4, width=4, channels=1), 1.0, [0, 1])
     """

@@ -385,8 +385,9 @@ def decode(path: Path, form: Form) -> np.ndarray:
 def readable(path: Path) -> Iterator[IO[bytes]]:
     """Opens an image file; what goes wrong until it is closed is a DataError that names it.
 
-    >>> (folder / "empty.png").touch()
-    >>> with pictures.readable(folder / "empty.png") as file:
+    >>> empty = pathlib.Path(tempfile.mkdtemp()) / "empty.png"
+    >>> empty.touch()
+    >>> with pictures.readable(empty) as file:
     ...     pictures.read_header(file)
     Traceback (most recent call last):
     jwgan.data.errors.DataError: ...empty.png: unreadable image: ValueError: an empty file; replace
