@@ -46,7 +46,7 @@ class Config:
     case: str = option("", "one of " + ", ".join(CASES), optional=True)
     all: bool = option(False, "every case, each in a process of its own, and the table")
     seeds: int = option(1, "runs side by side in one program", at_least=1)
-    peer: str = option("", "command that times the other side")
+    peer: str = option("", "command that times the other side; with --gpu 'PYTHON FILE.py'")
     repeats: int = option(
         3, "timings, alternating with the peer's; medians are reported", at_least=1
     )
@@ -59,6 +59,7 @@ class Config:
     gpu: bool = option(False, "ten minutes on a GPU: every part of gpu.py, the most telling first")
     gpu_part: str = option("", "only this part of gpu.py, in this process")
     dry_run: bool = option(False, "with --gpu: small networks, to try the script on any device")
+    out: str = option("", "with --gpu: JSON file that is written again after every part")
     convolution: str = option("jwgan", "jwgan's closed family, or lax (dcgan32 only)")
     json: bool = option(False, "print one line of JSON at the end")
 
@@ -212,6 +213,8 @@ def check(config: Config) -> None:
     """Raises ValueError for options that fit nothing."""
     if config.dry_run and not (config.gpu or config.gpu_part):
         raise ValueError("dry_run is True: give --gpu beside it")
+    if config.out and not config.gpu:
+        raise ValueError(f"out is {config.out!r}: give --gpu beside it")
     if not (config.all or config.penalty_cost or config.gpu or config.gpu_part):
         options.require_choice("case", config.case, CASES)
     options.require_choice("convolution", config.convolution, ("jwgan", "lax"))
@@ -230,7 +233,7 @@ def run(config: Config) -> dict[str, Any]:
     if config.gpu_part:
         return gpu.measure(config.gpu_part, config.dry_run)
     if config.gpu:
-        return gpu.run(config.dry_run)
+        return gpu.run(config.dry_run, config.peer, config.out)
     if config.penalty_cost:
         return penalty_cost(config)
     return {"cases": run_all(config)} if config.all else measure(config)

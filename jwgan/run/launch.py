@@ -117,6 +117,7 @@ def _train(experiment: Experiment, argv: list[str]) -> None:
             config = lifecycle.options_of(experiment, given)
             if config.deterministic:
                 xla.use_determinism()
+            xla.use_gpu_flags(config.gpu_flags)
             if sweep.several(config):
                 # `prepare` makes the first array: from then on the CPU's devices are what they are.
                 xla.use_cores(sweep.count(config), sweep.devices(config))

@@ -221,6 +221,9 @@ class Config:
     deterministic: bool = option(
         False, "have a GPU take only operations that give the same bits each time, and choose none "
         "by timing; slower (a CPU does so anyway)", group="devices")
+    gpu_flags: str = option(
+        "", "have XLA try graphs (CUDA graphs of convolutions and loops too), conv_fusion or nchw "
+        "on a GPU; not timed yet; again for more", group="devices", repeated=True, may_change=True)
     distributed: bool = option(
         False, "join the processes that Slurm, mpirun, GKE or a TPU started",
         group="devices", may_change=True)

@@ -15,6 +15,8 @@ from typing import Any
 
 import jax
 
+from jwgan.run import options
+
 CACHE_NOTE = """
 Compiled programs are kept in ~/.cache/jwgan/jax, at most 1 GB of them (the oldest go first), or in
 the folder that JAX_COMPILATION_CACHE_DIR names; JAX_ENABLE_COMPILATION_CACHE=false keeps none.
@@ -166,16 +168,66 @@ def use_determinism() -> None:
     Raises:
       ValueError: XLA has read its flags already, and computes on a GPU.
     """
-    flags = os.environ.get("XLA_FLAGS", "")
-    ours = [flag for flag in DETERMINISM if flag.split("=")[0] not in flags]
+    _add_flags(DETERMINISM, "deterministic is True")
+
+
+# What may make a GPU faster: the name that --gpu-flags gives it, its flags, and the versions of
+# jaxlib that know them, since XLA ends the process at a flag that it does not know. None has been
+# timed on a card (`experiments.speed --gpu` does so), and so none is set unless it is asked for.
+GPU_FLAGS = {
+    # XLA's command buffers are CUDA graphs; by default they leave out convolutions and loops.
+    "graphs": (
+        "--xla_gpu_enable_command_buffer=+CONVOLUTION,+WHILE",
+        "--xla_gpu_command_buffer_unroll_loops=true",
+    ),
+    "conv_fusion": ("--xla_gpu_experimental_enable_conv_fusion=true",),
+    "nchw": ("--xla_gpu_force_conv_nchw=true",),
+}
+KNOWN_TO = {"graphs": ("0.10", "0.11"), "conv_fusion": ("0.10", "0.11"), "nchw": ("0.10", "0.11")}
+
+
+def gpu_flags(names: str) -> tuple[str, ...]:
+    """The flags of some of `GPU_FLAGS`, whose names are separated by spaces.
+
+    Raises:
+      ValueError: there is no such name, or this jaxlib may not know its flags.
+    """
+    version = importlib.metadata.version("jaxlib")
+    for name in names.split():
+        options.require_choice("gpu_flags", name, GPU_FLAGS)
+        if ".".join(version.split(".")[:2]) not in KNOWN_TO[name]:
+            raise ValueError(
+                f"gpu_flags is {name!r}: tried with jaxlib {' and '.join(KNOWN_TO[name])}, here is "
+                f"{version}; leave it out, or set XLA_FLAGS='{' '.join(GPU_FLAGS[name])}'"
+            )
+    return tuple(flag for name in dict.fromkeys(names.split()) for flag in GPU_FLAGS[name])
+
+
+def use_gpu_flags(names: str) -> None:
+    """Has XLA try some of `GPU_FLAGS`. Never against the user's own flags.
+
+    Raises:
+      ValueError: as `gpu_flags`; or XLA has read its flags already, and computes on a GPU.
+    """
+    _add_flags(gpu_flags(names), f"gpu_flags is {names!r}")
+
+
+def _add_flags(flags: tuple[str, ...], what: str) -> None:
+    """Adds flags of which the user has set none; `what` asks for them.
+
+    Raises:
+      ValueError: XLA has read its flags already, and computes on a GPU.
+    """
+    own = os.environ.get("XLA_FLAGS", "")
+    ours = [flag for flag in flags if flag.split("=")[0] not in own]
     if not ours:
         return
     if not is_too_late():
-        os.environ["XLA_FLAGS"] = " ".join([flags, *ours]).strip()
+        os.environ["XLA_FLAGS"] = " ".join([own, *ours]).strip()
     elif jax.default_backend() not in ("cpu", "tpu"):
         raise ValueError(
-            "deterministic is True: XLA has read its flags already; set XLA_FLAGS="
-            f"'{' '.join(ours)}' before Python starts"
+            f"{what}: XLA has read its flags already; set XLA_FLAGS='{' '.join(ours)}' before "
+            "Python starts"
         )
 
 

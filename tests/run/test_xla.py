@@ -1,6 +1,8 @@
 """The compilation cache after kills, and with several processes."""
 
 import os
+import subprocess
+import sys
 import types
 import zlib
 
@@ -113,3 +115,52 @@ def test_determinism_that_comes_too_late_is_said_on_a_gpu_alone(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     with pytest.raises(ValueError, match=r"deterministic is True.*exclude_nondeterministic_ops"):
         xla.use_determinism()
+
+
+# --- flags that may make a GPU faster -------------------------------------------------------------
+
+GRAPHS = xla.GPU_FLAGS["graphs"]
+
+
+@pytest.mark.parametrize(
+    ("own", "names", "expected"),
+    [
+        ("", "", ""),
+        ("", "graphs", " ".join(GRAPHS)),
+        ("--xla_a=1", "nchw graphs nchw", " ".join(["--xla_a=1", *xla.GPU_FLAGS["nchw"], *GRAPHS])),
+        (
+            "--xla_gpu_enable_command_buffer=",
+            "graphs",
+            f"--xla_gpu_enable_command_buffer= {GRAPHS[1]}",
+        ),
+    ],
+)
+def test_flags_to_try_stand_beside_the_users(monkeypatch, own, names, expected):
+    monkeypatch.setenv("XLA_FLAGS", own)
+    monkeypatch.setattr(xla, "is_too_late", lambda: False)
+    xla.use_gpu_flags(names)
+    assert os.environ["XLA_FLAGS"] == expected
+
+
+def test_flags_to_try_are_set_for_known_versions_alone(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setattr(xla, "is_too_late", lambda: False)
+    with pytest.raises(ValueError, match=r"gpu_flags is 'graph': did you mean graphs\?"):
+        xla.use_gpu_flags("graph")
+    monkeypatch.setattr(xla.importlib.metadata, "version", lambda name: "0.13.2")
+    xla.use_gpu_flags("")
+    with pytest.raises(ValueError, match=r"tried with jaxlib 0.10 and 0.11, here is 0.13.2; leave"):
+        xla.use_gpu_flags("nchw")
+    assert os.environ["XLA_FLAGS"] == ""
+    assert xla.KNOWN_TO.keys() == xla.GPU_FLAGS.keys()
+
+
+def test_this_xla_knows_the_flags_to_try():
+    """XLA ends the process at a flag that it does not know."""
+    flags = " ".join(xla.gpu_flags(" ".join(xla.GPU_FLAGS)))
+    code = "import jax; print(jax.jit(lambda x: x + 1)(1.0))"
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.stdout.strip() == "2.0", done.stderr
