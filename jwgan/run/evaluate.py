@@ -244,8 +244,10 @@ def unseen_points(task: Any) -> Any:
 
     Between training images and themselves a critic has no gap, however much it has memorised.
 
-    >>> evaluate.unseen_points(papers).ravel().tolist(), len(evaluate.unseen_points(dots))
-    ([0.25, 0.75], 0)
+    >>> mixed = np.array([1.0, 0.75] * 2).reshape(4, 1, 1, 1)  # 1 is in training, too
+    >>> task = run.image_task(data.Dataset("mixed", white, test_images=mixed))
+    >>> evaluate.unseen_points(task).ravel().tolist()
+    [0.75]
     """
     return _unseen_data(task)[0]
 
