@@ -20,7 +20,8 @@ def revision() -> str:
     """Reads the git revision, with + if tracked files other than results have changes."""
     # Results are left out, or recording one would mark the next as changed. Outside a repository
     # the revision is empty, and the result is kept.
-    found = provenance.revision(ROOT / "pyproject.toml", ignored=("experiments/results",)) or ""
+    ignored = ("experiments/results", "experiments/gallery")
+    found = provenance.revision(ROOT / "pyproject.toml", ignored=ignored) or ""
     commit, changes = found[:7], found.endswith("+changes")
     return commit + ("+" if changes else "")
 

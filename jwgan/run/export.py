@@ -19,10 +19,11 @@ with the original by onnxruntime. That needs `pip install 'jwgan[onnx]'` and, si
 older orbax-checkpoint than a run, `pip install --no-deps 'jax2onnx>=0.17'`.
 """
 
+import contextlib
 import dataclasses
 import importlib.util
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -54,6 +55,18 @@ class Config:
     best: bool = option(False, "take the best checkpoint (by sliced distance), not the newest")
 
 
+@contextlib.contextmanager
+def _without_source_places() -> Iterator[None]:
+    """Keeps out of a program in which file and line each operation was written."""
+    name = "jax_traceback_in_locations_limit"
+    before = getattr(jax.config, name)
+    jax.config.update(name, 0)
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
+
+
 def export_generator(algorithm: Any, state: Any) -> Any:
     """z [b, *Z] -> x [b, *D] with the state's weights inside, a `jax.export.Exported`.
 
@@ -75,8 +88,11 @@ def export_generator(algorithm: Any, state: Any) -> Any:
     generate = jax.jit(
         lambda z, *label: algorithm.generate(state, Labelled(z, *label) if label else z)
     )
-    # Each platform has a lowering of its own: the file may be made on a machine without a GPU.
-    return jax.export.export(generate, platforms=PLATFORMS)(*shapes)
+    # The files' paths are those of this machine: a file that is given away must not tell them, and
+    # its bytes must not depend on them.
+    with _without_source_places():
+        # Each platform has a lowering of its own: the file may be made on a machine without a GPU.
+        return jax.export.export(generate, platforms=PLATFORMS)(*shapes)
 
 
 def save(run_dir: str, find: reading.Find, out: str, trial: int = 0, best: bool = False) -> None:

@@ -8,7 +8,8 @@ straight line for bounded ones. A conditional run (--conditional) is asked for o
 else for all of them in turn: a row of the grid for each. A name without an ending is a new folder,
 of single pictures 00000.png, 00001.png, ... in the generator's own size. The samples come from the
 newest whole checkpoint, or with --best from that with the smallest sliced distance to held-out
-data.
+data. With --generator they come from an exported generator in place of a run, see
+`jwgan.run.generators`.
 """
 
 import dataclasses
@@ -21,7 +22,7 @@ import numpy as np
 
 from jwgan import files, report
 from jwgan.data import tables
-from jwgan.run import classes, directory, options, output, reading, views, xla
+from jwgan.run import classes, directory, generators, options, output, reading, views, xla
 from jwgan.run.options import option
 from jwgan.types import Labelled, inputs
 
@@ -30,7 +31,12 @@ from jwgan.types import Labelled, inputs
 class Config:
     """Options of `sample`."""
 
-    run_dir: str = option("", "the run's directory")
+    run_dir: str = option("", "the run's directory", optional=True)
+    generator: str = option(
+        "",
+        "an exported generator in place of a run: FILE.bin, which has its FILE.json beside it; in "
+        "a checkout also a name",
+    )
     num: int = option(100, "how many samples, or paths with --interpolate")
     out: str = option(
         "samples.png", "file to write: .npy, .png, or of a table .csv; or a folder of pictures"
@@ -152,13 +158,28 @@ def _real_points(folder: pathlib.Path, find: reading.Find, trial: int) -> Any:
         return None
 
 
-def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __doc__) -> None:
+def _check_origin(config: Config) -> None:
+    """Raises ValueError unless the options name one run, or one generator."""
+    if not (config.run_dir or config.generator):
+        raise ValueError("run_dir is '': give a run's directory, or --generator")
+    for name in ("run_dir", "trial", "best") if config.generator else ():
+        if value := getattr(config, name):
+            raise ValueError(f"{name} is {value!r}: a generator is no run; leave one of them out")
+
+
+def main(
+    find: reading.Find,
+    argv: list[str] | None = None,
+    doc: str | None = __doc__,
+    named: pathlib.Path | None = None,
+) -> None:
     """The command `sample RUN_DIR`.
 
     Args:
       find: from a run's description to its experiment.
       argv: command line, `sys.argv[1:]` by default.
       doc: what --help says.
+      named: folder of the generators that --generator knows by name.
     """
     config = options.parse(Config, argv, doc or "", "run_dir", options.program_name(argv, "sample"))
     xla.use_compilation_cache()
@@ -170,11 +191,15 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
             raise ValueError(
                 f"num is {config.num}, interpolate {config.interpolate}: give num >= 1"
             )
+        _check_origin(config)
         folder = pathlib.Path(config.run_dir)
-        # Samples need the weights alone: the data may be gone, or on another machine.
-        task, algorithm, state = reading.read_run(
-            folder, find, config.trial, with_data=False, best=config.best
-        )
+        if config.generator:
+            task, algorithm, state = generators.read(generators.find(config.generator, named))
+        else:
+            # Samples need the weights alone: the data may be gone, or on another machine.
+            task, algorithm, state = reading.read_run(
+                folder, find, config.trial, with_data=False, best=config.best
+            )
         if out.suffix.lower() == ".csv" and not views.is_table(task):
             raise ValueError(f"out is {config.out!r}: only tables are written so; give .npy")
         if not out.suffix and (task.encoding is not None or len(task.shape) != 3):
@@ -182,11 +207,13 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
         x = draw(algorithm, state, config, labels_of(task, config))
         # Of a table the picture shows real rows as well, where its data can be had.
         picture_of_points = out.suffix.lower() == ".png" and task.shape == (2,)
-        real = _real_points(folder, find, config.trial) if picture_of_points else None
+        needs_real = picture_of_points and not config.generator
+        real = _real_points(folder, find, config.trial) if needs_real else None
         write(x, out, task, real, _columns(task, config))
     except (ValueError, OSError) as error:
         options.fail(error)
-    trial = _trial(folder, config.trial)
-    output.show(
-        f"{len(x)} samples of shape {x.shape[1:]} from step {int(state.step)}{trial} in {out}"
-    )
+    if config.generator:
+        origin = task.name
+    else:
+        origin = f"step {int(state.step)}{_trial(folder, config.trial)}"
+    output.show(f"{len(x)} samples of shape {x.shape[1:]} from {origin} in {out}")

@@ -372,6 +372,16 @@ def test_a_saved_generator_runs_without_jwgan_and_flax(tmp_path, capsys):
     assert np.std(x, axis=0).max() > 0
 
 
+def test_a_generators_file_names_no_place_of_this_machine():
+    algorithm = wgan_gp.build(wgan_gp.Config(width=1, latent=2), (8, 8, 1))
+    state = algorithm.init(jax.random.key(0), np.zeros((1, 2, 8, 8, 1), np.float32))
+    noted = jax.config.jax_traceback_in_locations_limit
+    artifact, again = (run_export.export_generator(algorithm, state).serialize() for _ in range(2))
+    assert b".py" not in artifact
+    assert artifact == again
+    assert jax.config.jax_traceback_in_locations_limit == noted
+
+
 @pytest.mark.slow
 def test_a_generator_with_layers_takes_any_batch():
     shape = (8, 8, 1)
