@@ -25,6 +25,7 @@ import pathlib
 from typing import Any
 
 from jwgan import check
+from jwgan.data import pictures
 from jwgan.metrics import frechet
 from jwgan.run import comparison, evaluate, exact_w1, options, output, picture_sets, reading, xla
 from jwgan.run import spaces as feature_spaces
@@ -37,7 +38,12 @@ LAYERS = (64, 192, 768, 2048)  # of the Inception network
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Options of `measure`."""
+    """Options of `measure`.
+
+    >>> config = measure.Config("runs/mine", space="pixels")
+    >>> config.layer, config.pairs, config.resize
+    (2048, 10000, 'pytorch-fid')
+    """
 
     # fmt: off
     source: str = option(
@@ -77,7 +83,22 @@ class Config:
 
 
 def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __doc__) -> None:
-    """The command `measure SOURCE`; arguments as those of `sample.main`."""
+    """The command `measure SOURCE`; arguments as those of `sample.main`.
+
+    Raises:
+      SystemExit: bad input; its code is 2, after one line on stderr.
+
+    Two files of points, one 5 from the other, have a Frechet distance of 5^2:
+
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    >>> np.save(folder / "x.npy", x)
+    >>> np.save(folder / "moved.npy", x + np.array([[3.0, 4.0]]))
+    >>> words = [str(folder / "x.npy"), "--against", str(folder / "moved.npy"), "--json"]
+    >>> measure.main(None, words)  # no run is among them
+    {"metrics": {"frechet_distance": 25.0, ...
+    """
     config = options.parse(Config, argv, doc or "", "source", options.program_name(argv, "measure"))
     xla.use_compilation_cache()
     # Runs do the same: on a CPU the same kernels give the same numbers.
@@ -85,13 +106,13 @@ def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __
     try:
         options.check_numbers(config)
         compares = config.against or config.space or not picture_sets.is_run(config.source)
-        found = compare(config, find) if compares else of_run(config, find)
+        found = compare(config, find) if compares else _of_run(config, find)
     except (ValueError, OSError, check.MissingPackageError) as error:
         options.fail(error)
     output.show(json.dumps(found) if config.json else json.dumps(found, indent=1))
 
 
-def of_run(config: Config, find: reading.Find) -> dict[str, Any]:
+def _of_run(config: Config, find: reading.Find) -> dict[str, Any]:
     """What a run measures of itself."""
     folder = pathlib.Path(config.source)
     task, algorithm, state = reading.read_run(folder, find, config.trial, best=config.best)
@@ -111,10 +132,20 @@ def compare(config: Config, find: reading.Find) -> dict[str, Any]:
 
     Raises:
       ValueError: there is nothing to compare, or not in that space.
+
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    >>> np.save(folder / "x.npy", x)
+    >>> np.save(folder / "moved.npy", x + np.array([[3.0, 4.0]]))
+    >>> config = measure.Config(str(folder / "x.npy"), against=str(folder / "moved.npy"))
+    >>> found = measure.compare(config, None)  # no run is among them
+    >>> found["metrics"]["frechet_distance"], found["measured"]["num"], found["protocol"]["space"]
+    (25.0, 4, 'pixels')
     """
     options.require_choice("layer", str(config.layer), map(str, LAYERS))
     wanted = options.require_choice("space", config.space or "auto", feature_spaces.NAMES)
-    picture_sets.require_form(config.image_size, config.channels)
+    pictures.require_form(config.image_size, config.channels)
     space = None
     if wanted == "inception" or (wanted == "auto" and feature_spaces.has_weights(config.weights)):
         # First of all: weights of another network must not show after an hour's reading.

@@ -57,7 +57,7 @@ MEANINGS_OF = {
 
 
 @dataclasses.dataclass(frozen=True)
-class MemberConfig(options.ImageConfig):
+class _MemberConfig(options.ImageConfig):
     """Options of every member; its own numbers come beside them."""
 
     dataset: str = option(
@@ -67,7 +67,11 @@ class MemberConfig(options.ImageConfig):
 
 
 def numbers(member: str) -> dict[str, Any]:
-    """{option: default} of the real numbers in a member's signature."""
+    """{option: default} of the real numbers in a member's signature.
+
+    >>> members.numbers("wgan")
+    {'learning_rate': 5e-05, 'c': 0.01, 'rmsprop_decay': 0.99, 'critic_learning_rate': None}
+    """
     # The signature is the only place where a member's defaults stand: a new argument becomes an
     # option without a line here.
     signature = inspect.signature(getattr(algorithms, member))
@@ -91,7 +95,12 @@ def _option_of(member: str, name: str, default: Any) -> Any:
 
 
 def config_of(member: str) -> type:
-    """The dataclass of a member's options."""
+    """The dataclass of a member's options.
+
+    >>> config = members.config_of("wgan")(c=0.02)
+    >>> config.c, config.n_critic, config.dataset
+    (0.02, 5, 'digits')
+    """
     own: list[Any] = [
         (
             name,
@@ -102,14 +111,14 @@ def config_of(member: str) -> type:
     ]
     n_critic = option(N_CRITIC[member])
     made = dataclasses.make_dataclass(
-        "Config", [("n_critic", int, n_critic), *own], bases=(MemberConfig,), frozen=True
+        "Config", [("n_critic", int, n_critic), *own], bases=(_MemberConfig,), frozen=True
     )
     # make_dataclass leaves "types" there, where messages and `Experiment.named` look for a file.
     made.__module__ = __name__
     return made
 
 
-def load(config: Any) -> tasks.Task:
+def _load(config: Any) -> tasks.Task:
     """The data set or the 2-D world that the options name."""
     if config.dataset in tasks.WORLDS:
         return tasks.load_world(config.dataset)
@@ -167,6 +176,10 @@ def experiment_of(member: str) -> Experiment:
 
     Raises:
       ValueError: there is no such member.
+
+    >>> experiment = members.experiment_of("lsgan")
+    >>> experiment.name, experiment.program, experiment.config().n_critic
+    ('lsgan', 'python -m jwgan.run lsgan', 1)
     """
     options.require_choice("member", member, NAMES)
     make: Callable[..., jwgan.Algorithm] = getattr(algorithms, member)
@@ -190,7 +203,7 @@ def experiment_of(member: str) -> Experiment:
         return jwgan.with_ema(algorithm, config.ema)
 
     program = f"{PROGRAM} {member}"
-    return Experiment(config_of(member), build, doc, load, name=member, program=program)
+    return Experiment(config_of(member), build, doc, _load, name=member, program=program)
 
 
 def find(described: dict[str, Any]) -> Experiment:
@@ -198,6 +211,12 @@ def find(described: dict[str, Any]) -> Experiment:
 
     Raises:
       ValueError: something else made it.
+
+    >>> members.find({"experiment": "wgan", "program": "python -m jwgan.run wgan"}).name
+    'wgan'
+    >>> members.find({"experiment": "wgan", "program": "python -m experiments.wgan"})
+    Traceback (most recent call last):
+    ValueError: program is 'python -m experiments.wgan': read the run by ...
     """
     name, program = described["experiment"], described.get("program")
     # The program decides and not the name: experiments.wgan_gp and the member wgan_gp have other

@@ -1,4 +1,14 @@
-"""Options of the experiments: the shared Config, the command line made from it, one-line errors."""
+"""Options of the experiments: the shared Config, the command line made from it, one-line errors.
+
+The examples use the options of one experiment:
+
+    >>> import contextlib, dataclasses, sys
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Mine:
+    ...     weight: float = options.option(10.0, "of the penalty", at_least=0)
+    ...     kind: str = options.option("plain", "of step", choices=("plain", "fancy"))
+    ...     minutes: float | None = options.option(None, "at most", above=0, may_change=True)
+"""
 
 import argparse
 import dataclasses
@@ -61,13 +71,24 @@ def option(
         it is given without a word, and --no-NAME is "no".
       repeated: whether it may be given several times, its words being joined by spaces.
       optional: whether it may be left out although it is given by position.
+
+    >>> Mine().weight, options.described(Mine)["weight"].help
+    (10.0, 'of the penalty')
     """
     known = Described(help, group, at_least, above, below, may_change, choices, repeated, optional)
     return dataclasses.field(default=default, metadata={"described": known})
 
 
 def described(config_type: type) -> dict[str, Described]:
-    """{option: what it knows of itself}, with what the extended classes say of it."""
+    """{option: what it knows of itself}, with what the extended classes say of it.
+
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Heavier(Mine):
+    ...     weight: float = options.option(100.0)
+    >>> found = options.described(Heavier)["weight"]
+    >>> Heavier().weight, found.help, found.at_least
+    (100.0, 'of the penalty', 0)
+    """
     found: dict[str, Described] = {}
     # The classes come from the base up, so that the subclass has the last word.
     for cls in reversed(config_type.__mro__):
@@ -82,7 +103,11 @@ def described(config_type: type) -> dict[str, Described]:
 
 
 def may_change(config_type: type) -> set[str]:
-    """Options that a resumed run may have other values of."""
+    """Options that a resumed run may have other values of.
+
+    >>> options.may_change(Mine)
+    {'minutes'}
+    """
     return {name for name, known in described(config_type).items() if known.may_change}
 
 
@@ -91,6 +116,12 @@ def require_choice(name: str, value: Any, choices: Iterable[str]) -> Any:
 
     Raises:
       ValueError: naming the choices, and the nearest one.
+
+    >>> options.require_choice("network", "dcgan", ("mlp", "dcgan"))
+    'dcgan'
+    >>> options.require_choice("network", "dcgn", ("mlp", "dcgan"))
+    Traceback (most recent call last):
+    ValueError: network is 'dcgn': did you mean dcgan? choose one of mlp, dcgan
     """
     choices = list(choices)
     if value in choices:
@@ -102,7 +133,12 @@ def require_choice(name: str, value: Any, choices: Iterable[str]) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Options that every experiment has."""
+    """Options that every experiment has.
+
+    >>> config = run.Config(steps=500)
+    >>> config.steps, config.batch_size, config.dataset
+    (500, 64, 'digits')
+    """
 
     # fmt: off
     dataset: str = option(
@@ -239,7 +275,11 @@ class Config:
 
 @dataclasses.dataclass(frozen=True)
 class LabelledConfig(Config):
-    """Options of experiments whose networks can read the labels of the data."""
+    """Options of experiments whose networks can read the labels of the data.
+
+    >>> run.LabelledConfig(conditional="projection").classes  # 0: as many as the data have
+    0
+    """
 
     # fmt: off
     conditional: str = option(
@@ -254,7 +294,11 @@ class LabelledConfig(Config):
 
 @dataclasses.dataclass(frozen=True)
 class ImageConfig(LabelledConfig):
-    """Options of the image experiments, which share their networks."""
+    """Options of the image experiments, which share their networks.
+
+    >>> run.Config().steps, run.ImageConfig().steps, run.ImageConfig().width
+    (1000, 8000, 32)
+    """
 
     # fmt: off
     steps: int = option(8000)
@@ -273,7 +317,15 @@ class ImageConfig(LabelledConfig):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with one-line errors and a guess at what was meant."""
+    """argparse with one-line errors and a guess at what was meant.
+
+    >>> parser = options.Parser(prog="mine")
+    >>> parser.add_argument("--width", type=int).dest
+    'width'
+    >>> with contextlib.redirect_stderr(sys.stdout), contextlib.suppress(SystemExit):
+    ...     parser.parse_args(["--widht", "3"])
+    error: unrecognized arguments: --widht 3 (did you mean --width?); see --help
+    """
 
     def _print_message(self, message: str, file: typing.Any = None) -> None:
         """Prints --help, of which `| head` reads ten lines."""
@@ -296,14 +348,26 @@ class Parser(argparse.ArgumentParser):
 
 
 def fail(message: object, code: int = 2) -> typing.NoReturn:
-    """Ends the program with one line on stderr: exit code 2 for bad input, 1 for a failed run."""
+    """Ends the program with one line on stderr: exit code 2 for bad input, 1 for a failed run.
+
+    Raises:
+      SystemExit: always.
+
+    >>> with contextlib.redirect_stderr(sys.stdout), contextlib.suppress(SystemExit):
+    ...     options.fail("num is 0: give num >= 1")
+    error: num is 0: give num >= 1
+    """
     # An exception's text may have many lines; scripts read the last line of stderr.
     print("error: " + " ".join(str(message).split()), file=sys.stderr)
     raise SystemExit(code)
 
 
 def value_type(annotation: Any) -> Any:
-    """int for `int`, `int | None` and `Optional[int]`."""
+    """int for `int`, `int | None` and `Optional[int]`.
+
+    >>> options.value_type(int | None), options.value_type(float)
+    (<class 'int'>, <class 'float'>)
+    """
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         return next(t for t in typing.get_args(annotation) if t is not type(None))
     return annotation
@@ -314,6 +378,9 @@ def types_of(config_type: type) -> dict[str, Any]:
 
     Raises:
       ValueError: an option's type is none that a command line can give.
+
+    >>> options.types_of(Mine)
+    {'weight': <class 'float'>, 'kind': <class 'str'>, 'minutes': float | None}
     """
     hints = typing.get_type_hints(config_type)
     found = {field.name: hints[field.name] for field in dataclasses.fields(config_type)}
@@ -327,7 +394,14 @@ def types_of(config_type: type) -> dict[str, Any]:
 
 
 def program_name(argv: list[str] | None, word: str = "") -> str:
-    """How --help calls a command: as it was started, with its word if it is one of several."""
+    """How --help calls a command: as it was started, with its word if it is one of several.
+
+    >>> from unittest import mock
+    >>> started = mock.patch("sys.argv", ["/home/me/mine.py", "sample", "runs/mine"])
+    >>> with started, mock.patch.dict(sys.modules, __main__=None):  # by `python mine.py sample ...`
+    ...     options.program_name(["runs/mine"], "sample")
+    'mine.py sample'
+    """
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     name = pathlib.Path(sys.argv[0]).name
     if spec is not None:
@@ -369,7 +443,14 @@ def parse(
     positional: str = "",
     program: str | None = None,
 ) -> Any:
-    """The Config from a command line; every field is an option, or `positional` by position."""
+    """The Config from a command line; every field is an option, or `positional` by position.
+
+    Raises:
+      SystemExit: bad input; its code is 2, after one line on stderr.
+
+    >>> options.parse(Mine, ["--weight", "1"], "What it does.")
+    Mine(weight=1.0, kind='plain', minutes=None)
+    """
     return config_type(**given(config_type, argv, doc, positional, program))
 
 
@@ -380,7 +461,14 @@ def given(
     positional: str = "",
     program: str | None = None,
 ) -> dict[str, Any]:
-    """{option: value} of those that a command line names; `program` is what --help calls it."""
+    """{option: value} of those that a command line names; `program` is what --help calls it.
+
+    Raises:
+      SystemExit: bad input; its code is 2, after one line on stderr.
+
+    >>> options.given(Mine, ["--weight", "10", "--kind", "fancy"], "What it does.")
+    {'weight': 10.0, 'kind': 'fancy'}
+    """
     parser = Parser(
         prog=program or program_name(argv),
         # argparse's own usage lists all options, which hides a short error below it.
@@ -431,6 +519,10 @@ def check_numbers(config: Any) -> None:
     """Raises ValueError for a number out of the bounds that its option states.
 
     Whatever an option states, its number is finite and below 2**31: counts become int32.
+
+    >>> options.check_numbers(Mine(weight=-1.0))
+    Traceback (most recent call last):
+    ValueError: weight is -1.0: give at least 0
     """
     for name, known in described(type(config)).items():
         value = getattr(config, name)
@@ -453,7 +545,13 @@ def check_numbers(config: Any) -> None:
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for options that no experiment can run with."""
+    """Raises ValueError for options that no experiment can run with.
+
+    >>> options.check(run.Config(w1_every=100, chunk_steps=25))
+    >>> options.check(run.Config(w1_every=110, chunk_steps=25))
+    Traceback (most recent call last):
+    ValueError: w1_every is 110: give a multiple of --chunk-steps, which is 25, or 0
+    """
     check_numbers(config)
     if config.w1_every % config.chunk_steps:
         raise ValueError(
@@ -467,6 +565,12 @@ def from_description(config_type: type, chosen: Any) -> Any:
 
     Raises:
       ValueError: an option is unknown, or of another type.
+
+    >>> options.from_description(Mine, {"weight": 1, "kind": "fancy"})
+    Mine(weight=1, kind='fancy', minutes=None)
+    >>> options.from_description(Mine, {"weight": "1"})
+    Traceback (most recent call last):
+    ValueError: its weight is '1'
     """
     fields = types_of(config_type)
     if not isinstance(chosen, dict) or not chosen.keys() <= fields.keys():

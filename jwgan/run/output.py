@@ -5,7 +5,11 @@ import sys
 
 
 def show(text: str) -> None:
-    """Prints a text on stdout at once; in silence where nobody reads it any more."""
+    """Prints a text on stdout at once; in silence where nobody reads it any more.
+
+    >>> output.show("100 samples")
+    100 samples
+    """
     try:
         # Flushed here: Python would report a closed pipe at its end, where nobody can catch it.
         print(text, flush=True)

@@ -2,6 +2,12 @@
 
 Pictures become bytes, as they would in a file: samples of a run are rounded, so a run's figure is
 that of its saved pictures. None of these sets is read whole: `batches` reads what is asked for.
+
+The examples use three grey pictures of 2 x 2 pixels:
+
+    >>> import pathlib, tempfile
+    >>> x = np.array([-1.0, 0.0, 1.0], np.float32).reshape(3, 1, 1, 1).repeat(2, 1).repeat(2, 2)
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
 """
 
 import pathlib
@@ -12,7 +18,7 @@ import jax
 import numpy as np
 
 from jwgan import check, data
-from jwgan.data import images, pictures
+from jwgan.data import images
 from jwgan.run import options, reading, tasks, views
 
 NAMED = tuple(name for name in tasks.IMAGES if name not in ("folder", "array"))  # by name alone
@@ -58,7 +64,11 @@ class PictureSet(NamedTuple):
 
 
 def is_run(where: str) -> bool:
-    """Tells a run's directory from a folder of pictures."""
+    """Tells a run's directory from a folder of pictures.
+
+    >>> picture_sets.is_run(str(folder))  # it has no config.json
+    False
+    """
     return (pathlib.Path(where) / "config.json").is_file()
 
 
@@ -67,15 +77,20 @@ def of(where: str, choice: Choice, find: reading.Find) -> PictureSet:
 
     Raises:
       ValueError: there is nothing of that kind, or it is damaged.
+
+    >>> np.savez(folder / "x.npz", images=x, labels=np.array([7, 7, 4]))
+    >>> found = picture_sets.of(str(folder / "x.npz"), picture_sets.Choice(), find=None)
+    >>> found.shape, found.num, found.class_names, found.labels.tolist()
+    ((2, 2, 1), 3, ('4', '7'), [1, 1, 0])
     """
     path = pathlib.Path(where)
     if is_run(where):
-        return of_run(path, choice, find)
+        return _of_run(path, choice, find)
     if path.suffix.lower() in ARRAYS:
-        return of_array(path)
+        return _of_array(path)
     if path.is_dir():
         rows = images.FolderRows(path, choice.image_size, choice.channels, choice.follow_links)
-        return of_rows(rows, {"kind": "folder", "folder": where}, rows.labels)
+        return _of_rows(rows, {"kind": "folder", "folder": where}, rows.labels)
     if where in NAMED:
         task = tasks.load_images(where, choice.data_dir, choice.image_size, choice.channels)
         return of_task(task, choice.split)
@@ -87,7 +102,7 @@ def of(where: str, choice: Choice, find: reading.Find) -> PictureSet:
     )
 
 
-def of_run(folder: pathlib.Path, choice: Choice, find: reading.Find) -> PictureSet:
+def _of_run(folder: pathlib.Path, choice: Choice, find: reading.Find) -> PictureSet:
     """Samples of a run's newest whole checkpoint, or of its best one, drawn when they are read.
 
     A conditional run is asked for its classes in turn; `in_proportion` asks for those of others.
@@ -127,6 +142,15 @@ def in_proportion(measured: PictureSet, against: PictureSet, places: Sequence[in
     """A conditional run's samples with the labels of what it is compared with, where it has them.
 
     Otherwise a run that is asked for all classes alike would be far from data where some are rare.
+
+    >>> alike = np.array([0, 1, 0, 1])  # what a run of two classes is asked for by itself
+    >>> made = picture_sets.of_numbers(np.zeros((4, 2)), {}, "made")
+    >>> made = made._replace(labels=alike, class_names=("cat", "dog"))
+    >>> made = made._replace(asked_for=lambda labels: made._replace(labels=labels))
+    >>> real = picture_sets.of_numbers(np.zeros((4, 2)), {}, "real")
+    >>> real = real._replace(labels=np.array([0, 0, 0, 1]), class_names=("cat", "dog"))
+    >>> sorted(picture_sets.in_proportion(made, real, range(4)).labels.tolist())
+    [0, 0, 0, 1]
     """
     names = tuple(against.class_names)
     if measured.asked_for is None or against.labels is None or names != measured.class_names:
@@ -136,7 +160,7 @@ def in_proportion(measured: PictureSet, against: PictureSet, places: Sequence[in
     return measured.asked_for(np.resize(mixed, measured.num))
 
 
-def of_rows(rows: Any, about: dict[str, Any], labels: Any) -> PictureSet:
+def _of_rows(rows: Any, about: dict[str, Any], labels: Any) -> PictureSet:
     """Files that are decoded when they are read: `data.images.FolderRows` or `TFDSRows`."""
 
     def batches(places: Sequence[int], size: int) -> Iterator[np.ndarray]:
@@ -156,11 +180,19 @@ def _of_tfds(where: str, choice: Choice) -> PictureSet:
     options.require_choice("split", choice.split, rows.splits)
     rows = rows.part(choice.split) if choice.split != rows.split else rows
     labels = rows.labels_of(list(range(len(rows))))
-    return of_rows(rows, {"kind": "data set", "name": where, "split": choice.split}, labels)
+    return _of_rows(rows, {"kind": "data set", "name": where, "split": choice.split}, labels)
 
 
 def of_task(task: Any, split: str) -> PictureSet:
-    """The training images of a run's data, or their held-out part."""
+    """The training images of a run's data, or their held-out part.
+
+    Raises:
+      ValueError: the data have no such part.
+
+    >>> task = run.image_task(data.Dataset("mine", x, None, x[:2]))
+    >>> picture_sets.of_task(task, "train").num, picture_sets.of_task(task, "test").num
+    (3, 2)
+    """
     if task.dataset is None:
         x = task.held_out
         return of_numbers(
@@ -187,7 +219,7 @@ def _in_their_units(task: Any, x: np.ndarray) -> np.ndarray:
     return x if x.ndim == 4 else views.decoded(task, x)
 
 
-def of_array(path: pathlib.Path) -> PictureSet:
+def _of_array(path: pathlib.Path) -> PictureSet:
     """The array of a file; of an .npz one named images, samples, x or arr_0, and labels beside it.
 
     Raises:
@@ -223,7 +255,16 @@ def _entry(loaded: Any, names: Sequence[str]) -> Any:
 
 
 def of_numbers(x: Any, about: dict[str, Any], name: str) -> PictureSet:
-    """Images [N, H, W, C], bytes or floats in [-1, 1], or points [N, D]; `name` is for errors."""
+    """Images [N, H, W, C], bytes or floats in [-1, 1], or points [N, D]; `name` is for errors.
+
+    Raises:
+      ValueError: they are of another shape or dtype; from `batches`, a value is not finite or far
+        outside of [-1, 1].
+
+    >>> found = picture_sets.of_numbers(x, {}, "mine")  # as bytes, two at once:
+    >>> [batch[:, 0, 0, 0].tolist() for batch in found.batches([0, 1, 2], 2)]
+    [[0, 128], [255]]
+    """
     images_or_points = x.ndim == 2 or (x.ndim == 4 and x.shape[3] in (1, 3))
     good = x.dtype == np.uint8 or x.dtype.kind == "f"
     if not images_or_points or not good or min(x.shape) < 1:
@@ -255,10 +296,10 @@ def _in_batches(x: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 
 def places_of(found: PictureSet, num: int) -> list[int]:
-    """The places of at most so many pictures, evenly spread: files often come class by class."""
+    """The places of at most so many pictures, evenly spread: files often come class by class.
+
+    >>> hundred = picture_sets.of_numbers(np.zeros((100, 2)), {}, "mine")
+    >>> picture_sets.places_of(hundred, 4)
+    [0, 25, 50, 75]
+    """
     return images.spread(found.num, num or found.num)
-
-
-def require_form(image_size: int | None, channels: int | None) -> None:
-    """Raises DataError for a size or a number of channels that no picture can have."""
-    pictures.require_form(image_size, channels)

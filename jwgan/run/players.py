@@ -3,6 +3,15 @@
 With --conditional they read labels. The critic does so by a head of its own (projection,
 auxiliary) or has the label beside its input (concat). The generator has conditional batch norm
 where it has batch norm, and else, and with concat, the label beside its latents.
+
+The examples build networks for grey pictures of 8 x 8 pixels, and look at shapes alone:
+
+    >>> config = run.ImageConfig(width=2, latent=3, batch_size=4)
+    >>> labelled = run.ImageConfig(width=2, latent=3, conditional="projection", classes=10)
+    >>> def outputs(network, *x):
+    ...     variables = jax.eval_shape(network.init, jax.random.key(0), *x)
+    ...     return jax.eval_shape(network.apply, *variables, *x)[0]
+    >>> x, z, label = jnp.zeros((4, 8, 8, 1)), jnp.zeros((4, 3)), jnp.zeros(4, jnp.int32)
 """
 
 from collections.abc import Callable
@@ -21,7 +30,11 @@ Shape = tuple[int, ...]
 
 
 def player(module: Any, config: Any, **kwargs: Any) -> Any:
-    """A Linen module as a network of the run's precision, in the parts of --accumulate."""
+    """A Linen module as a network of the run's precision, in the parts of --accumulate.
+
+    >>> outputs(players.player(jwgan.models.mlp.MLPCritic((16,)), config), x).shape
+    (4,)
+    """
     network = jwgan.from_linen(module, **kwargs)
     # The parameters stay float32, and penalties run in float32: see `networks.in_dtype`.
     if config.precision == "bfloat16":
@@ -45,7 +58,18 @@ def _classes(config: Any) -> int:
 
 
 def prior(latents: Prior, config: Any) -> Prior:
-    """The prior of a run: with --conditional its latents have a class each, all equally likely."""
+    """The prior of a run: with --conditional its latents have a class each, all equally likely.
+
+    Raises:
+      ValueError: with --conditional nobody has said how many classes there are.
+
+    >>> latents = jwgan.priors.normal(3)
+    >>> players.prior(latents, config) is latents
+    True
+    >>> z = jax.eval_shape(lambda: players.prior(latents, labelled)(jax.random.key(0), 4))
+    >>> z.shape, z.label.shape
+    ((4, 3), (4,))
+    """
     if not is_conditional(config):
         return latents
     found: Any = priors.labelled(latents, _classes(config))
@@ -68,6 +92,15 @@ def critic(
       flat: whether it flattens images, which then come with K columns and not with K planes of
         their labels: the first layer of an MLP would be K + 1 times as large for them.
       **kwargs: of `from_linen`.
+
+    Raises:
+      ValueError: with --conditional nobody has said how many classes there are.
+
+    >>> make = lambda shape, head: jwgan.models.mlp.MLPCritic((16,), head=head)
+    >>> outputs(players.critic(make, (8, 8, 1), config), x).shape
+    (4,)
+    >>> outputs(players.critic(make, (8, 8, 1), labelled), x, label).shape
+    (4,)
     """
     if not is_conditional(config):
         return player(make(shape, None), config, **kwargs)
@@ -87,6 +120,14 @@ def energy(make: Callable[[Shape], Any], shape: Shape, config: Any, flat: bool =
 
     Raises:
       ValueError: --conditional asks for what needs a score.
+
+    >>> make = lambda shape: jwgan.models.autoencoder.EBGANMLPCritic((16, 2))
+    >>> found = outputs(players.energy(make, (8, 8, 1), config), x)
+    >>> found.score.shape, found.code.shape
+    ((4,), (4, 2))
+    >>> players.energy(make, (8, 8, 1), labelled)
+    Traceback (most recent call last):
+    ValueError: conditional is 'projection': the critic is an auto-encoder, ...
     """
     if is_conditional(config) and config.conditional != "concat":
         raise ValueError(
@@ -104,6 +145,13 @@ def generator(make: Callable[[Any], Any], config: Any, norm: Any = None, **kwarg
       config: of the run.
       norm: None, or a `models.norms.Norm`.
       **kwargs: of `from_linen`.
+
+    Raises:
+      ValueError: with --conditional nobody has said how many classes there are.
+
+    >>> make = lambda norm: jwgan.models.mlp.MLPGenerator((8, 8, 1), (16,))
+    >>> outputs(players.generator(make, config), z).shape
+    (4, 8, 8, 1)
     """
     if not is_conditional(config):
         return player(make(norm), config, **kwargs)
@@ -136,6 +184,10 @@ def batch_norm_players(shape: Shape, config: Any) -> tuple[Any, Any]:
 
     Raises:
       ValueError: as `image_players`.
+
+    >>> critic, generator = players.batch_norm_players((8, 8, 1), config)
+    >>> outputs(critic, x).shape, outputs(generator, z).shape
+    ((4,), (4, 8, 8, 1))
     """
     norm, init, width = models.norms.batch_norm, models.dcgan.PAPER_INIT, config.width
     kind = require_choice("network", config.network, ("auto", "dcgan", "resnet"))
@@ -170,6 +222,10 @@ def image_players(shape: Shape, config: Any) -> tuple[Any, Any]:
 
     Raises:
       ValueError: for an unknown network or a shape it cannot be built for.
+
+    >>> critic, generator = players.image_players((8, 8, 1), config)
+    >>> outputs(critic, x).shape, outputs(generator, z).shape
+    ((4,), (4, 8, 8, 1))
     """
     # Samples that are no images have nothing to convolve.
     width, small = config.width, len(shape) != 3 or min(shape[:2]) < 16

@@ -19,7 +19,15 @@ Find = Callable[[dict[str, Any]], Experiment]
 
 
 def only(experiment: Experiment) -> Find:
-    """Finds runs of this experiment alone."""
+    """Finds runs of this experiment alone.
+
+    >>> find = reading.only(mine)
+    >>> find({"experiment": "mine"}).name
+    'mine'
+    >>> find({"experiment": "yours", "program": "python yours.py"})
+    Traceback (most recent call last):
+    ValueError: experiment is 'yours', not 'mine'; it was made by python yours.py
+    """
 
     def find(described: dict[str, Any]) -> Experiment:
         if described["experiment"] != experiment.name:
@@ -44,6 +52,10 @@ def described_run(folder: pathlib.Path, find: Find) -> tuple[dict[str, Any], Exp
 
     Raises:
       ValueError: it is no run, of no known experiment, or has options that nothing can run with.
+
+    >>> described, experiment, config, bare = reading.described_run(finished, reading.only(mine))
+    >>> experiment.name, config.batch_size, bare.shape, bare.dataset
+    ('mine', 4, (2, 2, 1), None)
     """
     described = directory.read_description(folder)
     try:
@@ -73,6 +85,10 @@ def read_run(
 
     Raises:
       ValueError: it is no run, has no such trial, or no best checkpoint.
+
+    >>> task, algorithm, state = reading.read_run(finished, reading.only(mine))
+    >>> task.name, int(state.step), algorithm.sample(jax.random.key(0), state, 9).shape
+    ('dots', 2, (9, 2, 2, 1))
     """
     _, experiment, config, bare = described_run(folder, find)
     task = experiment.load(config) if with_data else bare
@@ -84,6 +100,13 @@ def best_step(folder: pathlib.Path) -> int:
 
     Raises:
       ValueError: no checkpoint was saved with an evaluation.
+
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> with checkpoint.Checkpoints(folder / "checkpoints") as checkpoints:
+    ...     checkpoints.save(10, {"w": jnp.zeros(4)}, {"sliced_distance": 0.25})
+    ...     checkpoints.save(20, {"w": jnp.ones(4)}, {"sliced_distance": 0.5})
+    >>> reading.best_step(folder)
+    10
     """
     found = checkpoint.extras(folder / "checkpoints")
     scores = {step: session.score_of(extra) for step, extra in found.items()}
@@ -97,7 +120,19 @@ def best_step(folder: pathlib.Path) -> int:
 def restore(
     folder: pathlib.Path, config: Any, build: Any, task: Any, trial: int, best: bool = False
 ) -> Any:
-    """(algorithm, state) of the newest whole checkpoint; of a sweep, those of one trial."""
+    """(algorithm, state) of the newest whole checkpoint; of a sweep, those of one trial.
+
+    Raises:
+      ValueError: there is no checkpoint, no such trial, or no best checkpoint.
+
+    >>> config = mine.config(batch_size=4)
+    >>> algorithm, state = reading.restore(finished, config, mine.build, dots, trial=0)
+    >>> int(state.step)
+    2
+    >>> reading.restore(finished, config, mine.build, dots, trial=1)
+    Traceback (most recent call last):
+    ValueError: trial is 1: give 0 to 0, from the only one to the only one
+    """
     if not checkpoint.steps(folder / "checkpoints"):
         raise ValueError(f"{folder} has no checkpoint yet: wait for the first, or go on with it")
     step = best_step(folder) if best else None

@@ -29,7 +29,11 @@ from jwgan.types import Labelled, inputs
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Options of `sample`."""
+    """Options of `sample`.
+
+    >>> sample.Config("runs/mine", label="7").num
+    100
+    """
 
     run_dir: str = option("", "the run's directory", optional=True)
     generator: str = option(
@@ -48,7 +52,7 @@ class Config:
     best: bool = option(False, "take the best checkpoint (by sliced distance), not the newest")
 
 
-def paths(start: Any, end: Any, num: int) -> Any:
+def _paths(start: Any, end: Any, num: int) -> Any:
     """Latents [P, num, *Z] from start [P, *Z] to end [P, *Z]."""
     t = np.linspace(0.0, 1.0, num).reshape(1, num, *[1] * (start.ndim - 1))  # [1, num, 1, ...]
     start, end = np.asarray(start)[:, None], np.asarray(end)[:, None]
@@ -59,7 +63,7 @@ def paths(start: Any, end: Any, num: int) -> Any:
     return np.cos(t * np.pi / 2) * start + np.sin(t * np.pi / 2) * end
 
 
-def labels_of(task: Any, config: Config) -> Any:
+def _labels_of(task: Any, config: Config) -> Any:
     """Labels [num] to ask for; None of a run without labels.
 
     Raises:
@@ -79,7 +83,7 @@ def _columns(task: Any, config: Config) -> int | None:
     return columns if columns > 1 else None
 
 
-def draw(algorithm: Any, state: Any, config: Config, label: Any = None) -> Any:
+def _draw(algorithm: Any, state: Any, config: Config, label: Any = None) -> Any:
     """Samples [num, *D], or [num * interpolate, *D] path after path; of the labels [num]."""
     key = jax.random.key(config.seed)
     z: Any
@@ -87,7 +91,7 @@ def draw(algorithm: Any, state: Any, config: Config, label: Any = None) -> Any:
     if config.interpolate:
         # With `key` itself both ends would be the same latent.
         end = inputs(algorithm.prior(jax.random.fold_in(key, 1), config.num))[0]
-        z = jnp.asarray(paths(z, end, config.interpolate), z.dtype).reshape(-1, *z.shape[1:])
+        z = jnp.asarray(_paths(z, end, config.interpolate), z.dtype).reshape(-1, *z.shape[1:])
         label = [jnp.repeat(one, config.interpolate) for one in label]
     z = Labelled(z, *label) if label else z
     # Pieces of 500 bound the memory, however many samples are asked for.
@@ -96,7 +100,7 @@ def draw(algorithm: Any, state: Any, config: Config, label: Any = None) -> Any:
     return np.concatenate([generate(state, part(i)) for i in range(0, z.shape[0], 500)])
 
 
-def write(x: Any, out: pathlib.Path, task: Any, real: Any, columns: int | None) -> None:
+def _write(x: Any, out: pathlib.Path, task: Any, real: Any, columns: int | None) -> None:
     """Writes samples as an array file, a CSV file or a picture.
 
     Args:
@@ -180,6 +184,16 @@ def main(
       argv: command line, `sys.argv[1:]` by default.
       doc: what --help says.
       named: folder of the generators that --generator knows by name.
+
+    Raises:
+      SystemExit: bad input; its code is 2, after one line on stderr.
+
+    >>> from jwgan.run import reading
+    >>> out = tempfile.mkdtemp() + "/nine.npy"
+    >>> sample.main(reading.only(mine), [str(finished), "--num", "9", "--out", out])
+    9 samples of shape (2, 2, 1) from step 2 in ...nine.npy
+    >>> np.load(out).shape
+    (9, 2, 2, 1)
     """
     config = options.parse(Config, argv, doc or "", "run_dir", options.program_name(argv, "sample"))
     xla.use_compilation_cache()
@@ -204,12 +218,12 @@ def main(
             raise ValueError(f"out is {config.out!r}: only tables are written so; give .npy")
         if not out.suffix and (task.encoding is not None or len(task.shape) != 3):
             raise ValueError(f"out is {config.out!r}: single pictures are of images; give .npy")
-        x = draw(algorithm, state, config, labels_of(task, config))
+        x = _draw(algorithm, state, config, _labels_of(task, config))
         # Of a table the picture shows real rows as well, where its data can be had.
         picture_of_points = out.suffix.lower() == ".png" and task.shape == (2,)
         needs_real = picture_of_points and not config.generator
         real = _real_points(folder, find, config.trial) if needs_real else None
-        write(x, out, task, real, _columns(task, config))
+        _write(x, out, task, real, _columns(task, config))
     except (ValueError, OSError) as error:
         options.fail(error)
     if config.generator:

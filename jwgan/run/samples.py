@@ -27,6 +27,10 @@ def table(name: str) -> tuple[Dataset, str, tables.Table]:
     Raises:
       ValueError: there is none of that name.
       MissingPackageError: scikit-learn is not installed.
+
+    >>> dataset, name, encoded = samples.table("wine")
+    >>> len(dataset.images) + len(dataset.test_images), encoded.columns[-1].categories
+    (178, ('class_0', 'class_1', 'class_2'))
     """
     check.require(name in TABLES, "dataset", name, f"choose csv, {', '.join(TABLES)}")
     check.require_package("sklearn", "data")
@@ -57,6 +61,10 @@ def series(name: str) -> tuple[Dataset, str, scalers.Scaler]:
 
     Raises:
       ValueError: there are none of that name.
+
+    >>> dataset, name, scaler = samples.series("sines")
+    >>> dataset.images.shape, dataset.test_images.shape  # [N, T, C], in [-1, 1]
+    ((3200, 48, 1), (800, 48, 1))
     """
     check.require(name in SERIES, "dataset", name, f"choose array, {', '.join(SERIES)}")
     x = np.asarray(SERIES[name](jax.random.key(_KEY), _NUM))

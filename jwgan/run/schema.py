@@ -18,14 +18,34 @@ from jwgan.run.options import option
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Options of `schema`."""
+    """Options of `schema`.
+
+    >>> schema.Config("people.csv").out  # "": print it
+    ''
+    """
 
     table: str = option("", "the CSV file")
     out: str = option("", "JSON file to write (default: print it)")
 
 
 def main(argv: list[str] | None = None, doc: str | None = __doc__) -> None:
-    """The command `schema TABLE`."""
+    """The command `schema TABLE`.
+
+    Raises:
+      SystemExit: bad input; its code is 2, after one line on stderr.
+
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "people.csv")
+    >>> path.write_text("name,age\\nAnn,31\\nBob,40\\n")
+    23
+    >>> schema.main([str(path)])
+    {
+     "columns": {
+      "name": "category",
+      "age": "whole"
+     }
+    }
+    """
     config = options.parse(Config, argv, doc or "", "table", options.program_name(argv, "schema"))
     try:
         found = tables.infer(*tables.read_csv(config.table))

@@ -18,7 +18,7 @@ from jwgan import adversarial, check, report
 from jwgan.run import alarms, evaluate, hosts, verify
 
 
-def process_start() -> float:
+def _process_start() -> float:
     """When this process began, as `time.time()` has it: imports count in "time to first picture".
 
     Where the system does not say (outside of Linux), when this module was imported.
@@ -59,7 +59,11 @@ DENSE = 100_000  # steps, times the trials, that have a row each where --log-eve
 
 
 def row_widths(config: Any, trials: int = 1) -> dict[str, int]:
-    """How many steps a row of metrics.jsonl stands for, as `report.Writer` takes it."""
+    """How many steps a row of metrics.jsonl stands for, as `report.Writer` takes it.
+
+    >>> session.row_widths(run.Config(log_every=10)), session.row_widths(run.Config(), trials=4)
+    ({'stride': 10}, {'thin_from': 25000})
+    """
     if config.log_every:
         return {"stride": config.log_every}
     # By the steps made and not by those planned: whatever --steps is, the same steps have the same
@@ -100,6 +104,10 @@ class Journal:
       trials: of a sweep, what is remembered of each.
       estimate: the last Wasserstein estimate; of a sweep, the median over its trials.
       best_share: the largest share of the data that samples covered, see `alarms.coverage_share`.
+
+    >>> extra = {"best": {"step": 50, "sliced_distance": 0.5}, "sliced_distance": 0.75}
+    >>> session.Journal.from_extra(extra).best
+    {'step': 50, 'sliced_distance': 0.5}
     """
 
     best: dict[str, Any] | None = None
@@ -125,7 +133,11 @@ class Journal:
 
 
 def score_of(extra: dict[str, Any]) -> float:
-    """How good a checkpoint is, from its `extra`: the highest score is the best."""
+    """How good a checkpoint is, from its `extra`: the highest score is the best.
+
+    >>> session.score_of({"sliced_distance": 0.25}), session.score_of({})
+    (-0.25, nan)
+    """
     # A checkpoint that was saved without an evaluation has no distance, a stranger's may have
     # anything: they are never the best, since NaN counts as no score.
     distance = extra.get("sliced_distance")
@@ -133,19 +145,32 @@ def score_of(extra: dict[str, Any]) -> float:
 
 
 def is_timed(extra: dict[str, Any]) -> bool:
-    """Whether a checkpoint was saved by the clock (--checkpoint-seconds), from its `extra`."""
+    """Whether a checkpoint was saved by the clock (--checkpoint-seconds), from its `extra`.
+
+    >>> session.is_timed({"timed": True}), session.is_timed({"sliced_distance": 0.25})
+    (True, False)
+    """
     return bool(extra.get("timed"))
 
 
 def is_picture_step(step: int, chunk_steps: int) -> bool:
-    """Pictures after 1, 2, 4, 8, ... chunks: early progress is where the eye learns most."""
+    """Pictures after 1, 2, 4, 8, ... chunks: early progress is where the eye learns most.
+
+    >>> [step for step in range(0, 501, 25) if session.is_picture_step(step, chunk_steps=25)]
+    [25, 50, 100, 200, 400]
+    """
     chunks, rest = divmod(step, chunk_steps)
     # A power of two has one bit, which chunks - 1 has not.
     return chunks > 0 and rest == 0 and chunks & (chunks - 1) == 0
 
 
 def first_non_finite(first: int, scalars: dict[str, Any]) -> NonFinite | None:
-    """The earliest NaN or infinity in a chunk of metrics {quantity: [length]}."""
+    """The earliest NaN or infinity in a chunk of metrics {quantity: [length]}.
+
+    >>> chunk = {"penalty": np.array([1.0, 2.0, np.inf]), "critic_loss": np.array([0, np.nan, 0])}
+    >>> str(session.first_non_finite(100, chunk))
+    'critic_loss is nan at step 101'
+    """
     found = [
         NonFinite(name, float(values[i]), first + int(i))
         for name, values in scalars.items()
@@ -164,6 +189,12 @@ class Session:
       writer: a `report.Writer`; None in processes that do not write.
       checkpoints: a `checkpoint.Checkpoints`.
       clock: a `starts.Clock`, of all starts of the run.
+
+    >>> config = run.Config(chunk_steps=25, checkpoint_every=1000, checkpoint_seconds=0)
+    >>> begun = session.Run(config, "mine", finished, dots, None, None, None, 0, {})
+    >>> callbacks = session.Session(begun, session.Journal(), None, None, None, None)
+    >>> [step for step in range(0, 1001, 25) if callbacks.due(step)]  # pictures, a checkpoint
+    [25, 50, 100, 200, 400, 800, 1000]
     """
 
     def __init__(
@@ -322,7 +353,7 @@ class Session:
         image = self.draw(state)
         report.save_png(self.run.folder / "samples" / f"{step:08d}.png", image)
         self.writer.image("samples", step, image)
-        self.first_picture = self.first_picture or time.time() - process_start()
+        self.first_picture = self.first_picture or time.time() - _process_start()
 
     def evaluate(self, step: int, state: Any) -> None:
         """Measures samples, keeps the best step, and warns."""

@@ -16,7 +16,15 @@ _USUAL = (8, 32, 64)
 
 
 def with_advice(error: ValueError, build: Callable, config: Any, task: Any) -> ValueError:
-    """The error of a build, with the nearest --image-size that works if the size is to blame."""
+    """The error of a build, with the nearest --image-size that works if the size is to blame.
+
+    >>> from jwgan.run import members
+    >>> experiment = members.experiment_of("wgan")
+    >>> config = experiment.config(network="dcgan", width=1, image_size=4, n_critic=1)
+    >>> task = run.image_task(data.Dataset("digits", np.zeros((1, 4, 4, 1), np.float32), None))
+    >>> str(shapes.with_advice(ValueError("too small"), experiment.build, config, task))
+    'too small; --image-size 8 works'
+    """
     shape = task.shape
     if len(shape) != 3 or task.name != config.dataset or not can_be_resized(config.dataset, 1):
         return error
@@ -35,7 +43,11 @@ def with_advice(error: ValueError, build: Callable, config: Any, task: Any) -> V
 
 
 def can_be_resized(dataset: str, side: int) -> bool:
-    """Whether --image-size can make squares of that side of a data set's images."""
+    """Whether --image-size can make squares of that side of a data set's images.
+
+    >>> [side for side in range(1, 12) if shapes.can_be_resized("digits", side)]  # they have 8
+    [1, 2, 4, 8, 9, 10, 11]
+    """
     if dataset == "folder" or dataset.startswith(tasks.TFDS):
         return True
     own = _SIDES.get(dataset)

@@ -1,4 +1,11 @@
-"""Feature spaces in which pictures are compared; only one of them makes a figure an FID."""
+"""Feature spaces in which pictures are compared; only one of them makes a figure an FID.
+
+The examples use grey pictures of 2 x 2 pixels, black and white ones:
+
+    >>> from jwgan.run import picture_sets
+    >>> x = np.repeat([0, 255], 8).astype(np.uint8).reshape(16, 1, 1, 1).repeat(2, 1).repeat(2, 2)
+    >>> found = picture_sets.of_numbers(x, {}, "made")
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -39,7 +46,11 @@ class Space(NamedTuple):
 
 
 def has_weights(weight_file: str) -> bool:
-    """Whether the Inception network's weights are named, or were converted before."""
+    """Whether the Inception network's weights are named, or were converted before.
+
+    >>> spaces.has_weights("pt_inception-2015-12-05-6726825d.pth")  # named
+    True
+    """
     return bool(weight_file) or weights.default_file().is_file()
 
 
@@ -48,6 +59,10 @@ def inception(weight_file: str, layer: int, resize: str, batch_size: int) -> Spa
 
     Raises:
       ValueError: the file is not there, damaged, or another network's.
+
+    >>> spaces.inception("nowhere.pth", 2048, "pytorch-fid", batch_size=32)
+    Traceback (most recent call last):
+    jwgan.metrics.tensor_files.WeightsError: nowhere.pth: there is no such file; give a .pth or ...
     """
     network = metrics.inception
     found = weights.load(weight_file)
@@ -72,7 +87,15 @@ def inception(weight_file: str, layer: int, resize: str, batch_size: int) -> Spa
 
 
 def classifier(against: PictureSet, places: list[int]) -> Space:
-    """Features of a small network trained on the labels of the data that are compared with."""
+    """Features of a small network trained on the labels of the data that are compared with.
+
+    Raises:
+      ValueError: they have no labels, or are no pictures.
+
+    >>> spaces.classifier(found, list(range(16)))
+    Traceback (most recent call last):
+    ValueError: space is 'classifier': what is compared with has no labels; give pixels
+    """
     if against.labels is None or len(against.shape) != 3:
         raise ValueError("space is 'classifier': what is compared with has no labels; give pixels")
     floats = lambda x: x.astype(np.float32) / 127.5 - 1
@@ -96,7 +119,12 @@ def classifier(against: PictureSet, places: list[int]) -> Space:
 
 
 def pixels(against: PictureSet) -> Space:
-    """The numbers of a picture or point themselves; large pictures are made small before."""
+    """The numbers of a picture or point themselves; large pictures are made small before.
+
+    >>> features, logits = spaces.pixels(found).embed(x[[0, 15]])
+    >>> features.tolist(), logits
+    ([[-1.0, -1.0, -1.0, -1.0], [1.0, 1.0, 1.0, 1.0]], None)
+    """
     shape = against.shape
     large = len(shape) == 3 and np.prod(shape) > MOST_VALUES
     shrink = jax.jit(lambda x: resizing.resize(x, resizing.antialiased, side=SIDE))
@@ -113,7 +141,13 @@ def pixels(against: PictureSet) -> Space:
 
 
 def require_alike(measured: PictureSet, against: PictureSet, resized: bool) -> None:
-    """Raises ValueError unless the two can be compared: resized pictures, or ones of one shape."""
+    """Raises ValueError unless the two can be compared: resized pictures, or ones of one shape.
+
+    >>> spaces.require_alike(found, found._replace(shape=(4, 4, 1)), resized=True)
+    >>> spaces.require_alike(found, found._replace(shape=(4, 4, 1)), resized=False)
+    Traceback (most recent call last):
+    ValueError: [2, 2, 1] and [4, 4, 1] are two shapes: give --image-size and --channels ...
+    """
     if resized:
         for found in (measured, against):
             if len(found.shape) != 3:

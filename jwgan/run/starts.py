@@ -17,6 +17,13 @@ class Clock:
     Args:
       folder: the run's directory.
       step: from which this start goes on.
+
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> starts.Clock(folder, step=0).note(step=100)  # a start that comes to step 100
+    >>> clock = starts.Clock(folder, step=100)  # and one that goes on
+    >>> [(row["from"], row["to"]) for row in clock.earlier]
+    [(0, 100)]
     """
 
     def __init__(self, folder: pathlib.Path, step: int):

@@ -40,7 +40,25 @@ def run(
     measure: Callable[[Any], dict[str, Any]],
     page: Callable[[dict[str, Any]], Report],
 ) -> None:
-    """Measures, writes result.json, the pictures and report.html, prints the table or JSON."""
+    """Measures, writes result.json, the pictures and report.html, prints the table or JSON.
+
+    Raises:
+      SystemExit: bad input; its code is 2, after one line on stderr.
+
+    >>> import dataclasses, pathlib, tempfile
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Config:
+    ...     theta: float = 0.5
+    ...     out: str | None = None
+    ...     json: bool = False
+    >>> config = Config(out=tempfile.mkdtemp())
+    >>> measure = lambda config: {"w1": config.theta}
+    >>> page = lambda result: study.Report("W1", [], {}, (["theta", "W1"], [["0.5", result["w1"]]]))
+    >>> study.run(config, "mine", "Mine: an example.", measure, page)
+    theta   W1
+      0.5  0.5
+    report: ...report.html
+    """
     try:
         options.check_numbers(config)
         folder = new_folder(config.out, name)
@@ -67,6 +85,11 @@ def new_folder(out: str | None, name: str) -> pathlib.Path:
 
     Raises:
       ValueError: something is there already.
+
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> str(study.new_folder(folder, "mine")) == folder  # it is empty
+    True
     """
     root = pathlib.Path("runs")
     numbers = directory.numbered(root, name)

@@ -2,6 +2,10 @@
 
 A trial is one run: a seed and one value of each number that is swept. Trials train side by side
 (`jwgan.many`); each is the run that its own options would be alone.
+
+The examples use the trials of one command:
+
+    >>> config = run.ImageConfig(seeds=2, sweep="ema=0.9,0.999 n_critic=1,5")
 """
 
 import dataclasses
@@ -29,12 +33,20 @@ class Trial(NamedTuple):
 
 
 def several(config: Any) -> bool:
-    """Whether the options ask for more than one run, or for one in a sweep."""
+    """Whether the options ask for more than one run, or for one in a sweep.
+
+    >>> sweep.several(run.Config()), sweep.several(run.Config(seeds=2))
+    (False, True)
+    """
     return config.seeds > 1 or bool(config.sweep)
 
 
 def candidates(config: Any) -> list[str]:
-    """Names of the options that a sweep may name: real numbers, and n_critic."""
+    """Names of the options that a sweep may name: real numbers, and n_critic.
+
+    >>> "ema" in sweep.candidates(config), "width" in sweep.candidates(config)  # a shape
+    (True, False)
+    """
     fixed = options.may_change(type(config))  # how long and where: the same for all trials
     kinds = options.types_of(type(config))
     names = [
@@ -51,6 +63,9 @@ def parse_sweep(config: Any) -> dict[str, list[Any]]:
 
     Raises:
       ValueError: an option cannot be swept, occurs twice, or a value is no number.
+
+    >>> sweep.parse_sweep(config)
+    {'ema': [0.9, 0.999], 'n_critic': [1, 5]}
     """
     found: dict[str, list[Any]] = {}
     for part in config.sweep.split():
@@ -75,7 +90,11 @@ def parse_sweep(config: Any) -> dict[str, list[Any]]:
 
 
 def count(config: Any) -> int:
-    """How many trials the options make."""
+    """How many trials the options make.
+
+    >>> sweep.count(config)  # 2 seeds, 2 values of ema, 2 of n_critic
+    8
+    """
     return config.seeds * math.prod(map(len, parse_sweep(config).values()))
 
 
@@ -83,12 +102,19 @@ def devices(config: Any) -> int | None:
     """Devices asked for, None for automatic.
 
     With --at-once the default is 1: one group of trials already fills a CPU (measured).
+
+    >>> sweep.devices(run.Config(at_once=4)), sweep.devices(run.Config(at_once=4, devices=2))
+    (1, 2)
     """
     return 1 if config.devices is None and config.at_once else config.devices
 
 
 def can_be_swept(names: Sequence[str]) -> str:
-    """The end of a message: what --sweep may name."""
+    """The end of a message: what --sweep may name.
+
+    >>> sweep.can_be_swept(["n_critic", "weight"])
+    'what can be swept here is n_critic, weight; other options give shapes or files'
+    """
     return f"what can be swept here is {', '.join(names)}; other options give shapes or files"
 
 
@@ -97,6 +123,12 @@ def trials(config: Any) -> list[Trial]:
 
     Raises:
       ValueError: the sweep is none, or a trial's options are.
+
+    >>> found = sweep.trials(config)
+    >>> [trial.label for trial in found[:2]]
+    ['seed 0, ema 0.9, n_critic 1', 'seed 1, ema 0.9, n_critic 1']
+    >>> found[-1].setting, found[-1].config.seed, found[-1].config.n_critic
+    ('ema 0.999, n_critic 5', 1, 5)
     """
     swept = parse_sweep(config)
     found = []
@@ -119,7 +151,13 @@ def trials(config: Any) -> list[Trial]:
 
 
 def check(config: Any) -> None:
-    """Raises ValueError for options that a sweep cannot have."""
+    """Raises ValueError for options that a sweep cannot have.
+
+    >>> sweep.check(config)
+    >>> sweep.check(run.Config(seeds=2, w1_every=25))
+    Traceback (most recent call last):
+    ValueError: w1_every is 25 with --seeds or --sweep: it measures a single run; ...
+    """
     alone = "or run them one by one"
     refused = {
         "stream": (config.stream, f"a stream's order is one seed's; hold the data, {alone}"),

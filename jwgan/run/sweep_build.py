@@ -20,6 +20,9 @@ def make_mesh(trials: int, num: int | None) -> Any:
 
     Raises:
       ValueError: if there are fewer devices than asked for, or they do not divide the trials.
+
+    >>> print(sweep_build.make_mesh(trials=4, num=1))
+    None
     """
     there = jax.devices()
     # A flag may have made more CPU devices than there are cores: they would only take turns.
@@ -52,6 +55,11 @@ def assemble(config: Any, build: Callable, task: Any) -> Sweep:
 
     Raises:
       ValueError: a number cannot be swept in this experiment, or a trial's build refuses it.
+
+    >>> config = mine.config(batch_size=4, seeds=2, sweep="n_critic=1,5")
+    >>> found = sweep_build.assemble(config, mine.build, dots)
+    >>> [trial.label for trial in found.trials[:2]], found.keys.shape
+    (['seed 0, n_critic 1', 'seed 1, n_critic 1'], (4,))
     """
     trials, swept = sweep.trials(config), list(sweep.parse_sweep(config))
     settings = {name: [getattr(one.config, name) for one in trials] for name in swept}
@@ -87,7 +95,11 @@ def assemble(config: Any, build: Callable, task: Any) -> Sweep:
 
 
 def placed(state: Any, mesh: Any) -> Any:
-    """A state of all trials, as a checkpoint gives it, each part on its device."""
+    """A state of all trials, as a checkpoint gives it, each part on its device.
+
+    >>> sweep_build.placed({"step": 0}, None)  # on one device: as it is
+    {'step': 0}
+    """
     if mesh is None:
         return state
     spec = jax.sharding.PartitionSpec(*mesh.axis_names)  # the first axis is K, that of the trials
@@ -112,6 +124,10 @@ def _can_be_traced(make: Callable, names: Sequence[str], batch: Any) -> bool:
 
 
 def summary(values: Sequence[float]) -> dict[str, float]:
-    """Median and quartiles."""
+    """Median and quartiles.
+
+    >>> sweep_build.summary([1.0, 2.0, 3.0, 4.0, 5.0])
+    {'median': 3.0, 'lower_quartile': 2.0, 'upper_quartile': 4.0}
+    """
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75]).round(4).tolist()
     return {"median": middle, "lower_quartile": low, "upper_quartile": high}

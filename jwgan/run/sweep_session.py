@@ -2,6 +2,20 @@
 
 Every metric has a column for each trial. A trial with a metric that is not finite is marked,
 with its step, and counts no more; the others go on, and the run ends when none is left.
+
+The examples have two trials whose states are numbers; what a trial generates is its number:
+
+    >>> import types
+    >>> from jwgan.run import session, sweep, sweep_build
+    >>> def sample(key, state, num, label=None):
+    ...     return jnp.full((num, 1), state)
+    >>> one = types.SimpleNamespace(sample=sample)
+    >>> def each(function, states):
+    ...     return jax.vmap(lambda state: function(one, state))(states)
+    >>> configs = [types.SimpleNamespace(seed=0, c=c) for c in (0.01, 0.1)]
+    >>> trials = [sweep.Trial(f"c {own.c}", f"c {own.c}", own) for own in configs]
+    >>> zeros = run.Task("zeros", (1,), None, held_out=np.zeros((8, 1), np.float32))
+    >>> both = sweep_build.Sweep(zeros, trials, ["c"], one, each, None, None)
 """
 
 import sys
@@ -24,6 +38,10 @@ def make_sample_metrics(sweep: Sweep) -> Callable[[Any], dict[str, list[float | 
     """Makes `evaluate.make_sample_metrics` of all trials, a list for each metric.
 
     None stands for a value that is not finite.
+
+    >>> metrics_of = sweep_session.make_sample_metrics(both)
+    >>> metrics_of(jnp.array([0.0, 2.0]))["sliced_distance"]  # the data are zeros
+    [0.0, 2.0]
     """
     # The metrics are traced for one trial and mapped: all K are measured by one program.
     of_one = lambda one, mine: evaluate.sample_metrics(sweep.task, one, mine)
@@ -41,7 +59,17 @@ def make_sample_metrics(sweep: Sweep) -> Callable[[Any], dict[str, list[float | 
 
 
 class SweepSession(session.Session):
-    """The callbacks of `loop.train`, with a column for each trial."""
+    """The callbacks of `loop.train`, with a column for each trial.
+
+    >>> start = session.Run(run.Config(), "two", finished, zeros, one, None, None, 0, {})
+    >>> journal = session.Journal()
+    >>> callbacks = sweep_session.SweepSession(
+    ...     start._replace(sweep=both), journal, None, None, None, None
+    ... )
+    >>> callbacks.mark_dead(0, session.NonFinite("critic_loss", float("nan"), step=7))
+    >>> callbacks.alive(), journal.warnings
+    ([1], {'0 died': 'c 0.01: critic_loss is nan at step 7; it counts no more'})
+    """
 
     def __init__(self, run: Any, journal: Any, *args: Any):
         super().__init__(run, journal, *args)
@@ -95,7 +123,7 @@ class SweepSession(session.Session):
 
     def draw(self, state: Any) -> Any:
         """One picture of all trials."""
-        return picture(self.run.sweep, state)
+        return _picture(self.run.sweep, state)
 
     def evaluate(self, step: int, state: Any) -> None:
         """Measures each trial's samples, keeps the best step of their median, and warns."""
@@ -157,7 +185,7 @@ class SweepSession(session.Session):
         return round(float(np.median(own)), 6) if own else None
 
 
-def picture(sweep: Sweep, state: Any) -> Any:
+def _picture(sweep: Sweep, state: Any) -> Any:
     """A strip of images, or a scatter of points, for each trial; all from the same latents."""
     key, sample = jax.random.key(12), jax.jit(sweep.algorithm.sample, static_argnums=2)
     labels = [trial.label for trial in sweep.trials]
@@ -187,15 +215,22 @@ def picture(sweep: Sweep, state: Any) -> Any:
 
 
 def add_quality(sweep: Sweep, state: Any, result: dict[str, Any]) -> None:
-    """Adds `evaluate.quality` to each trial whose metrics are finite, and its spread."""
+    """Adds `evaluate.quality` to each trial whose metrics are finite, and its spread.
+
+    >>> rows = [{"setting": "c 0.01", "died": ""}, {"setting": "c 0.1", "died": "nan at step 7"}]
+    >>> result = {"per_trial": rows}
+    >>> sweep_session.add_quality(both, jnp.array([0.0, 2.0]), result)
+    >>> result["quality"]  # with metrics too, if the data had a part to measure them by
+    {'c 0.01': {'runs': 1, 'not_finite': 0}, 'c 0.1': {'runs': 1, 'not_finite': 1}}
+    """
     rows = result["per_trial"]
     alive = [i for i, row in enumerate(rows) if not row["died"]]
-    for row, metrics in zip(rows, quality(sweep, state, alive), strict=True):
+    for row, metrics in zip(rows, _quality(sweep, state, alive), strict=True):
         row["quality"] = metrics
     result["quality"] = by_setting(rows)
 
 
-def quality(sweep: Sweep, state: Any, alive: Sequence[int]) -> list[dict[str, Any]]:
+def _quality(sweep: Sweep, state: Any, alive: Sequence[int]) -> list[dict[str, Any]]:
     """`evaluate.quality` of each trial that is alive, {} for the others."""
     task, key, sample = (
         sweep.task,
@@ -230,6 +265,12 @@ def best_first(sweep: Sweep, result: dict[str, Any]) -> list[dict[str, Any]]:
 
     Trials are ordered by the first of `quantities.BEST_BY` that any of them has; those without it,
     the dead among them, come last.
+
+    >>> row = lambda c, distance: {"seed": 0, "c": c, "sliced_distance": distance, "died": ""}
+    >>> rows = [row(0.01, 0.5), row(0.1, 0.25)]
+    >>> best, other = sweep_session.best_first(both, {"per_trial": rows})
+    >>> best
+    {'trial': 1, 'seed': 0, 'c': 0.1, 'sliced_distance': 0.25}
     """
     found = []
     for number, row in enumerate(result["per_trial"]):
@@ -247,7 +288,13 @@ def best_first(sweep: Sweep, result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def by_setting(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """{setting: {metric: median and quartiles over its trials, "runs", "not_finite"}}."""
+    """{setting: {metric: median and quartiles over its trials, "runs", "not_finite"}}.
+
+    >>> row = lambda w1: {"setting": "c 0.1", "died": "", "quality": {"exact_w1": w1}}
+    >>> sweep_session.by_setting([row(1.0), row(2.0), row(3.0)])
+    {'c 0.1': {'runs': 3, 'not_finite': 0,
+               'exact_w1': {'median': 2.0, 'lower_quartile': 1.5, 'upper_quartile': 2.5}}}
+    """
     found: dict[str, dict[str, Any]] = {}
     for setting in dict.fromkeys(row["setting"] for row in rows):
         mine = [row for row in rows if row["setting"] == setting]

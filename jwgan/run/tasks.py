@@ -1,4 +1,13 @@
-"""What an experiment trains on: the names of the command line, and the data behind them."""
+"""What an experiment trains on: the names of the command line, and the data behind them.
+
+The examples use five grey pictures of 2 x 2 pixels, of two classes:
+
+    >>> import pathlib, tempfile
+    >>> x = np.linspace(-1, 1, 20, dtype=np.float32).reshape(5, 2, 2, 1)
+    >>> label = np.array([0, 0, 1, 1, 1])
+    >>> dataset = data.Dataset("five", x, label, class_names=("cat", "dog"))
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+"""
 
 import dataclasses
 import functools
@@ -47,13 +56,23 @@ class Task(NamedTuple):
 
 
 def is_conditional(config: Any) -> bool:
-    """Whether a run trains on labels."""
+    """Whether a run trains on labels.
+
+    >>> config = run.ImageConfig(conditional="projection")
+    >>> tasks.is_conditional(config), tasks.is_conditional(run.ImageConfig())
+    (True, False)
+    """
     # Experiments on other than images have no such option.
     return getattr(config, "conditional", "none") != "none"
 
 
 def held_out_labels(task: Task) -> Any:
-    """The labels [N] of a task's held-out samples; None where there are none."""
+    """The labels [N] of a task's held-out samples; None where there are none.
+
+    >>> tested = dataset._replace(test_images=x[:2], test_labels=label[:2])
+    >>> tasks.held_out_labels(tasks.image_task(tested)).tolist()
+    [0, 0]
+    """
     if task.dataset is None:
         return None
     data = task.dataset
@@ -77,6 +96,12 @@ def load_images(
 
     Pictures of a folder and of TFDS are cropped and resized; the images of the other data sets are
     padded, or blocks of their pixels are averaged, and grey is repeated for three channels.
+
+    Raises:
+      ValueError: there is no data set of that name, or it cannot be had in that size.
+
+    >>> tasks.load_images("digits").shape, tasks.load_images("digits", None, 4, 3).shape
+    ((8, 8, 1), (4, 4, 3))
     """
     if name == "folder":
         dataset = data.folder(
@@ -123,6 +148,11 @@ def load_array(
 
     Raises:
       ValueError: see `data.arrays.load`; or an option that samples of their shape cannot have.
+
+    >>> np.save(folder / "x.npy", [[0.0, 10.0], [4.0, 30.0], [1.0, 20.0]])
+    >>> task = tasks.load_array(str(folder / "x.npy"))
+    >>> task.shape, task.encoding.decode([[-1.0, 1.0]]).tolist()
+    ((2,), [[0.0, 30.0]])
     """
     change = _change(image_size, channels)
     dataset, scaler = arrays.load(_path(path, _ARRAY), per_channel)
@@ -163,6 +193,14 @@ def stream_array(
 
     An .npy file may be larger than the memory; an .npz file is unpacked there. Of an .npy file a
     thousand samples, evenly spread, stand for the data in metrics, and are compared on a resume.
+
+    Raises:
+      ValueError: as of `load_array`.
+
+    >>> np.save(folder / "many.npy", np.arange(128.0).reshape(64, 2))
+    >>> task = tasks.stream_array(str(folder / "many.npy"), seed=0)
+    >>> task.source(n_critic=5, batch_size=8).batch.shape
+    (5, 8, 2)
     """
     path = _path(path, _ARRAY)
     if arrays.is_archive(path):
@@ -198,6 +236,12 @@ def load_table(path: str | None, schema: str | None = None) -> Task:
 
     Raises:
       ValueError: see `data.tables.load`.
+
+    >>> rows = "age,likes\\n31,tea\\n40,coffee\\n52,tea\\n20,tea\\n"
+    >>> size = (folder / "people.csv").write_text(rows)
+    >>> task = tasks.load_table(str(folder / "people.csv"))
+    >>> [column.kind for column in task.encoding.columns], task.shape  # a number, two categories
+    (['whole', 'category'], (3,))
     """
     dataset, table = tables.load(_path(path, "the CSV file"), schema)
     return array_task(dataset, "csv", table)
@@ -224,6 +268,10 @@ def image_task(dataset: data.Dataset, name: str = "") -> Task:
 
     Raises:
       ValueError: the images are no [N, H, W, C]; from the task's source, they are whole numbers.
+
+    >>> task = tasks.image_task(dataset)
+    >>> task.name, task.shape, task.source(n_critic=5, batch_size=4).batch.shape
+    ('five', (2, 2, 1), (5, 4, 2, 2, 1))
     """
     shape = dataset.images.shape
     check.require(len(shape) == 4, "images' shape", shape, "give images [N, H, W, C]")
@@ -237,6 +285,10 @@ def array_task(dataset: data.Dataset, name: str = "", encoding: Any = None) -> T
       dataset: its images are the samples, in [-1, 1] as a rule.
       name: shown in the run's files; the data set's own unless given.
       encoding: of the task.
+
+    >>> points = data.Dataset("points", np.zeros((8, 2), np.float32), None)
+    >>> tasks.array_task(points).source(n_critic=5, batch_size=4).batch.shape
+    (5, 4, 2)
     """
     held = dataset.images
     what = "the images" if held.ndim == 4 else "the samples"
@@ -268,6 +320,10 @@ def with_labels(task: Task) -> Task:
 
     Raises:
       ValueError: the data have none, or some that are no classes.
+
+    >>> task = tasks.with_labels(tasks.image_task(dataset))
+    >>> task.classes, task.source(n_critic=5, batch_size=4).batch.label.shape
+    (('cat', 'dog'), (5, 4))
     """
     dataset = task.dataset
     labels = None if dataset is None else dataset.labels
@@ -292,7 +348,7 @@ def _shape_note(name: str, num: int, shape: tuple[int, ...]) -> str:
     return f"data: {name}, {num} images of {shape[0]} x {shape[1]} pixels (height x width), {kind}"
 
 
-def stream_images(
+def _stream_images(
     name: str,
     data_dir: str | None,
     image_size: int | None,
@@ -375,6 +431,10 @@ def without_data(described: dict[str, Any], encoding: Any = None) -> Task:
 
     Raises:
       ValueError: there is no shape in it, its classes are no names, or the encoding is damaged.
+
+    >>> task = tasks.without_data({"name": "five", "shape": [2, 2, 1]})
+    >>> task.shape, task.source(n_critic=5, batch_size=4).batch.shape
+    ((2, 2, 1), (5, 4, 2, 2, 1))
     """
     shape = described.get("shape")
     # config.json is untrusted. `type`: True is an int, and no length.
@@ -420,7 +480,16 @@ def _encoding(described: Any, shape: tuple[int, ...]) -> Any:
 
 
 def load_world(name: str) -> Task:
-    """A 2-D world by name, drawn fresh for every batch."""
+    """A 2-D world by name, drawn fresh for every batch.
+
+    Raises:
+      ValueError: there is no world of that name.
+
+    >>> world = tasks.load_world("ring")
+    >>> radii = np.linalg.norm(world.held_out, axis=1)
+    >>> radii.shape, round(float(radii.mean()), 1)
+    ((4000,), 1.0)
+    """
     worlds = {
         "eight_gaussians": gaussians.eight_gaussians,
         "twenty_five_gaussians": gaussians.twenty_five_gaussians,
@@ -443,13 +512,20 @@ def load_world(name: str) -> Task:
 
 
 def from_config(config: Config) -> Task:
-    """The image task that the options name."""
+    """The image task that the options name.
+
+    Raises:
+      ValueError: there are no such data, or they cannot be had so.
+
+    >>> tasks.from_config(run.ImageConfig(dataset="digits", image_size=4)).shape
+    (4, 4, 1)
+    """
     name, folder = config.dataset, config.data_dir
     size, channels, links = config.image_size, config.channels, config.follow_links
     if config.labels and name != "folder":
         raise ValueError(f"labels is {config.labels!r}: only --dataset folder takes a file of them")
     if config.stream:
-        task = stream_images(name, folder, size, channels, config.seed, links, config.labels)
+        task = _stream_images(name, folder, size, channels, config.seed, links, config.labels)
     else:
         task = load_images(name, folder, size, channels, links, config.labels)
     return with_labels(task) if is_conditional(config) else task
@@ -460,6 +536,10 @@ def with_classes(config: Any, task: Task) -> Any:
 
     Raises:
       ValueError: another number was given.
+
+    >>> task = tasks.with_labels(tasks.image_task(dataset))
+    >>> tasks.with_classes(run.ImageConfig(conditional="concat"), task).classes
+    2
     """
     if not is_conditional(config):
         return config
@@ -486,6 +566,10 @@ def recorded_form(config: dict[str, Any], shape: Any) -> dict[str, Any]:
 
     Returns:
       The options to be put in place of the recorded ones.
+
+    >>> config = {"dataset": "folder", "image_size": None, "channels": None}
+    >>> tasks.recorded_form(config, [32, 32, 3])
+    {'channels': 3, 'image_size': 32}
     """
     dataset = config.get("dataset")
     # config.json is untrusted. `type`: True is an int, and no length.

@@ -23,6 +23,11 @@ def names(config: Any) -> list[str]:
 
     Raises:
       ValueError: one is unknown, or "none" is not alone.
+
+    >>> tracking.names(run.Config(tracker="wandb tensorboard wandb"))
+    ['wandb', 'tensorboard']
+    >>> tracking.names(run.Config(tracker="none"))
+    []
     """
     found = list(dict.fromkeys(config.tracker.split()))
     for name in found:
@@ -38,6 +43,11 @@ def require(config: Any) -> None:
     Raises:
       ValueError: a tracker is unknown, or nobody is logged in to Weights & Biases.
       MissingPackageError: its package is not installed.
+
+    >>> tracking.require(run.Config(tracker="tensorboard"))
+    >>> tracking.require(run.Config(tracker="wandbb"))
+    Traceback (most recent call last):
+    ValueError: tracker is 'wandbb': did you mean wandb? choose one of ...
     """
     for name in names(config):
         if name in _PACKAGES:
@@ -54,6 +64,16 @@ def require(config: Any) -> None:
 
 
 def make(config: Any, folder: pathlib.Path, step: int) -> list[report.Tracker]:
-    """The trackers of a run, opened at a step."""
+    """The trackers of a run, opened at a step.
+
+    Raises:
+      ValueError: as of `names`.
+
+    >>> import pathlib, tempfile
+    >>> [tracker] = tracking.make(run.Config(), pathlib.Path(tempfile.mkdtemp()), step=0)
+    >>> type(tracker).__name__
+    'TensorBoard'
+    >>> tracker.close()
+    """
     chosen = dataclasses.asdict(config)
     return [TRACKERS[name](folder, step, chosen) for name in names(config)]

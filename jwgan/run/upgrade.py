@@ -22,12 +22,16 @@ SHOWN = 5  # names of new parts in config.json and on the terminal
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Options of `upgrade`."""
+    """Options of `upgrade`.
+
+    >>> upgrade.Config("runs/mine").run_dir
+    'runs/mine'
+    """
 
     run_dir: str = option("", "the run's directory")
 
 
-def fresh_state(config: Any, build: Any, task: Any) -> Any:
+def _fresh_state(config: Any, build: Any, task: Any) -> Any:
     """The state at the start of a run; of a sweep, that of all its trials."""
     if sweep.several(config):
         together = sweep_build.assemble(config, build, task)
@@ -37,7 +41,7 @@ def fresh_state(config: Any, build: Any, task: Any) -> Any:
     return jax.jit(lambda: algorithm.init(jax.random.key(config.seed), batch))()
 
 
-def bring_over(folder: pathlib.Path, fresh: Any) -> tuple[int, tuple[str, ...]]:
+def _bring_over(folder: pathlib.Path, fresh: Any) -> tuple[int, tuple[str, ...]]:
     """Writes all whole checkpoints of a run anew, grown; returns the newest step and the new parts.
 
     Raises:
@@ -65,7 +69,7 @@ def bring_over(folder: pathlib.Path, fresh: Any) -> tuple[int, tuple[str, ...]]:
     return newest.step, newest.added
 
 
-def upgrade_run(folder: pathlib.Path, find: reading.Find) -> tuple[str, ...]:
+def _upgrade_run(folder: pathlib.Path, find: reading.Find) -> tuple[str, ...]:
     """Brings a run over and records it in config.json; returns the names of the new parts.
 
     Raises:
@@ -73,7 +77,7 @@ def upgrade_run(folder: pathlib.Path, find: reading.Find) -> tuple[str, ...]:
     """
     described, experiment, config, task = reading.described_run(folder, find)
     with directory.lock(folder):
-        step, added = bring_over(folder, fresh_state(config, experiment.build_for(task), task))
+        step, added = _bring_over(folder, _fresh_state(config, experiment.build_for(task), task))
         if added:
             names = ", ".join(added[:SHOWN]) + (", ..." if added[SHOWN:] else "")
             what = f"{len(added)} new parts, as at the start of a run: {names}"
@@ -84,12 +88,22 @@ def upgrade_run(folder: pathlib.Path, find: reading.Find) -> tuple[str, ...]:
 
 
 def main(find: reading.Find, argv: list[str] | None = None, doc: str | None = __doc__) -> None:
-    """The command `upgrade RUN_DIR`; arguments as those of `sample.main`."""
+    """The command `upgrade RUN_DIR`; arguments as those of `sample.main`.
+
+    Raises:
+      SystemExit: bad input; its code is 2, after one line on stderr.
+
+    A run whose state is that of this version is left as it is:
+
+    >>> from jwgan.run import reading
+    >>> upgrade.main(reading.only(mine), [str(finished)])
+    /...: nothing to bring over, it fits as it is
+    """
     program = options.program_name(argv, "upgrade")
     config = options.parse(Config, argv, doc or "", "run_dir", program)
     xla.use_compilation_cache()
     try:
-        added = upgrade_run(pathlib.Path(config.run_dir), find)
+        added = _upgrade_run(pathlib.Path(config.run_dir), find)
     except (ValueError, OSError) as error:
         options.fail(error)
     if added:

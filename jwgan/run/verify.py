@@ -31,6 +31,15 @@ class Verifier:
 
     Args:
       run: what is trained (`session.Run`); its `make_source` reads the data anew.
+
+    >>> import types
+    >>> config = run.Config(chunk_steps=25, verify_every=4)
+    >>> verifier = verify.Verifier(types.SimpleNamespace(config=config))
+    >>> [step for step in range(0, 300, 25) if verifier.starts(step)]  # one chunk in four
+    [0, 100, 200]
+    >>> verifier.observe(0, {"w": jnp.ones(2)})  # keeps the state until that chunk has ended
+    >>> verifier.first, verifier.kept["w"].tolist()
+    (0, [1.0, 1.0])
     """
 
     def __init__(self, run: Any):

@@ -2,6 +2,13 @@
 
 Images are drawn as a grid, the rows of a table as histograms of its columns, everything else as
 curves.
+
+The examples use series of two steps, all zeros, and black pictures of 8 x 8 pixels:
+
+    >>> zeros = np.zeros((8, 2, 1), np.float32)
+    >>> task = run.array_task(data.Dataset("zeros", zeros, None, zeros))
+    >>> black = np.full((4, 8, 8, 1), -1.0, np.float32)
+    >>> images = run.image_task(data.Dataset("black", black, None))
 """
 
 from typing import Any
@@ -16,12 +23,21 @@ _LAGS = 10  # of a series' autocorrelation, at most
 
 
 def is_table(task: Any) -> bool:
-    """Whether a task's samples are the rows of a table."""
+    """Whether a task's samples are the rows of a table.
+
+    >>> views.is_table(task)
+    False
+    """
     return isinstance(task.encoding, tables.Table)
 
 
 def draw(task: Any, x: Any, columns: int | None = None) -> Any:
-    """A picture uint8 [H, W, C] of samples [N, *D]; beside real data where a task has them."""
+    """A picture uint8 [H, W, C] of samples [N, *D]; beside real data where a task has them.
+
+    >>> picture = views.draw(images, black, columns=2)
+    >>> picture.dtype, picture.shape[2]  # grey
+    (dtype('uint8'), 1)
+    """
     x = np.asarray(x)
     if is_table(task):
         return report.histograms(_shown(task, x))
@@ -31,7 +47,11 @@ def draw(task: Any, x: Any, columns: int | None = None) -> Any:
 
 
 def draw_real(task: Any, x: Any) -> Any:
-    """The same of real data, that are no table."""
+    """The same of real data, that are no table.
+
+    >>> np.array_equal(views.draw_real(images, black), views.draw(images, black, columns=10))
+    True
+    """
     return draw(task, x, 10)
 
 
@@ -53,6 +73,10 @@ def quality(task: Any, fake: Any) -> dict[str, Any]:
     """Metrics of samples of a table, or of series, beside the same of real data.
 
     {} for other data, and where no real data are held out.
+
+    >>> found = views.quality(task, zeros + 1)
+    >>> found["marginal_w1"], found["marginal_w1_of_real"], found["step_w1"]
+    (1.0, 0.0, 0.0)
     """
     data = task.dataset
     if data is None or data.test_images is None:
@@ -138,5 +162,10 @@ def _channel_w1(real: np.ndarray, x: np.ndarray) -> float:
 
 
 def decoded(task: Any, x: Any) -> Any:
-    """Samples [N, *D] in the units of the data; those of a table stay vectors."""
+    """Samples [N, *D] in the units of the data; those of a table stay vectors.
+
+    >>> scaler = data.scalers.fit(np.array([[10.0], [30.0]]))
+    >>> views.decoded(task._replace(encoding=scaler), zeros)[0].tolist()
+    [[20.0], [20.0]]
+    """
     return task.encoding.decode(x) if isinstance(task.encoding, scalers.Scaler) else x

@@ -22,7 +22,11 @@ from jwgan.run.options import option
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Options of `convert_weights`."""
+    """Options of `convert_weights`.
+
+    >>> weights.Config("pt_inception-2015-12-05-6726825d.pth").out  # "": see default_file
+    ''
+    """
 
     file: str = option("", "PyTorch's weight file")
     out: str = option("", "file to write (default: ~/.cache/jwgan/inception.safetensors)")
@@ -44,7 +48,11 @@ class Weights(NamedTuple):
 
 
 def default_file() -> pathlib.Path:
-    """Where converted weights lie unless a user says otherwise."""
+    """Where converted weights lie unless a user says otherwise.
+
+    >>> weights.default_file().parts[-3:]
+    ('.cache', 'jwgan', 'inception.safetensors')
+    """
     return pathlib.Path.home() / ".cache" / "jwgan" / "inception.safetensors"
 
 
@@ -56,6 +64,10 @@ def load(file: str = "") -> Weights:
 
     Raises:
       ValueError: no such file, damaged, hostile, or of another network.
+
+    >>> weights.load("nowhere.pth")
+    Traceback (most recent call last):
+    jwgan.metrics.tensor_files.WeightsError: nowhere.pth: there is no such file; give a .pth or ...
     """
     path = pathlib.Path(file) if file else default_file()
     if not file and not path.is_file():
@@ -78,7 +90,7 @@ def _checked(path: pathlib.Path, found: tensor_files.TensorFile) -> Weights:
     return Weights(params, about, published)
 
 
-def convert(file: str, out: str = "") -> dict[str, Any]:
+def _convert(file: str, out: str = "") -> dict[str, Any]:
     """Writes PyTorch's weight file as a safetensors file; says what it did.
 
     Raises:
@@ -96,11 +108,20 @@ def convert(file: str, out: str = "") -> dict[str, Any]:
 
 
 def main(argv: list[str] | None = None, doc: str | None = __doc__) -> None:
-    """The command `convert_weights FILE`."""
+    """The command `convert_weights FILE`.
+
+    Raises:
+      SystemExit: bad input; its code is 2, after one line on stderr.
+
+    >>> import contextlib, sys
+    >>> with contextlib.redirect_stderr(sys.stdout), contextlib.suppress(SystemExit):
+    ...     weights.main(["inception.pth", "--out", "inception.npz"])
+    error: out is 'inception.npz': give a name ending in .safetensors
+    """
     program = options.program_name(argv, "convert_weights")
     config = options.parse(Config, argv, doc or "", "file", program)
     try:
-        found = convert(config.file, config.out)
+        found = _convert(config.file, config.out)
     except (ValueError, OSError, check.MissingPackageError) as error:
         options.fail(error)
     output.show(json.dumps(found) if config.json else json.dumps(found, indent=1))

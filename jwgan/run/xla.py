@@ -2,6 +2,17 @@
 
 XLA reads its flags when the first array is made, not when jax is imported: whoever calls these
 functions first is in time.
+
+Some examples need a process that has made no array yet, with a jaxlib that is known; this is one:
+
+    >>> import contextlib, os, zlib
+    >>> from unittest import mock
+    >>> @contextlib.contextmanager
+    ... def new_process(**environment):
+    ...     early = mock.patch.object(xla, "is_too_late", lambda: False)
+    ...     jaxlib = mock.patch("importlib.metadata.version", return_value="0.10.2")
+    ...     with early, jaxlib, mock.patch.dict(os.environ, environment, clear=True):
+    ...         yield
 """
 
 import contextlib
@@ -25,7 +36,14 @@ CACHE_BYTES = 2**30
 
 
 def use_compilation_cache() -> None:
-    """Keeps compiled programs as `CACHE_NOTE` says; only the user can read or write them."""
+    """Keeps compiled programs as `CACHE_NOTE` says; only the user can read or write them.
+
+    >>> folder = tempfile.mkdtemp()
+    >>> with mock.patch.dict(os.environ, JAX_COMPILATION_CACHE_DIR=folder):  # the user's choice
+    ...     xla.use_compilation_cache()
+    >>> os.listdir(folder)
+    ['.jwgan-checked']
+    """
     # JAX keeps no program that compiled in less than a second, unless told otherwise. A run has a
     # dozen of those, and a restart would compile all of them again. (Of jax 0.10.0 and 0.10.2 the
     # older one prints two lines of errors for every program that it takes from the cache.)
@@ -50,7 +68,16 @@ def use_compilation_cache() -> None:
 
 
 def trim(folder: pathlib.Path, limit: int) -> None:
-    """Removes the oldest files until the rest have at most `limit` bytes."""
+    """Removes the oldest files until the rest have at most `limit` bytes.
+
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> for seconds, name in enumerate(["old", "new"]):
+    ...     size = (folder / name).write_bytes(bytes(60))
+    ...     os.utime(folder / name, (seconds, seconds))
+    >>> xla.trim(folder, limit=100)
+    >>> os.listdir(folder)
+    ['new']
+    """
     files = [(path.stat(), path) for path in folder.iterdir() if path.is_file()]
     total = 0
     # The files come from the newest on: what no longer fits is the oldest.
@@ -69,6 +96,13 @@ def remove_torn(folder: pathlib.Path) -> None:
 
     JAX writes a program into the file of its name at once, and never anew: a torn one would be
     compiled at every start, with a warning.
+
+    >>> folder, program = pathlib.Path(tempfile.mkdtemp()), zlib.compress(b"a program")
+    >>> size = (folder / "whole-cache").write_bytes(program)
+    >>> size = (folder / "torn-cache").write_bytes(program[:-5])
+    >>> xla.remove_torn(folder)
+    >>> sorted(os.listdir(folder))
+    ['.jwgan-checked', 'whole-cache']
     """
     # A hidden file: JAX's own names end in -cache and -atime.
     mark = folder / CHECKED
@@ -86,7 +120,12 @@ def remove_torn(folder: pathlib.Path) -> None:
 
 
 def is_whole(program: bytes) -> bool:
-    """Whether JAX could unpack a program; what is packed otherwise than by zlib passes."""
+    """Whether JAX could unpack a program; what is packed otherwise than by zlib passes.
+
+    >>> program = zlib.compress(b"a program")
+    >>> xla.is_whole(program), xla.is_whole(program[:-5])
+    (True, False)
+    """
     unpack = zlib.decompressobj()
     try:
         unpack.decompress(program)
@@ -125,12 +164,22 @@ FUSION = "xla_cpu_experimental_ynn_fusion_type"
 
 
 def is_measured_jaxlib() -> bool:
-    """Whether XLA has the experimental option in the form that was measured."""
+    """Whether XLA has the experimental option in the form that was measured.
+
+    >>> with mock.patch("importlib.metadata.version", return_value="0.9.2"):
+    ...     xla.is_measured_jaxlib()
+    False
+    """
     return importlib.metadata.version("jaxlib").startswith(("0.10.", "0.11.", "0.12."))
 
 
 def is_too_late() -> bool:
-    """Whether XLA has made its devices, and so has read its flags."""
+    """Whether XLA has made its devices, and so has read its flags.
+
+    >>> x = jnp.zeros(1)
+    >>> xla.is_too_late()
+    True
+    """
     # jax refuses another number of CPU devices from then on; it has no other public word for it.
     before = jax.config.jax_num_cpu_devices  # type: ignore[attr-defined]  # made at run time
     try:
@@ -148,6 +197,11 @@ def use_eigen() -> None:
     core, and small products slowly. XLA ends the process at flags that it does not know: this one
     is set for known versions only. It is never set against the user's own choice, and not when XLA
     has read its flags already, since `models.conv` chooses its kernels by what the flag says.
+
+    >>> with new_process():
+    ...     xla.use_eigen()
+    ...     os.environ["XLA_FLAGS"]
+    '--xla_cpu_experimental_ynn_fusion_type=-individual_convolution,-individual_dot'
     """
     flags = os.environ.get("XLA_FLAGS", "")
     # The option is appended to the user's flags, and does not take their place.
@@ -167,6 +221,11 @@ def use_determinism() -> None:
 
     Raises:
       ValueError: XLA has read its flags already, and computes on a GPU.
+
+    >>> with new_process(XLA_FLAGS="--xla_gpu_autotune_level=2"):
+    ...     xla.use_determinism()
+    ...     os.environ["XLA_FLAGS"]
+    '--xla_gpu_autotune_level=2 --xla_gpu_exclude_nondeterministic_ops=true'
     """
     _add_flags(DETERMINISM, "deterministic is True")
 
@@ -191,6 +250,10 @@ def gpu_flags(names: str) -> tuple[str, ...]:
 
     Raises:
       ValueError: there is no such name, or this jaxlib may not know its flags.
+
+    >>> with new_process():
+    ...     xla.gpu_flags("nchw")
+    ('--xla_gpu_force_conv_nchw=true',)
     """
     version = importlib.metadata.version("jaxlib")
     for name in names.split():
@@ -208,6 +271,11 @@ def use_gpu_flags(names: str) -> None:
 
     Raises:
       ValueError: as `gpu_flags`; or XLA has read its flags already, and computes on a GPU.
+
+    >>> with new_process(XLA_FLAGS="--xla_gpu_autotune_level=2"):
+    ...     xla.use_gpu_flags("nchw")
+    ...     os.environ["XLA_FLAGS"]
+    '--xla_gpu_autotune_level=2 --xla_gpu_force_conv_nchw=true'
     """
     _add_flags(gpu_flags(names), f"gpu_flags is {names!r}")
 
@@ -236,6 +304,10 @@ def use_cores(count: int, num: int | None) -> None:
 
     Small programs keep one core busy, and those of different trials need not talk. Never against
     the user's own choice, and without effect once an array was made.
+
+    >>> with new_process(), mock.patch.object(jax.config, "update", print):
+    ...     xla.use_cores(count=4, num=2)
+    jax_num_cpu_devices 2
     """
     # A divisor is needed, since every device must have as many trials.
     num = largest_divisor(count, cores()) if num is None else num
@@ -247,11 +319,20 @@ def use_cores(count: int, num: int | None) -> None:
 
 
 def largest_divisor(number: int, at_most: int) -> int:
-    """The largest divisor of a number that is at most so much."""
+    """The largest divisor of a number that is at most so much.
+
+    >>> xla.largest_divisor(12, at_most=5)
+    4
+    """
     return next(n for n in range(max(at_most, 1), 0, -1) if number % n == 0)
 
 
 def cores() -> int:
-    """Counts the CPU cores that this process may use."""
+    """Counts the CPU cores that this process may use.
+
+    >>> with mock.patch.object(os, "sched_getaffinity", lambda process: {0, 1, 5}, create=True):
+    ...     xla.cores()
+    3
+    """
     # A container or taskset may allow fewer cores than the machine has.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -107,7 +107,7 @@ def test_samples_of_a_run(run, tmp_path, capsys):
 
 def test_a_folder_of_single_pictures(tmp_path):
     x = np.linspace(-1, 1, 2 * 3 * 4 * 1, dtype=np.float32).reshape(2, 3, 4, 1)
-    run_sample.write(x, tmp_path / "pictures", None, None, None)
+    run_sample._write(x, tmp_path / "pictures", None, None, None)
     names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     assert names == ["00000.png", "00001.png"]
     for i, name in enumerate(names):
@@ -139,9 +139,9 @@ def test_paths_end_where_single_samples_are(run, tmp_path):
 
 def test_great_circles_keep_the_length_and_lines_the_box():
     start, end = np.array([[3.0, 0.0]]), np.array([[0.0, 3.0]])
-    length = np.linalg.norm(run_sample.paths(start, end, 7), axis=-1)
+    length = np.linalg.norm(run_sample._paths(start, end, 7), axis=-1)
     np.testing.assert_allclose(length, 3.0)
-    inside = run_sample.paths(start / 3, end / 3, 3)
+    inside = run_sample._paths(start / 3, end / 3, 3)
     np.testing.assert_allclose(inside[0], [[1, 0], [0.5, 0.5], [0, 1]])
 
 

@@ -181,7 +181,7 @@ def shown(monkeypatch):
     monkeypatch.setattr(picture_sets.reading, "read_run", found)
     monkeypatch.setattr(picture_sets.jax, "jit", lambda function, **more: function)
     monkeypatch.setattr(picture_sets.jax, "eval_shape", lambda function: function())
-    return picture_sets.of_run(pathlib.Path("run"), Choice(num=700), None)
+    return picture_sets._of_run(pathlib.Path("run"), Choice(num=700), None)
 
 
 def read_greys(found):

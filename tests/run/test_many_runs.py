@@ -297,7 +297,7 @@ def test_a_trials_quality_is_its_solo_runs(monkeypatch):
     config = toy2d.Config(width=2, batch_size=4, sweep="weight=1,10")
     together = sweep_build.assemble(config, toy2d.build, toy2d.load(config))
     states = together.algorithm.init(together.keys, together.source.batch)
-    found = sweep_session.quality(together, states, [1])
+    found = sweep_session._quality(together, states, [1])
     alone = toy2d.build(together.trials[1].config, (2,))
     expected = evaluate.quality(together.task, alone, many.trial(states, 1))
     assert found[0] == {}

@@ -115,7 +115,7 @@ def test_every_whole_checkpoint_is_brought_over(old, capsys):
             a = np.full(2, step, np.float32)
             checkpoints.save(step, {"a": a}, {"sliced_distance": step})
     (folder / "checkpoints" / "00000002.json").write_text("{}")  # damaged
-    step, added = upgrade.bring_over(folder, fresh)
+    step, added = upgrade._bring_over(folder, fresh)
     assert (step, added) == (3, ("['b']",))
     found = checkpoint.extras(folder / "checkpoints")
     assert found == {1: {"sliced_distance": 1}, 3: {"sliced_distance": 3}}
