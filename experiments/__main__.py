@@ -20,7 +20,8 @@ GROUPS = {
     "Train on tables and series": ("table", "series"),
     "Train at the papers' sizes": ("cifar10", "celeb_a", "lsun", "imagenet_resized"),
     "Use a run, prepare data": (
-        *("sample", "measure", "convert_weights", "convert", "schema", "export", "upgrade"),
+        *("sample", "generators", "measure", "convert_weights", "convert", "schema", "export"),
+        "upgrade",
     ),
     "Check critics against known answers": (
         *("parallel_lines", "divergences", "w1_benchmark", "claims"),
