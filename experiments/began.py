@@ -17,6 +17,7 @@ of about 200: M falls and k_t leaves 0, but the samples are digits of a few clas
 """
 
 import dataclasses
+from typing import Any
 
 import jwgan
 from jwgan import networks, priors, run
@@ -38,6 +39,7 @@ class Config(run.ImageConfig):
     )
     gamma: float = option(0.9, "diversity ratio, E L(G(z)) / E L(x) (the paper studies 0.3 to 0.7)")
     lambda_k: float = option(1e-2, "gain of k_t (the paper's 1e-3)")
+    k_min: float = option(0.0, "smallest k_t, 0 (the paper's) or below")
     zero: float = option(-1.0, "pixel value that the networks see as 0: the images' background")
     skips: bool = option(False, "join h0 to every scale of decoder and generator")
     vanishing: int = option(0, "steps in which the vanishing residuals go to 0; 0: none")
@@ -45,7 +47,12 @@ class Config(run.ImageConfig):
 
 def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     # Both players are the paper's auto-encoder's parts.
-    run.require_choice("network", config.network, ("auto",))
+    kind = run.require_choice("network", config.network, ("auto", "shallow"))
+    if kind == "shallow":
+        critic, generator = run.shallow_players(shape, config, config.code)
+        # BEGAN's objective takes the energies alone.
+        return _with_numbers(config, networks.map_output(critic, lambda x, y: y.score), generator)
+    run.require_no_norm(config, "the paper's networks have none (--network shallow has)")
     # The residuals count a network's applications in training, two in a step, see `BEGANCritic`.
     vanishing = 2 * config.vanishing
     skips, zero = config.skips, config.zero
@@ -58,15 +65,23 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     decoder = autoencoder.BEGANDecoder(shape, config.width, skips=skips, vanishing=vanishing)
     critic = run.energy(encoder_decoder, shape, config)
     generator = run.generator(lambda norm: decoder, config)
+    # Both players are shifted: the critic's input and what the generator puts out from 0.
+    critic = networks.map_input(critic, lambda x: x - zero)
+    generator = networks.map_output(generator, lambda z, y: y + zero)
+    return _with_numbers(config, critic, generator)
+
+
+def _with_numbers(config: Config, critic: Any, generator: Any) -> jwgan.Algorithm:
+    """BEGAN of two networks and the options' numbers."""
     algorithm = jwgan.began(
-        # Both players are shifted: the critic's input and what the generator puts out from 0.
-        networks.map_input(critic, lambda x: x - zero),
-        networks.map_output(generator, lambda z, y: y + zero),
+        critic,
+        generator,
         prior=run.prior(priors.uniform(config.latent), config),
         learning_rate=config.learning_rate,
         critic_learning_rate=config.critic_learning_rate,
         gamma=config.gamma,
         lambda_k=config.lambda_k,
+        k_min=config.k_min,
     )
     return jwgan.with_ema(algorithm, config.ema)
 

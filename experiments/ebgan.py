@@ -28,11 +28,16 @@ class Config(run.ImageConfig):
     critic_learning_rate: float | None = option(
         None, "of the critic's optimizer (default: learning_rate)", above=0
     )
+    code: int = option(32, "dimensions of the code of --network shallow", at_least=1)
     margin: float = option(3.0, "m, in units of the energy")
     pulling_away: float = option(0.1, "weight of the pulling-away term")
 
 
 def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
+    if config.network == "shallow":
+        critic, generator = run.shallow_players(shape, config, config.code)
+        return _with_numbers(config, critic, generator)
+    run.require_no_norm(config, "this auto-encoder has none (--network shallow has)", "critic")
     # Only the generator is the other members' one: EBGAN's critic is an auto-encoder.
     _, generator = run.image_players(shape, config)
 
@@ -44,8 +49,13 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
             return autoencoder.EBGANMLPCritic((8 * config.width, config.width))
         return autoencoder.EBGANConvCritic(shape, (config.width, 2 * config.width))
 
+    return _with_numbers(config, run.energy(auto_encoder, shape, config, flat), generator)
+
+
+def _with_numbers(config: Config, critic: Any, generator: Any) -> jwgan.Algorithm:
+    """EBGAN of two networks and the options' numbers."""
     algorithm = jwgan.ebgan(
-        run.energy(auto_encoder, shape, config, flat),
+        critic,
         generator,
         prior=run.prior(priors.normal(config.latent), config),
         learning_rate=config.learning_rate,

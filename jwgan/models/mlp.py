@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from jwgan.check import require
 from jwgan.models.labels import Head, scored
+from jwgan.models.norms import Norm, normalised, require_label
 
 Array = jax.Array
 Activation = Callable[[Array], Array]
@@ -27,6 +28,8 @@ class MLP(nn.Module):
         and used in the toy experiments of Gulrajani et al., 2017 (NeurIPS).
       dtype: of the computation; None promotes the input's and the parameters'.
       with_hidden: whether to return (output, input of the last layer [B, F]).
+      norm: None, `norms.batch_norm`, `norms.layer_norm` or another `Norm`, of every hidden layer
+        before its activation.
 
     >>> module = mlp.MLP(num_out=1, features=(8, 8))
     >>> params = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((4, 2)))["params"]
@@ -40,13 +43,22 @@ class MLP(nn.Module):
     kernel_init: Initializer = nn.initializers.he_normal()
     dtype: Any = None
     with_hidden: bool = False
+    norm: Norm | None = None
 
     @nn.compact
-    def __call__(self, x: Array) -> Any:
+    def __call__(self, x: Array, train: bool = True, label: Array | None = None) -> Any:
+        """Maps samples [B, *D] -> [B, num_out].
+
+        Args:
+          x: samples [B, *D].
+          train: False makes batch norm use its stored averages; else without effect.
+          label: [B], of an MLP with conditional batch norm.
+        """
         require(x.ndim >= 2, "x.shape", x.shape, "must be [B, *D]; add a batch axis")
+        require_label(self.norm, label)
         x = x.reshape(x.shape[0], -1)
         for width in self.features:
-            x = self.activation(self._dense(width)(x))
+            x = self.activation(normalised(self.norm, self._dense(width)(x), train, label))
         y = self._dense(self.num_out)(x)
         return (y, x) if self.with_hidden else y
 
@@ -57,7 +69,8 @@ class MLP(nn.Module):
 class MLPCritic(nn.Module):
     """A score per sample: [B, *D] -> [B], for any D.
 
-    Attributes: as of `MLP`, and `head`, see `labels`: with it the critic scores (x, label).
+    Attributes: as of `MLP`, and `head`, see `labels`: with it the critic scores (x, label). Batch
+      norm and a gradient penalty do not go together; layer norm does.
 
     >>> critic = jwgan.from_linen(mlp.MLPCritic(features=()))  # a linear critic
     >>> params, _ = critic.init(jax.random.key(0), jnp.zeros((1, 2)))
@@ -71,11 +84,13 @@ class MLPCritic(nn.Module):
     kernel_init: Initializer = nn.initializers.he_normal()
     dtype: Any = None
     head: Head | None = None
+    norm: Norm | None = None
 
     @nn.compact
-    def __call__(self, x: Array, label: Array | None = None) -> Any:
-        net = MLP(1, self.features, self.activation, self.kernel_init, self.dtype, True)
-        y, features = net(x)
+    def __call__(self, x: Array, label: Array | None = None, train: bool = True) -> Any:
+        """Scores samples [B, *D] -> [B]; `label` [B] is for a head, `train` as of `MLP`."""
+        net = MLP(1, self.features, self.activation, self.kernel_init, self.dtype, True, self.norm)
+        y, features = net(x, train)
         # Scores are [B]: [B, 1] would broadcast against [B].
         return scored(self.head, jnp.squeeze(y, -1), features, label)
 
@@ -103,6 +118,7 @@ class MLPGenerator(nn.Module):
     final_activation: Activation | None = None
     kernel_init: Initializer = nn.initializers.he_normal()
     dtype: Any = None
+    norm: Norm | None = None
 
     def __post_init__(self) -> None:
         shape = self.data_shape
@@ -111,8 +127,10 @@ class MLPGenerator(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, z: Array) -> Array:
-        num_out = math.prod(self.data_shape)
-        x = MLP(num_out, self.features, self.activation, self.kernel_init, self.dtype)(z)
+    def __call__(self, z: Array, train: bool = True, label: Array | None = None) -> Array:
+        """Generates data [B, *data_shape] from noise [B, *Z]; `train`, `label` as of `MLP`."""
+        num_out, init = math.prod(self.data_shape), self.kernel_init
+        net = MLP(num_out, self.features, self.activation, init, self.dtype, norm=self.norm)
+        x = net(z, train, label)
         x = x if self.final_activation is None else self.final_activation(x)
         return x.reshape(z.shape[0], *self.data_shape)

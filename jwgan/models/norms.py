@@ -166,10 +166,15 @@ def require_label(norm: Norm | None, label: Array | None) -> None:
 def normalised(norm: Norm | None, x: Array, train: bool, label: Array | None = None) -> Array:
     """Passes `x` through a new layer of the calling (compact) module; None leaves it as it is.
 
+    Features [B, F] are normalised as the channels of images of one pixel.
+
     >>> norms.normalised(None, x, train=True) is x
     True
     """
     if norm is None:
         return x
     layer = norm(use_running_average=not train)
-    return layer(x, label) if isinstance(layer, ConditionalBatchNorm) else layer(x)
+    # A layer norm's axes are those of feature maps: features have a height and a width of 1.
+    maps = x[:, None, None, :] if x.ndim == 2 else x
+    y = layer(maps, label) if isinstance(layer, ConditionalBatchNorm) else layer(maps)
+    return y.reshape(x.shape)

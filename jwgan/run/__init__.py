@@ -150,6 +150,8 @@ from jwgan.run.players import (
     image_players,
     player,
     prior,
+    require_no_norm,
+    shallow_players,
 )
 from jwgan.run.tasks import (
     Task,
@@ -183,6 +185,8 @@ __all__ = [
     "player",
     "prior",
     "require_choice",
+    "require_no_norm",
+    "shallow_players",
     "stream_array",
     "with_labels",
 ]

@@ -127,6 +127,13 @@ def _load(config: Any) -> tasks.Task:
 
 def _energy_players(member: str, config: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
     """(auto-encoder, generator) for images; BEGAN's generator is the auto-encoder's second half."""
+    if config.network == "shallow":
+        critic, generator = players.shallow_players(shape, config, config.latent)
+        if member == "began":  # its objective takes the energies alone
+            critic = networks.map_output(critic, lambda x, y: y.score)
+        return critic, generator
+    own = "this auto-encoder has none (--network shallow has)"
+    players.require_no_norm(config, own, *(() if member == "began" else ("critic",)))
     width, energy = config.width, models.autoencoder
 
     def auto_encoder(shape: tuple[int, ...]) -> Any:
@@ -148,27 +155,32 @@ def _players(member: str, config: Any, shape: tuple[int, ...]) -> tuple[Any, Any
     """(critic, generator) for images [H, W, C] or vectors [D].
 
     Raises:
-      ValueError: --network is given to BEGAN, which has networks of its own.
+      ValueError: BEGAN, which has networks of its own, is given another --network, or an
+        auto-encoder or vectors a norm that they do not have.
     """
-    if member == "began" and config.network != "auto":
+    if member == "began" and config.network not in ("auto", "shallow"):
         raise ValueError(
-            f"network is {config.network!r}: {member} has networks of its own; leave it out"
+            f"network is {config.network!r}: {member} has networks of its own; leave it out, or "
+            "give shallow"
         )
     if len(shape) == 3:
         if member in ENERGIES:
             return _energy_players(member, config, shape)
         batch_norm, plain = players.batch_norm_players, players.image_players
         return (batch_norm if member == "dcgan" else plain)(shape, config)
-    hidden = (8 * config.width,) * 3
+    hidden, mlp = (8 * config.width,) * 3, models.mlp
+    critic_norm, norm = players.norms_of(config)
     auto_encoder = models.autoencoder.EBGANMLPCritic(hidden[:2])
-    scorer = lambda shape, head: models.mlp.MLPCritic(hidden, head=head)
+    scorer = lambda shape, head: mlp.MLPCritic(hidden, head=head, norm=critic_norm)
     if member in ENERGIES:
+        players.require_no_norm(config, "an auto-encoder of vectors has none", "critic")
         critic = players.energy(lambda shape: auto_encoder, shape, config)
     else:
-        critic = players.critic(scorer, shape, config)
+        critic = players.critic(scorer, shape, config, **players.told(critic_norm))
     if member == "began":  # BEGAN's energy has no code beside it
         critic = networks.map_output(critic, lambda x, y: y.score)
-    return critic, players.generator(lambda norm: models.mlp.MLPGenerator(shape, hidden), config)
+    to_vectors = lambda norm: mlp.MLPGenerator(shape, hidden, norm=norm)
+    return critic, players.generator(to_vectors, config, norm, **players.told(norm))
 
 
 def experiment_of(member: str) -> Experiment:

@@ -311,6 +311,12 @@ class ImageConfig(LabelledConfig):
         "that",
         group="networks", at_least=1)
     latent: int = option(16, "dimensions of the normal latents", group="networks", at_least=1)
+    critic_norm: str = option(
+        "none", "normalisation of the critic's hidden layers; batch and a gradient penalty do not "
+        "go together", group="networks", choices=("none", "layer", "batch"))
+    generator_norm: str = option(
+        "none", "normalisation of the generator's hidden layers (a ResNet has batch)",
+        group="networks", choices=("none", "layer", "batch"))
     ema: float = option(
         0.999, "decay of the generator's average; 0: none", group="networks", at_least=0, below=1)
     # fmt: on

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 import jwgan
-from jwgan import models, networks, priors
+from jwgan import check, models, networks, priors
 from jwgan.run.options import require_choice
 from jwgan.run.tasks import is_conditional
 from jwgan.types import Prior
@@ -113,10 +113,17 @@ def critic(
     return networks.concat_label(network, classes, planes=not flat)
 
 
-def energy(make: Callable[[Shape], Any], shape: Shape, config: Any, flat: bool = False) -> Any:
+def energy(
+    make: Callable[[Shape], Any], shape: Shape, config: Any, flat: bool = False, **kwargs: Any
+) -> Any:
     """An auto-encoder as a critic; with labels it reconstructs their planes or columns too.
 
-    Args: as of `critic`; `make` is given no head.
+    Args:
+      make: `(shape of its input) -> Linen module`.
+      shape: (H, W, C), of the images.
+      config: of the run.
+      flat: as of `critic`.
+      **kwargs: of `from_linen`.
 
     Raises:
       ValueError: --conditional asks for what needs a score.
@@ -134,7 +141,7 @@ def energy(make: Callable[[Shape], Any], shape: Shape, config: Any, flat: bool =
             f"conditional is {config.conditional!r}: the critic is an auto-encoder, whose energy "
             "is no score of features; give --conditional concat"
         )
-    return critic(lambda shape, head: make(shape), shape, config, flat)
+    return critic(lambda shape, head: make(shape), shape, config, flat, **kwargs)
 
 
 def generator(make: Callable[[Any], Any], config: Any, norm: Any = None, **kwargs: Any) -> Any:
@@ -174,6 +181,33 @@ def _resnet_generator(shape: Shape, config: Any) -> Any:
     return generator(make, config, models.norms.batch_norm, **networks.TRAIN_ARGUMENT)
 
 
+def norms_of(config: Any) -> tuple[Any, Any]:
+    """(critic's, generator's) norm of the options; None where there is none."""
+    # Configs of benches and of runs made before these options have neither.
+    names = [getattr(config, f"{player}_norm", "none") for player in ("critic", "generator")]
+    kinds = {"none": None, "layer": models.norms.layer_norm, "batch": models.norms.batch_norm}
+    return kinds[names[0]], kinds[names[1]]
+
+
+def require_no_norm(config: Any, why: str, *which: str) -> None:
+    """Raises ValueError if a norm is asked for where the networks take none.
+
+    Args:
+      config: of the run.
+      why: "DCGAN's networks have their own", for the message.
+      *which: "critic", "generator"; both if none is named.
+    """
+    for one in which or ("critic", "generator"):
+        name = f"{one}_norm"
+        value = getattr(config, name, "none")
+        check.require(value == "none", name, value, f"{why}; leave it out")
+
+
+def told(norm: Any) -> dict[str, Any]:
+    """What `from_linen` needs: batch norm has to be told whether it trains or is sampled from."""
+    return {} if norm is None else networks.TRAIN_ARGUMENT
+
+
 def batch_norm_players(shape: Shape, config: Any) -> tuple[Any, Any]:
     """(critic, generator) for images [H, W, C] with batch norm in both, as DCGAN has it.
 
@@ -189,10 +223,10 @@ def batch_norm_players(shape: Shape, config: Any) -> tuple[Any, Any]:
     >>> outputs(critic, x).shape, outputs(generator, z).shape
     ((4,), (4, 8, 8, 1))
     """
+    require_no_norm(config, "DCGAN's networks have their own")
     norm, init, width = models.norms.batch_norm, models.dcgan.PAPER_INIT, config.width
     kind = require_choice("network", config.network, ("auto", "dcgan", "resnet"))
-    # Batch norm has to be told whether it trains or is sampled from.
-    train = networks.TRAIN_ARGUMENT
+    train = told(norm)
     if kind == "resnet":
         return (
             critic(_resnet_critic(config, norm), shape, config, **train),
@@ -211,7 +245,8 @@ def batch_norm_players(shape: Shape, config: Any) -> tuple[Any, Any]:
 def image_players(shape: Shape, config: Any) -> tuple[Any, Any]:
     """(critic, generator) for images [H, W, C], which need not be square.
 
-    Nothing is normalised but in the ResNet's generator, which has the paper's batch norm.
+    Nothing is normalised unless --critic-norm or --generator-norm say so, but in the ResNet's
+    generator, which has the paper's batch norm.
 
     Args:
       shape: (H, W, C).
@@ -229,18 +264,61 @@ def image_players(shape: Shape, config: Any) -> tuple[Any, Any]:
     """
     # Samples that are no images have nothing to convolve.
     width, small = config.width, len(shape) != 3 or min(shape[:2]) < 16
+    critic_norm, norm = norms_of(config)
     kinds = ("auto", "mlp", "dcgan", "resnet") if len(shape) == 3 else ("auto", "mlp")
     kind = require_choice("network", config.network, kinds)
     if kind == "resnet":
-        return critic(_resnet_critic(config), shape, config), _resnet_generator(shape, config)
+        scorer = _resnet_critic(config, critic_norm)
+        of_batch_norm = config.generator_norm in ("none", "batch")
+        remedy = "a ResNet's generator has batch norm; leave it out"
+        check.require(of_batch_norm, "generator_norm", config.generator_norm, remedy)
+        return (
+            critic(scorer, shape, config, **told(critic_norm)),
+            _resnet_generator(shape, config),
+        )
     flat = kind == "mlp" or (kind == "auto" and small)
     if flat:
         hidden, mlp = (8 * width,) * 3, models.mlp
         leaky = lambda x: jax.nn.leaky_relu(x, 0.2)
-        of_images = lambda shape, head: mlp.MLPCritic(hidden, activation=leaky, head=head)
-        to_images = lambda norm: mlp.MLPGenerator(shape, hidden, final_activation=jnp.tanh)
+        of_images = lambda shape, head: mlp.MLPCritic(
+            hidden, activation=leaky, head=head, norm=critic_norm
+        )
+        to_images = lambda norm: mlp.MLPGenerator(
+            shape, hidden, final_activation=jnp.tanh, norm=norm
+        )
     else:
         dcgan = models.dcgan
-        of_images = lambda shape, head: dcgan.DCGANCritic(shape, width=width, head=head)
-        to_images = lambda norm: dcgan.DCGANGenerator(shape, width=width)
-    return critic(of_images, shape, config, flat), generator(to_images, config)
+        of_images = lambda shape, head: dcgan.DCGANCritic(
+            shape, width=width, norm=critic_norm, head=head
+        )
+        to_images = lambda norm: dcgan.DCGANGenerator(shape, width=width, norm=norm)
+    return (
+        critic(of_images, shape, config, flat, **told(critic_norm)),
+        generator(to_images, config, norm, **told(norm)),
+    )
+
+
+def shallow_players(shape: Shape, config: Any, code: int) -> tuple[Any, Any]:
+    """(auto-encoder, generator) of `models.shallow` for images [H, W, C] in [-1, 1].
+
+    Inside both, pixels are in [0, 1] and end in sigmoids, as in the public code that has all
+    classes with them (`models.shallow`).
+
+    Args:
+      shape: (H, W, C).
+      config: has `width`, channels, of which InfoGAN's generator has 64 and 1024 units before
+        them; `critic_norm` and `generator_norm`.
+      code: h, dimensions of the auto-encoder's code.
+    """
+    critic_norm, norm = norms_of(config)
+    width, shallow = config.width, models.shallow
+    encoder_decoder = lambda shape: shallow.ShallowCritic(shape, width, code, norm=critic_norm)
+    to_images = lambda norm: shallow.ShallowGenerator(shape, width, 16 * width, norm=norm)
+    return (
+        networks.map_input(
+            energy(encoder_decoder, shape, config, **told(critic_norm)), lambda x: (x + 1) / 2
+        ),
+        networks.map_output(
+            generator(to_images, config, norm, **told(norm)), lambda z, y: 2 * y - 1
+        ),
+    )

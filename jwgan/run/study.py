@@ -77,7 +77,7 @@ def run(
     # this machine.
     del chosen["out"], chosen["json"]
     result = {**chosen, **spent, **figures}
-    _write(folder, name, doc, result, page(result), config.json)
+    write(folder, name, doc, result, page(result), config.json)
 
 
 def new_folder(out: str | None, name: str) -> pathlib.Path:
@@ -100,7 +100,7 @@ def new_folder(out: str | None, name: str) -> pathlib.Path:
     return folder
 
 
-def _write(
+def write(
     folder: pathlib.Path, name: str, doc: str, result: dict, page: Report, as_json: bool
 ) -> None:
     report.write_json(folder / "result.json", result)

@@ -1,0 +1,1 @@
+"""The same search for every member: see `__main__`."""
