@@ -86,7 +86,12 @@ def _with_numbers(config: Config, critic: Any, generator: Any) -> jwgan.Algorith
     return jwgan.with_ema(algorithm, config.ema)
 
 
-EXPERIMENT = run.Experiment(Config, build, __doc__)
+# Section 4: the paper's auto-encoders, images centred on 0.
+PAPER = {
+    **{"network": "auto", "width": 64, "code": 64, "latent": 64, "batch_size": 16, "zero": 0.0},
+    **{"learning_rate": 1e-4, "gamma": 0.5, "lambda_k": 1e-3, "k_min": 0.0, "ema": 0.0},
+}
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)

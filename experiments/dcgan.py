@@ -41,7 +41,9 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     return jwgan.with_ema(algorithm, config.ema)
 
 
-EXPERIMENT = run.Experiment(Config, build, __doc__)
+# Section 4.
+PAPER = {"learning_rate": 2e-4, "batch_size": 128, "latent": 100, "ema": 0.0}
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)

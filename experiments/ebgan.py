@@ -66,7 +66,9 @@ def _with_numbers(config: Config, critic: Any, generator: Any) -> jwgan.Algorith
     return jwgan.with_ema(algorithm, config.ema)
 
 
-EXPERIMENT = run.Experiment(Config, build, __doc__)
+# Section 4.1: a margin of 10 for images of 28 x 28.
+PAPER = {"learning_rate": 1e-3, "margin": 10.0, "pulling_away": 0.1, "ema": 0.0}
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)

@@ -12,6 +12,7 @@ of about 24; without a penalty some classes are rare, and the losses say nothing
 """
 
 import dataclasses
+import inspect
 from typing import Any
 
 import jwgan
@@ -54,12 +55,20 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         prior=run.prior(priors.normal(config.latent), config),
         learning_rate=config.learning_rate,
         critic_learning_rate=config.critic_learning_rate,
-        **MEMBERS[config.member],
+        # Without them the penalties have their papers' weights.
+        **({} if config.paper else MEMBERS[config.member]),
     )
     return jwgan.with_ema(algorithm, config.ema)
 
 
-EXPERIMENT = run.Experiment(Config, build, __doc__)
+def paper(given: dict[str, Any]) -> dict[str, Any]:
+    """The settings of the member's paper: those of the library's function of its name."""
+    member = run.require_choice("member", given.get("member", Config.member), MEMBERS)
+    rate = inspect.signature(getattr(jwgan, member)).parameters["learning_rate"].default
+    return {"learning_rate": rate, "ema": 0.0}
+
+
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=paper)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)

@@ -47,7 +47,12 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     return jwgan.with_ema(algorithm, config.ema)
 
 
-EXPERIMENT = run.Experiment(Config, build, __doc__)
+# The paper's rate for scenes, its practical targets, batch norm in both players as in its networks.
+PAPER = {
+    **{"learning_rate": 1e-3, "a": 0.0, "b": 1.0, "c": 1.0, "batch_size": 64, "ema": 0.0},
+    **{"critic_norm": "batch", "generator_norm": "batch"},
+}
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)

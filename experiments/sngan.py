@@ -41,7 +41,12 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     return jwgan.with_ema(algorithm, config.ema)
 
 
-EXPERIMENT = run.Experiment(Config, build, __doc__)
+# Setting C of the paper's table of optimizers, with batch norm in the generator as its networks.
+PAPER = {
+    **{"learning_rate": 2e-4, "n_critic": 1, "batch_size": 64, "latent": 128, "ema": 0.0},
+    **{"wasserstein": False, "generator_norm": "batch"},
+}
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)

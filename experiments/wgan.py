@@ -42,7 +42,12 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     return jwgan.with_ema(algorithm, config.ema)
 
 
-EXPERIMENT = run.Experiment(Config, build, __doc__)
+# Algorithm 1 and section 4: RMSProp, DCGAN's networks with their batch norm.
+PAPER = {
+    **{"learning_rate": 5e-5, "c": 0.01, "n_critic": 5, "batch_size": 64, "latent": 100},
+    **{"critic_norm": "batch", "generator_norm": "batch", "ema": 0.0},
+}
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)

@@ -43,7 +43,9 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     return jwgan.with_ema(algorithm, config.ema)
 
 
-EXPERIMENT = run.Experiment(Config, build, __doc__)
+# k 2 and p 6; the rate and the four critic updates of the authors' code.
+PAPER = {"learning_rate": 2e-4, "n_critic": 4, "weight": 2.0, "power": 6.0, "ema": 0.0}
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)

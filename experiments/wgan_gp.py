@@ -50,7 +50,9 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     return jwgan.with_ema(algorithm, config.ema)
 
 
-EXPERIMENT = run.Experiment(Config, build, __doc__)
+# Algorithm 1 and section 5; its generator's weights are not averaged.
+PAPER = {"learning_rate": 1e-4, "n_critic": 5, "b1": 0.0, "b2": 0.9, "weight": 10.0, "ema": 0.0}
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)

@@ -48,7 +48,9 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     return jwgan.with_ema(algorithm, config.ema)
 
 
-EXPERIMENT = run.Experiment(Config, build, __doc__)
+# WGAN-GP's optimizer, as in its section 5.
+PAPER = {"learning_rate": 1e-4, "n_critic": 5, "b1": 0.0, "b2": 0.9, "ema": 0.0}
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)

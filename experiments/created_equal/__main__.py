@@ -11,7 +11,8 @@ width. Each run has the same processor time; the settings of one structure are o
 setting of each member is then trained on new seeds.
 
 A search that was interrupted goes on with the same --out: finished runs are lines of trials.jsonl
-there. There are 24 settings and 8 s of one core for a run on the digits, 12 and 60 s on Fashion-MNIST.
+there. There are 24 settings of a member and 8 s of one core for a run on the digits, 12 and 60 s on
+Fashion-MNIST.
 """
 
 import contextlib

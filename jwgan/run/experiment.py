@@ -2,9 +2,11 @@
 
 import pathlib
 import sys
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from jwgan import check
 from jwgan.run import general, tasks
 
 
@@ -18,6 +20,8 @@ class Experiment(NamedTuple):
       load: `(config) -> run.Task`; by default the image data set that --dataset names.
       name: of its runs; by default that of the file in which `config`, or else `build`, is defined.
       program: how it is started; by default as it was this time.
+      paper: {option: value} of the paper's settings, which --paper asks for; or a function of the
+        options given, where an experiment has several members.
       takes_encoding: whether `build` takes the task's encoding as its third argument, as a table's
         output layer needs it.
     """
@@ -29,6 +33,31 @@ class Experiment(NamedTuple):
     name: str = ""
     program: str = ""
     takes_encoding: bool = False
+    paper: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]] = (
+        types.MappingProxyType({})
+    )
+
+    def with_paper(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The options given, and with --paper the paper's settings for those that are not.
+
+        Args:
+          given: {option: value} of a command line.
+
+        Raises:
+          ValueError: --paper is given to an experiment without a paper's settings.
+
+        >>> from experiments import wgan
+        >>> wgan.EXPERIMENT.with_paper({"paper": True, "c": 0.1})["learning_rate"]
+        5e-05
+        >>> wgan.EXPERIMENT.with_paper({"paper": True, "c": 0.1})["c"]
+        0.1
+        """
+        if not given.get("paper"):
+            return given
+        settings = self.paper(given) if callable(self.paper) else self.paper
+        remedy = "this experiment has no paper's settings; leave it out"
+        check.require(bool(settings), "paper", True, remedy)
+        return {**settings, **given}
 
     def build_for(self, task: tasks.Task) -> Callable[[Any, tuple[int, ...]], Any]:
         """`build` as `(config, shape) -> jwgan.Algorithm` for a task, with the general options."""

@@ -215,7 +215,10 @@ def experiment_of(member: str) -> Experiment:
         return jwgan.with_ema(algorithm, config.ema)
 
     program = f"{PROGRAM} {member}"
-    return Experiment(config_of(member), build, doc, _load, name=member, program=program)
+    # The numbers are the paper's already; no paper averages the generator's weights.
+    return Experiment(
+        config_of(member), build, doc, _load, name=member, program=program, paper={"ema": 0.0}
+    )
 
 
 def find(described: dict[str, Any]) -> Experiment:

@@ -169,6 +169,9 @@ class Config:
     batch_size: int = option(64, "samples in a batch", group="training", at_least=1)
     n_critic: int = option(
         5, "critic updates for each generator update", group="training", at_least=1)
+    paper: bool = option(
+        False, "the settings of the member's paper in place of this project's; what is given "
+        "beside it stays", group="training")
     seed: int = option(
         0, "of everything random in the run", group="training", at_least=0, below=2**32)
     chunk_steps: int = option(

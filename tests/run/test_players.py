@@ -36,7 +36,7 @@ def test_a_resnet_has_the_critics_norm_and_batch_norm_in_its_generator():
     assert "LayerNorm" in names_of(critic, jnp.zeros((2, 8, 8, 1)))
     assert "BatchNorm" in names_of(generator, jnp.zeros((2, 4)))
     wrong = gan.Config(network="resnet", width=2, generator_norm="layer")
-    with pytest.raises(ValueError, match="generator_norm is 'layer'.*has batch norm"):
+    with pytest.raises(ValueError, match=r"generator_norm is 'layer'.*has batch norm"):
         players.image_players((8, 8, 1), wrong)
 
 
@@ -46,13 +46,13 @@ def test_a_resnet_has_the_critics_norm_and_batch_norm_in_its_generator():
 )
 def test_a_norm_that_the_networks_do_not_take_is_refused(member, name):
     config = members.config_of(member)(width=2, **{name: "batch"})
-    with pytest.raises(ValueError, match=f"{name} is 'batch'.*leave it out"):
+    with pytest.raises(ValueError, match=rf"{name} is 'batch'.*leave it out"):
         members.experiment_of(member).build(config, (16, 16, 1))
 
 
 @pytest.mark.parametrize("module", [began, ebgan])
 def test_the_documents_refuse_it_too(module):
-    with pytest.raises(ValueError, match="critic_norm is 'layer'.*--network shallow"):
+    with pytest.raises(ValueError, match=r"critic_norm is 'layer'.*--network shallow"):
         module.build(module.Config(critic_norm="layer"), (16, 16, 1))
 
 
@@ -74,7 +74,7 @@ def test_the_shallow_pair_trains_and_samples_pixels(module):
 
 
 def test_its_energy_is_of_pixels_between_0_and_1():
-    """A sigmoid's reconstruction of black is off by at most 1, and by 1/2 where it knows nothing."""
+    """A sigmoid that knows nothing is off by 1/2 at every black pixel."""
     algorithm = build(began)
     black = jnp.full((4, 8, 8, 1), -1.0)
     state = algorithm.init(jax.random.key(0), black[None])
