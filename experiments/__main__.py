@@ -26,6 +26,7 @@ GROUPS = {
     "Check critics against known answers": (
         *("parallel_lines", "divergences", "w1_benchmark", "claims"),
     ),
+    "Compare members, find settings": ("created_equal", "began_ablation"),
     "Measure speed, size and alarms": ("speed", "growth", "survival", "plan", "pipeline", "alarm"),
     "Keep results, write the site": ("record", "reference"),
 }
