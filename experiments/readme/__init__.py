@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 
 from experiments import results
 from experiments.claims import tables as claims_tables
+from experiments.created_equal import tables as created_equal_tables
 from experiments.growth import tables as growth_tables
 from experiments.plan import tables as plan_tables
 from experiments.readme import exact, training, values
@@ -70,6 +71,8 @@ TABLES: Makers = {
     "main-job": training.main_job,
     "fashion": training.fashion,
     "classes": training.classes,
+    "created-equal-digits": lambda: created_equal_tables.members("digits"),
+    "created-equal-digits-settings": lambda: created_equal_tables.settings("digits"),
     "convolution": speed_tables.convolution,
     "alarm": training.alarm,
     "own-data": training.own_data,

@@ -143,12 +143,19 @@ def modes(member: str) -> Callable[[], str]:
 
 
 # Values are functions: importing this module must not need every recorded result.
+def created_equal_real() -> str:
+    """Real data's Frechet distance in the search on the digits."""
+    found = results.metrics("created_equal-digits")
+    return f"{found['datasets']['digits']['frechet_distance_of_real']:.2f}" if found else "?"
+
+
 VALUES: dict[str, Callable[[], str]] = {
     "onnx-difference": onnx_difference,
     "main-seconds": main_job("seconds", 0),
     "main-classes": main_job("classes_present", 0),
     "main-frechet": main_job("frechet_distance", 1),
     "main-frechet-real": main_job("frechet_distance_of_real", 1),
+    "created-equal-digits-real": created_equal_real,
     "w1-pairs": lambda: str(len(w1_runs())),
     "w1-wins": w1_wins,
     "w1-errors-4": w1_errors(4),

@@ -35,7 +35,7 @@ def test_each_setting_differs_from_the_recipe_in_its_factor_alone():
 
 
 def test_the_recipe_is_the_public_one():
-    """Its TensorFlow code: 2e-4 and 1e-3, gamma 0.75, k not clipped at 0, code of 32, batch norm."""
+    """Its TensorFlow code: 2e-4 and 1e-3, gamma 0.75, k not clipped at 0, a code of 32."""
     recipe = began_ablation.settings()[began_ablation.RECIPE]
     assert recipe["rate_ratio"] * began_ablation.CRITIC_RATE == pytest.approx(1e-3)
     assert (recipe["gamma"], recipe["k_min"], recipe["batch_size"]) == (0.75, -1.0, 64)
