@@ -124,32 +124,37 @@ def page(result: dict[str, Any]) -> study.Report:
             "how hard a member is to tune."
         ),
     ]
-    pictures, table = {}, (HEAD, [])
+    pictures: dict[str, bytes] = {}
+    shown: list[list[str]] = []
     for dataset, one in result["datasets"].items():
-        found, real = one["members"], one["frechet_distance_of_real"]
-        png = draw(found, real)
+        png = draw(one["members"], one["frechet_distance_of_real"])
         pictures[f"created_equal-{dataset}"] = png
-        table = (HEAD, [*table[1], *rows_of(found)])
-        plan = one["plan"]
-        blocks += [
-            article.Heading(NAMES.get(dataset, dataset)),
-            article.Paragraph(
-                f"{plan['settings']} settings of each member, {plan['seconds']:g} seconds of one "
-                f"core for each run. Real data have a Frechet distance of {real:.3g}."
-            ),
-            article.Figure(
-                png,
-                "All settings of a member from the best to the worst, lower is better; the other "
-                "members' curves are grey, the dotted line is that of real data. A curve that ends "
-                "early has settings whose numbers were not finite.",
-                "Sorted Frechet distances of the settings of each member",
-            ),
-            article.Table(
-                HEAD,
-                rows_of(found),
-                "Frechet distances, lower is better; the members with the best new seeds first. "
-                "Classes: how many of ten the new seeds' samples have.",
-            ),
-            article.Table(("member", "networks", "numbers"), settings_of(found), "Best settings."),
-        ]
-    return study.Report("Are they created equal?", blocks, pictures, table)
+        shown += rows_of(one["members"])
+        blocks += _of_one(dataset, one, png)
+    return study.Report("Are they created equal?", blocks, pictures, (HEAD, shown))
+
+
+def _of_one(dataset: str, one: dict[str, Any], png: bytes) -> list[Any]:
+    """The blocks of one data set."""
+    found, real, plan = one["members"], one["frechet_distance_of_real"], one["plan"]
+    return [
+        article.Heading(NAMES.get(dataset, dataset)),
+        article.Paragraph(
+            f"{plan['settings']} settings of each member, {plan['seconds']:g} seconds of one "
+            f"core for each run. Real data have a Frechet distance of {real:.3g}."
+        ),
+        article.Figure(
+            png,
+            "All settings of a member from the best to the worst, lower is better; the other "
+            "members' curves are grey, the dotted line is that of real data. A curve that ends "
+            "early has settings whose numbers were not finite.",
+            "Sorted Frechet distances of the settings of each member",
+        ),
+        article.Table(
+            HEAD,
+            rows_of(found),
+            "Frechet distances, lower is better; the members with the best new seeds first. "
+            "Classes: how many of ten the new seeds' samples have.",
+        ),
+        article.Table(("member", "networks", "numbers"), settings_of(found), "Best settings."),
+    ]

@@ -182,7 +182,12 @@ def _resnet_generator(shape: Shape, config: Any) -> Any:
 
 
 def norms_of(config: Any) -> tuple[Any, Any]:
-    """(critic's, generator's) norm of the options; None where there is none."""
+    """(critic's, generator's) norm of the options; None where there is none.
+
+    >>> from jwgan import run
+    >>> players.norms_of(run.ImageConfig(critic_norm="layer"))[0] is models.norms.layer_norm
+    True
+    """
     # Configs of benches and of runs made before these options have neither.
     names = [getattr(config, f"{player}_norm", "none") for player in ("critic", "generator")]
     kinds = {"none": None, "layer": models.norms.layer_norm, "batch": models.norms.batch_norm}
@@ -196,6 +201,11 @@ def require_no_norm(config: Any, why: str, *which: str) -> None:
       config: of the run.
       why: "DCGAN's networks have their own", for the message.
       *which: "critic", "generator"; both if none is named.
+
+    >>> from jwgan import run
+    >>> players.require_no_norm(run.ImageConfig(critic_norm="layer"), "this one has none")
+    Traceback (most recent call last):
+    ValueError: critic_norm is 'layer': this one has none; leave it out
     """
     for one in which or ("critic", "generator"):
         name = f"{one}_norm"
@@ -204,7 +214,11 @@ def require_no_norm(config: Any, why: str, *which: str) -> None:
 
 
 def told(norm: Any) -> dict[str, Any]:
-    """What `from_linen` needs: batch norm has to be told whether it trains or is sampled from."""
+    """What `from_linen` needs: batch norm has to be told whether it trains or is sampled from.
+
+    >>> players.told(None), players.told(models.norms.batch_norm)["evaluate"]
+    ({}, {'train': False})
+    """
     return {} if norm is None else networks.TRAIN_ARGUMENT
 
 
@@ -309,6 +323,13 @@ def shallow_players(shape: Shape, config: Any, code: int) -> tuple[Any, Any]:
       config: has `width`, channels, of which InfoGAN's generator has 64 and 1024 units before
         them; `critic_norm` and `generator_norm`.
       code: h, dimensions of the auto-encoder's code.
+
+    >>> from jwgan import run
+    >>> critic, _ = players.shallow_players((8, 8, 1), run.ImageConfig(width=2), code=3)
+    >>> black = -jnp.ones((1, 8, 8, 1))
+    >>> params, state = critic.init(jax.random.key(0), black)
+    >>> critic.evaluate(params, state, black).score.tolist()  # sigmoids know nothing of it: 1/2
+    [0.5]
     """
     critic_norm, norm = norms_of(config)
     width, shallow = config.width, models.shallow

@@ -103,6 +103,25 @@ def new_folder(out: str | None, name: str) -> pathlib.Path:
 def write(
     folder: pathlib.Path, name: str, doc: str, result: dict, page: Report, as_json: bool
 ) -> None:
+    """Writes result.json, the pictures and report.html into a folder; prints the table or JSON.
+
+    Args:
+      folder: there already, or made.
+      name: of the module in experiments/.
+      doc: its docstring.
+      result: with "cpu_seconds".
+      page: what the page shows.
+      as_json: print the result as one line of JSON, in place of the table.
+
+    >>> import pathlib, tempfile
+    >>> from jwgan.run import study
+    >>> report = study.Report("Two", [], {}, (("W1",), [("0.5",)]))
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     study.write(pathlib.Path(out), "two", "Two.", {"cpu_seconds": 1}, report, as_json=True)
+    ...     print(sorted(path.name for path in pathlib.Path(out).iterdir()))
+    {"cpu_seconds": 1}
+    ['report.html', 'result.json']
+    """
     report.write_json(folder / "result.json", result)
     for picture, png_file in page.pictures.items():
         files.replace(folder / f"{picture}.png", png_file)
