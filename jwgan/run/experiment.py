@@ -46,11 +46,9 @@ class Experiment(NamedTuple):
         Raises:
           ValueError: --paper is given to an experiment without a paper's settings.
 
-        >>> from experiments import wgan
-        >>> wgan.EXPERIMENT.with_paper({"paper": True, "c": 0.1})["learning_rate"]
-        5e-05
-        >>> wgan.EXPERIMENT.with_paper({"paper": True, "c": 0.1})["c"]
-        0.1
+        >>> published = mine._replace(paper={"steps": 9, "batch_size": 8})
+        >>> published.with_paper({"paper": True, "steps": 2})
+        {'steps': 2, 'batch_size': 8, 'paper': True}
         """
         if not given.get("paper"):
             return given
