@@ -134,15 +134,10 @@ def measure(config: Config) -> dict[str, Any]:
     return result
 
 
-def setup() -> None:
-    """Compiled programs are kept, and each core has its own trials."""
-    command.make_fast()
-    xla.use_cores(2, None)
-
-
 def main(argv: list[str] | None = None) -> None:
+    xla.use_cores(2, None)  # each core has its own trials
     # The page and the table are written by `measure`, which knows the folder.
-    command.run(Config, measure, __doc__, argv=argv, setup=setup, text=lambda config, result: "")
+    command.run(Config, measure, __doc__, argv=argv, text=lambda config, result: "")
 
 
 if __name__ == "__main__":

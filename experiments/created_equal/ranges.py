@@ -54,9 +54,9 @@ def structures(member: str) -> list[dict[str, Any]]:
     >>> len(ranges.structures("wgan_gp")), len(ranges.structures("dcgan"))
     (32, 8)
     """
-    norms = ENERGY_NORMS if member in members.ENERGIES else NORMS
-    if member == "dcgan":
-        norms = {name: ("none",) for name in norms}
+    norms: dict[str, tuple[str, ...]] = {name: ("none",) for name in NORMS}
+    if member != "dcgan":
+        norms = dict(ENERGY_NORMS if member in members.ENERGIES else NORMS)
     return [
         {"n_critic": n, "width": width, "critic_norm": critic, "generator_norm": generator}
         for n in N_CRITIC
