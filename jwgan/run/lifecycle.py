@@ -84,8 +84,8 @@ def options_of(experiment: Experiment, given: dict[str, Any]) -> Any:
     >>> config.steps, config.batch_size  # the second is the run's own
     (9, 4)
     """
-    given = experiment.with_paper(given)
-    config = experiment.config(**given)
+    # A resume compares what is given itself: the run's own options have the paper's settings.
+    config = experiment.config(**experiment.with_paper(given))
     _check(config)
     # Processes join before anything asks JAX for devices: one that has joined no others sees only
     # its own.
