@@ -37,7 +37,7 @@ from experiments import results
 from experiments.results import markdown
 from experiments.sample import GENERATORS
 from jwgan import files, report
-from jwgan.run import command, evaluate, generators, options, output, tasks
+from jwgan.run import evaluate, generators, options, output, tasks, xla
 from jwgan.run.options import option
 
 PICTURE = GENERATORS.parent / "generators.png"
@@ -306,7 +306,8 @@ def lines(config: Config) -> Iterator[str]:
 
 def main(argv: list[str] | None = None) -> None:
     config = options.parse(Config, argv, __doc__ or "", positional="names")
-    command.make_fast()
+    xla.use_compilation_cache()
+    xla.use_eigen()
     try:
         for line in lines(config):
             output.show(line)
