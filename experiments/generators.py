@@ -71,7 +71,7 @@ RECIPES = {
     "gan": Recipe("gan", 8000, 2500, FASTER),
     "dcgan": Recipe("dcgan", 5000, 1500, FASTER),
     "lsgan": Recipe("lsgan", 8000, 2500, FASTER),
-    "wgan": Recipe("wgan", 5000, 1500),
+    "wgan": Recipe("wgan", 5000, 1500, "--learning-rate 1e-3"),
     "wgan_gp": Recipe("wgan_gp", 6000, 1500),
     "wgan_lp": Recipe("wgan_lp", 6000, 1500),
     "wgan_hinge": Recipe("wgan_lp --linear", 6000, 1500),
