@@ -1,5 +1,6 @@
 """What the search draws from: ranges written down before it was run, and the draw."""
 
+import itertools
 import math
 from typing import Any, NamedTuple
 
@@ -54,16 +55,10 @@ def structures(member: str) -> list[dict[str, Any]]:
     >>> len(ranges.structures("wgan_gp")), len(ranges.structures("dcgan"))
     (32, 8)
     """
-    norms: dict[str, tuple[str, ...]] = {name: ("none",) for name in NORMS}
-    if member != "dcgan":
-        norms = dict(ENERGY_NORMS if member in members.ENERGIES else NORMS)
-    return [
-        {"n_critic": n, "width": width, "critic_norm": critic, "generator_norm": generator}
-        for n in N_CRITIC
-        for width in WIDTHS
-        for critic in norms["critic_norm"]
-        for generator in norms["generator_norm"]
-    ]
+    norms = ENERGY_NORMS if member in members.ENERGIES else NORMS
+    norms = {} if member == "dcgan" else norms
+    axes: dict[str, Any] = {"n_critic": N_CRITIC, "width": WIDTHS, **norms}
+    return [dict(zip(axes, one, strict=True)) for one in itertools.product(*axes.values())]
 
 
 def searched(member: str) -> list[str]:
