@@ -77,7 +77,7 @@ RECIPES = {
     "wgan_hinge": Recipe("wgan_lp --linear", 6000, 1500),
     "wgan_div": Recipe("wgan_div", 6000, 1500),
     "sngan": Recipe("sngan", 8000, 2500, FASTER),
-    "ebgan": Recipe("ebgan", 10000, 2500, FASTER),
+    "ebgan": Recipe("ebgan", 10000, 2500, "--margin 10"),
     "began": Recipe("began", 2500, 1500, "--image-size 32 --batch-size 16", "uniform"),
     "dragan": Recipe("gan --member dragan", 8000, 2500, FASTER),
     "r1_gan": Recipe("gan --member r1_gan", 8000, 2500, FASTER),
