@@ -66,7 +66,7 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     critic = run.energy(encoder_decoder, shape, config)
     generator = run.generator(lambda norm: decoder, config)
     # Both players are shifted: the critic's input and what the generator puts out from 0.
-    critic = networks.map_input(critic, lambda x: x - zero)
+    critic = networks.map_input(critic, lambda x: x - zero)._replace(rowwise=critic.rowwise)
     generator = networks.map_output(generator, lambda z, y: y + zero)
     return _with_numbers(config, critic, generator)
 

@@ -109,7 +109,7 @@ def build(config: Any, shape: tuple[int, ...], **kwargs: Any) -> Any:
         critic = run.player(autoencoder.EBGANMLPCritic((config.width,) * 2), config)
     # EBGAN's pulling-away term needs the codes; BEGAN's objective takes the scores alone.
     if config.member == "began":
-        critic = networks.map_output(critic, lambda x, y: y.score)
+        critic = networks.map_output(critic, lambda x, y: y.score)._replace(rowwise=critic.rowwise)
     member = getattr(jwgan, config.member)
     return member(
         critic,

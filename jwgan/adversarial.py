@@ -34,6 +34,7 @@ from jwgan.types import (
     Array,
     Augment,
     Batch,
+    Calls,
     Classified,
     Data,
     Info,
@@ -57,6 +58,8 @@ from jwgan.types import (
     score_of,
     with_label_of,
 )
+
+APART = Calls()  # one batch after another
 
 
 class PlayerState(NamedTuple):
@@ -268,6 +271,7 @@ def critic_update(
     objective_state: Any,
     penalty: Penalty,
     step: Array | int = 0,
+    calls: Calls = APART,
 ) -> tuple[PlayerState, tuple[Output, Output, Info]]:
     """Updates the critic once on real, fake [B, *D].
 
@@ -281,7 +285,7 @@ def critic_update(
       key: for the penalty.
       objective_state: what the losses read, see `Objective`.
       step: generator updates so far, for optimizers that read it, see `schedules`.
-      critic, critic_tx, objective, penalty: as of `step`.
+      critic, critic_tx, objective, penalty, calls: as of `step`.
 
     Returns:
       The new player and, from before the update, (output on real, output on fake, metrics).
@@ -300,8 +304,8 @@ def critic_update(
     num = real.shape[0]
 
     def loss(params: Params) -> tuple[Array, Any]:
-        real_out, state = critic.apply(params, player.model_state, *inputs(real))
-        fake_out, state = critic.apply(params, state, *inputs(fake))
+        outs = calls.scores(critic, params, player.model_state, real, fake)
+        real_out, fake_out, state = outs
         real_out, real_classes = _parts(_checked(real_out, num))
         fake_out, fake_classes = _parts(_checked(fake_out, num))
         x, *label = inputs(real)
@@ -415,6 +419,7 @@ def critic_updates(
     penalty: Penalty,
     prior: Prior,
     augment: Augment | None = None,
+    calls: Calls = APART,
 ) -> tuple[PlayerState, ModelState, tuple[Output, Info]]:
     """Updates the critic once, with new fakes, for each real batch of [n_critic, B, *D].
 
@@ -435,16 +440,18 @@ def critic_updates(
     rows = batch.rows if isinstance(batch, Ragged) else batch
     n_critic, num = rows.shape[:2]
 
+    def make(model_state: ModelState, key: Key, real: Data) -> tuple[Data, ModelState]:
+        z = as_labelled(prior(key, num), real)
+        fake, model_state = generator.apply(state.generator.params, model_state, *inputs(z))
+        _check_generated(fake.shape, real.shape)
+        return with_label_of(z, fake), model_state
+
     def update(carry: Any, xs: Any) -> tuple[Any, Any]:
         player, generator_model_state = carry
-        key, real = xs
+        key, real, fake = xs
         key_z, key_penalty = jax.random.split(key)
-        z = as_labelled(prior(key_z, num), real)
-        fake, generator_model_state = generator.apply(
-            state.generator.params, generator_model_state, *inputs(z)
-        )
-        _check_generated(fake.shape, real.shape)
-        fake = with_label_of(z, fake)
+        if fake is None:
+            fake, generator_model_state = make(generator_model_state, key_z, real)
         real, fake = _augmented(augment, key, state.objective, real, fake)
         player, (real_out, _, metrics) = critic_update(
             player,
@@ -457,12 +464,18 @@ def critic_updates(
             objective_state=state.objective,
             penalty=penalty,
             step=state.step,
+            calls=calls,
         )
         return (player, generator_model_state), (real_out, metrics)
 
-    carry = (state.critic, state.generator.model_state)
     # split(key, n)[:m] == split(key, m): a Ragged batch trains exactly as a shorter plain one.
-    xs = (jax.random.split(key, n_critic), rows)
+    keys, generator_model_state = jax.random.split(key, n_critic), state.generator.model_state
+    # Of a Ragged batch some updates may not come, and their fakes must move nothing.
+    made = None
+    if not isinstance(batch, Ragged):
+        made = calls.fakes(make, generator_model_state, keys, rows)
+    fakes, generator_model_state = made or (None, generator_model_state)
+    carry, xs = (state.critic, generator_model_state), (keys, rows, fakes)
     if isinstance(batch, Ragged):
         (player, generator_model_state), last = _first_updates(update, carry, xs, batch.n_critic)
     else:
@@ -495,6 +508,7 @@ def step(
     penalty: Penalty,
     prior: Prior,
     augment: Augment | None = None,
+    calls: Calls = APART,
 ) -> tuple[AdversarialState, AdversarialInfo]:
     """Makes n_critic critic updates, then one generator update.
 
@@ -508,6 +522,7 @@ def step(
       penalty: added to the critic's loss, see `penalties`.
       prior: of the latents, see `priors`.
       augment: what the critic sees of real and generated samples, see `augment`; None: all.
+      calls: how the networks are called in the critic's updates, see `joined`.
 
     Returns:
       The new state and an AdversarialInfo of scalars.
@@ -524,31 +539,22 @@ def step(
     rows, last = (batch.rows, batch.n_critic - 1) if isinstance(batch, Ragged) else (batch, -1)
     require_batch(rows)
     key_critic, key_generator = jax.random.split(jax.random.fold_in(state.key, state.step))
+    shared: dict[str, Any] = {
+        "critic": critic, "generator": generator, "objective": objective, "prior": prior,
+        "augment": augment,
+    }  # fmt: skip
     critic_player, generator_state, (real_out, critic_metrics) = critic_updates(
-        state,
-        batch,
-        key_critic,
-        critic=critic,
-        generator=generator,
-        critic_tx=critic_tx,
-        objective=objective,
-        penalty=penalty,
-        prior=prior,
-        augment=augment,
+        state, batch, key_critic, critic_tx=critic_tx, penalty=penalty, calls=calls, **shared
     )
     generator_player, (fake_out, generator_metrics) = generator_update(
         state.generator._replace(model_state=generator_state),
         critic_player,
         jax.tree.map(lambda leaf: leaf[last], rows),
         key_generator,
-        critic=critic,
-        generator=generator,
         generator_tx=generator_tx,
-        objective=objective,
         objective_state=state.objective,
-        prior=prior,
         step=state.step,
-        augment=augment,
+        **shared,
     )
     objective_state, objective_info = objective.update(state.objective, real_out, fake_out)
     state = AdversarialState(
@@ -616,6 +622,7 @@ def build(
     penalty: Penalty,
     prior: Prior,
     augment: Augment | None = None,
+    calls: Calls = APART,
 ) -> Algorithm:
     """Binds the parts into an Algorithm; see `init` and `step` for what they must be.
 
@@ -630,7 +637,7 @@ def build(
     3.0
     """
     require_networks(critic=critic, generator=generator)
-    # Both init and step take these; `step` alone takes the penalty and the augmentation.
+    # Both init and step take these; `step` alone takes the rest.
     players: dict[str, Any] = {
         "critic": critic,
         "generator": generator,
@@ -641,10 +648,10 @@ def build(
     }
 
     def bound_step(state: AdversarialState, batch: Batch) -> tuple[AdversarialState, Any]:
-        return step(state, batch, penalty=penalty, augment=augment, **players)
+        return step(state, batch, penalty=penalty, augment=augment, calls=calls, **players)
 
     def rebuilt(**changes: Callable[[Any], Any]) -> Algorithm:
-        parts = {**players, "penalty": penalty, "augment": augment}
+        parts = {**players, "penalty": penalty, "augment": augment, "calls": calls}
         return build(**{**parts, **{name: new(parts[name]) for name, new in changes.items()}})
 
     def bound_init(key: Key, batch: Any) -> AdversarialState:

@@ -21,12 +21,15 @@ from jwgan.types import Array, Key, ModelState, Network, Params, depends, requir
 TRAIN_ARGUMENT: dict[str, Any] = {"train": {"train": True}, "evaluate": {"train": False}}
 
 
-def from_fn(init: Callable[..., Params], apply: Callable[..., Any]) -> Network:
+def from_fn(
+    init: Callable[..., Params], apply: Callable[..., Any], rowwise: bool = False
+) -> Network:
     """A network from two plain functions, without model state.
 
     Args:
       init: `(key, x [B, *D]) -> params`; of a conditional network `(key, x, label [B])`.
       apply: `(params, x [B, *D]) -> y`; or `(params, x, label [B])`.
+      rowwise: whether each row of y is computed from that row of x alone, see `Network`.
 
     A critic D(x) = <w, x> on points of the plane:
 
@@ -46,7 +49,7 @@ def from_fn(init: Callable[..., Params], apply: Callable[..., Any]) -> Network:
         del state
         return apply(params, *inputs)
 
-    return Network(init_network, apply_network, evaluate)
+    return Network(init_network, apply_network, evaluate, rowwise=rowwise)
 
 
 def from_linen(
@@ -54,6 +57,7 @@ def from_linen(
     train: Mapping[str, Any] | None = None,
     evaluate: Mapping[str, Any] | None = None,
     rngs: Sequence[str] = (),
+    rowwise: bool | None = None,
 ) -> Network:
     """A network from a flax.linen module.
 
@@ -68,6 +72,9 @@ def from_linen(
       evaluate: keyword arguments of the call after training, for example `{"train": False}`; a
         module with batch norm or dropout needs it.
       rngs: names of the random streams that the module draws from in training: `("dropout",)`.
+      rowwise: whether each row of its output is computed from that row of x alone in training, see
+        `Network`; None: what the module says in an attribute of that name, as those of
+        `jwgan.models` do, and else False.
 
     Raises:
       ValueError: at the first use, if the module draws from a stream that is not in `rngs`.
@@ -113,7 +120,8 @@ def from_linen(
         with _told_of_streams(module):
             return module.apply({"params": params, **variables}, x, **evaluate, **_named(label))
 
-    return Network(init, apply, evaluate_network)
+    said = getattr(module, "rowwise", False) if rowwise is None else rowwise
+    return Network(init, apply, evaluate_network, rowwise=said and not rngs)
 
 
 def _named(label: tuple[Array, ...]) -> dict[str, Array]:
@@ -233,6 +241,8 @@ def map_init(network: Network, transform: Callable[[Params], Params]) -> Network
 def map_output(network: Network, transform: Callable[[Array, Any], Any]) -> Network:
     """The same network with output `transform(x, y)`.
 
+    It is not `rowwise` unless `._replace(rowwise=True)` says so: the transform may mix rows.
+
     `map_output(net, lambda x, y: y[:, 0])` turns [B, 1] into scores [B]. An auto-encoder becomes an
     energy critic by its reconstruction error; this one halves its input:
 
@@ -261,6 +271,8 @@ def map_output(network: Network, transform: Callable[[Array, Any], Any]) -> Netw
 
 def map_input(network: Network, transform: Callable[[Array], Array]) -> Network:
     """The same network on `transform(x)`, for example to centre the data.
+
+    It is not `rowwise` unless `._replace(rowwise=True)` says so: the transform may mix rows.
 
     >>> identity = networks.from_fn(lambda key, x: {}, lambda params, x: x)
     >>> centred = networks.map_input(identity, lambda x: x - 0.5)
@@ -321,6 +333,7 @@ def concat_label(network: Network, classes: int, *, planes: bool = True) -> Netw
         mapped(network.apply),
         mapped(network.evaluate),
         network.precise and mapped(network.precise),
+        network.rowwise,
     )
 
 
@@ -359,7 +372,7 @@ def in_dtype(network: Network, dtype: Any) -> Network:
         return cast(y, jnp.float32)
 
     precise = network.precise or network.apply
-    return Network(network.init, apply, evaluate, precise)
+    return Network(network.init, apply, evaluate, precise, network.rowwise)
 
 
 def in_parts(network: Network, parts: int) -> Network:
@@ -370,6 +383,8 @@ def in_parts(network: Network, parts: int) -> Network:
     and penalties still see the whole batch, its noise and all of its scores, every objective and
     every penalty is that of the whole batch up to the order of float32 sums, those that couple
     samples included (pulling away, relativistic pairs, BEGAN's balance). Give it to both players.
+
+    It is not `rowwise`: several batches in one call would take the memory that parts save.
 
     What couples samples inside of the network is excepted: batch norm normalises each part by
     itself, its averages move towards the mean over the parts, and `init` warns of it. A network
@@ -452,9 +467,9 @@ def with_spectral_norm(network: Network, iterations: int = 1, eps: float = 1e-12
     an iteration more. A norm that has not settled is then nearer the true one, by some per cent.
 
     The vectors are model state, `{"network": ..., "u": ...}`. They move by `iterations` in every
-    training `apply` whose model state is kept: in `adversarial.step` twice in a critic update
-    (real, then fake), and neither in the penalty nor in the generator's update; `evaluate` uses
-    them as they are.
+    training `apply` whose model state is kept, so that it is not `rowwise`: in `adversarial.step`
+    twice in a critic update (real, then fake), and neither in the penalty nor in the generator's
+    update; `evaluate` uses them as they are.
 
     Args:
       network: any network with array parameters.

@@ -148,12 +148,55 @@ class Network(NamedTuple):
         the batch's own statistics and moves its averages).
       evaluate: `(params, model_state, x) -> y`, as used after training (stored averages).
       precise: `apply` without reduced precision, which penalties use; None: `apply` itself.
+      rowwise: whether, in training, row i of y is computed from row i of x alone and the model
+        state stays as it is, so that several batches may pass in one call (see `joined`). It is
+        declared and never found out: False where nothing is known. Batch norm makes it False.
     """
 
     init: Callable[..., tuple[Params, ModelState]]
     apply: Callable[..., tuple[Any, ModelState]]
     evaluate: Callable[..., Any]
     precise: Callable[..., tuple[Any, ModelState]] | None = None
+    rowwise: bool = False
+
+
+def scores_apart(
+    critic: Network, params: Params, model_state: ModelState, real: Data, fake: Data
+) -> tuple[Output, Output, ModelState]:
+    """(output on real, output on fake, model state): two calls of the critic, real first.
+
+    >>> critic = types.Network(None, lambda params, state, x: (x @ params, state + 1), None)
+    >>> x = jnp.ones((1, 2))
+    >>> real, fake, state = types.scores_apart(critic, jnp.ones(2), 0, x, 0 * x)
+    >>> real.item(), fake.item(), state
+    (2.0, 0.0, 2)
+    """
+    real_out, model_state = critic.apply(params, model_state, *inputs(real))
+    fake_out, model_state = critic.apply(params, model_state, *inputs(fake))
+    return real_out, fake_out, model_state
+
+
+def fakes_in_turn(make: Any, model_state: ModelState, keys: Key, rows: Data) -> None:
+    """None: the fakes of each critic update are made in it, and not all of them before.
+
+    >>> types.fakes_in_turn(None, {}, None, None) is None
+    True
+    """
+    del make, model_state, keys, rows
+
+
+class Calls(NamedTuple):
+    """How a step calls the networks; the results are the same, see `joined` for another way.
+
+    Attributes:
+      scores: as `scores_apart`.
+      fakes: `(make, model_state, keys [n], rows [n, B, *D]) -> (fakes [n, B, *D], model_state)`
+        of all n critic updates, or None; `make` is `(model_state, key, real) -> (fake,
+        model_state)`, whose key is the first half of an update's.
+    """
+
+    scores: Callable[..., tuple[Output, Output, ModelState]] = scores_apart
+    fakes: Callable[..., tuple[Data, ModelState] | None] = fakes_in_turn
 
 
 def require_networks(**networks: Any) -> None:

@@ -88,6 +88,7 @@ def check_critic(module, image_shape, *, train_argument=True, cancelled=()):
     assert y.dtype == jnp.float32
     assert float(jnp.ptp(y)) > 0
     assert float(jnp.abs(first[1:]).max()) == 0 < float(jnp.abs(first[0]).max())
+    assert net.rowwise  # as was just seen
     assert_alive(gradient, cancelled)
     return output
 

@@ -92,6 +92,7 @@ CORE = (
     *GROUND,
     *LEAVES,
     *("adversarial", "critics", "wrappers", "algorithms", "sources", "loop", "many", "parallel"),
+    "joined",
 )
 # A module of the core or an oracle -> what else of the house it may import.
 MAY_IMPORT = {
@@ -102,6 +103,7 @@ MAY_IMPORT = {
     "adversarial": {"types", "check"},
     "critics": {"types", "check", "adversarial"},
     "wrappers": {"types", "check"},
+    "joined": {"types"},
     "algorithms": {"types", "check", "adversarial", *LEAVES},
     "sources": {"types", "check", "numerics", "sharding"},
     "loop": {"types", "check", "sources", "sharding"},

@@ -27,6 +27,7 @@ from jax.experimental import topologies
 from experiments.export import papers, programs
 from experiments.plan import chips, hlo
 from experiments.speed import cases
+from jwgan import joined
 
 PLUGINS = ("jax_cuda13_plugin", "jax_cuda12_plugin")
 NO_PLUGIN = (
@@ -164,6 +165,8 @@ def row(name: str, precision: str, algorithm: Any = None) -> dict[str, Any]:
         algorithm, batch = cases.member(name, parts), parts.source.batch
     else:
         batch = papers.batch(name)
+    # As `jwgan.run` calls the networks on a GPU.
+    algorithm = joined.with_joined_calls(algorithm)
     state = jax.eval_shape(lambda: algorithm.init(jax.random.key(0), batch))
     counts = count(compiled(algorithm.step, state, batch))
     # A new function: the same one would be taken from JAX's caches, lowered for the GPU.

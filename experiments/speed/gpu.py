@@ -11,6 +11,7 @@ when the time is up is listed under "left_out". The parts:
 * resnet: WGAN-GP on its paper's ResNet, batch 64 and 256; began128: BEGAN on 128x128 images, batch
   16; tiny_mlp and dcgan32 as in `cases`, alone and with seeds side by side;
 * float32 is JAX's default for it, TF32 on a GPU; bfloat16 is that of the networks;
+* networks are called as a run calls them on a GPU (`jwgan.joined`); apart: one batch after another;
 * graphs, conv_fusion, nchw: with these of XLA's flags, see `jwgan.run.xla.GPU_FLAGS`;
 * torch_graph, torch_eager, torch_compile: PyTorch's side, see `torch_gpu`; with --peer alone, which
   is then "PYTHON FILE.py": a Python that has PyTorch, and the file with its networks;
@@ -39,7 +40,7 @@ import jax.numpy as jnp
 import jwgan
 from experiments.export import papers
 from experiments.speed import cases, kernels, timing
-from jwgan import files, many, networks, priors, sources
+from jwgan import files, joined, many, networks, priors, sources
 from jwgan.models import dcgan
 from jwgan.run import options, xla
 
@@ -60,6 +61,7 @@ class Part(NamedTuple):
       seeds: side by side.
       flags: a name in `xla.GPU_FLAGS`.
       torch: PyTorch's way, or "" for ours.
+      apart: whether the networks are called for each batch alone.
       profile: whether its kernels are looked at.
       seconds: after which it is given up.
     """
@@ -70,6 +72,7 @@ class Part(NamedTuple):
     seeds: int = 1
     flags: str = ""
     torch: str = ""
+    apart: bool = False
     profile: bool = False
     seconds: float = 75.0
 
@@ -78,7 +81,7 @@ class Part(NamedTuple):
         """What tells it from the others, for example resnet_256_bfloat16_graphs."""
         words = [self.case, str(self.batch_size or ""), self.torch and f"torch_{self.torch}"]
         words += ["bfloat16" if self.precision == "bfloat16" else "", self.flags]
-        words += [f"{self.seeds}_seeds" if self.seeds > 1 else ""]
+        words += [f"{self.seeds}_seeds" if self.seeds > 1 else "", "apart" if self.apart else ""]
         return "_".join(filter(None, words))
 
 
@@ -87,6 +90,7 @@ _LIST = (
     Part("resnet", torch="graph"),
     Part("resnet", "bfloat16"),
     Part("resnet", flags="graphs"),
+    Part("resnet", apart=True),
     Part("tiny_mlp", profile=True),
     Part("tiny_mlp", torch="graph"),
     Part("dcgan32", profile=True),
@@ -195,6 +199,7 @@ def measure(name: str, dry: bool) -> dict[str, Any]:
         return first_picture(dry)
     xla.use_gpu_flags(part.flags)
     algorithm, source = made(part, dry)
+    algorithm = algorithm if part.apart else joined.with_joined_calls(algorithm)
     keys = jax.random.key(0)
     if part.seeds > 1:
         algorithm, source, keys = _side_by_side(algorithm, source, 2 if dry else part.seeds)
@@ -270,7 +275,8 @@ def run(dry: bool, peer: str = "", out: str = "", seconds: float = SECONDS) -> d
     try:
         while left_out and (left := end - time.monotonic()) > 0:
             name = left_out[0]
-            rows[name] = _apart(name, dry, peer, min(left, PARTS[name].seconds))
+            limit = left if dry else min(left, PARTS[name].seconds)
+            rows[name] = _apart(name, dry, peer, limit)
             left_out.pop(0)
             print(json.dumps({name: rows[name]}), file=sys.stderr, flush=True)
             if out:

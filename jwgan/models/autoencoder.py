@@ -224,6 +224,11 @@ class BEGANCritic(nn.Module):
     skips: bool = False
     vanishing: int = 0
 
+    @property
+    def rowwise(self) -> bool:
+        """Whether an output depends on its own row of x alone, see `types.Network`."""
+        return self.vanishing == 0  # the loss's two batches differ by one count
+
     def __post_init__(self) -> None:
         _check_began(self)
         super().__post_init__()
@@ -276,6 +281,8 @@ class EBGANMLPCritic(nn.Module):
     features: Sequence[int] = (1024,)
     energy: Energy = euclidean
 
+    rowwise = True  # see `types.Network`
+
     def __post_init__(self) -> None:
         good = len(self.features) > 0 and min(self.features) >= 1
         require(good, "features", self.features, "give at least one width, all positive")
@@ -316,6 +323,8 @@ class EBGANConvCritic(nn.Module):
     widths: Sequence[int] = (64, 128, 256)
     slope: float = 0.2
     energy: Energy = euclidean
+
+    rowwise = True  # see `types.Network`
 
     def __post_init__(self) -> None:
         require(len(self.widths) > 0, "widths", self.widths, "give at least one width")

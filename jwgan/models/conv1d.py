@@ -68,6 +68,8 @@ class Conv1DCritic(nn.Module):
     slope: float = 0.2
     dtype: Any = None
 
+    rowwise = True  # see `types.Network`
+
     def __post_init__(self) -> None:
         lengths(self.series_shape)
         super().__post_init__()

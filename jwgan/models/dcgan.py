@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jwgan.check import require
 from jwgan.models.conv import Conv, ConvTranspose
 from jwgan.models.labels import Head, scored
-from jwgan.models.norms import Norm, normalised, require_label
+from jwgan.models.norms import Norm, is_rowwise, normalised, require_label
 
 Array = jax.Array
 Initializer = Callable[[Array, Sequence[int], Any], Array]
@@ -97,6 +97,11 @@ class DCGANCritic(nn.Module):
     kernel_init: Initializer | None = None
     dtype: Any = None
     head: Head | None = None
+
+    @property
+    def rowwise(self) -> bool:
+        """Whether an output depends on its own row of x alone, see `types.Network`."""
+        return is_rowwise(self.norm)
 
     def __post_init__(self) -> None:
         sizes(self.image_shape)

@@ -189,6 +189,8 @@ class LipschitzCritic(nn.Module):
     activation: Activation = maxmin
     iterations: int = 20
 
+    rowwise = True  # see `types.Network`
+
     @nn.compact
     def __call__(self, x: Array) -> Array:
         require(x.ndim >= 2, "x.shape", x.shape, "must be [B, *D]; add a batch axis")

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jwgan.check import require
 from jwgan.models.labels import Head, scored
-from jwgan.models.norms import Norm, normalised, require_label
+from jwgan.models.norms import Norm, is_rowwise, normalised, require_label
 
 Array = jax.Array
 Activation = Callable[[Array], Array]
@@ -85,6 +85,11 @@ class MLPCritic(nn.Module):
     dtype: Any = None
     head: Head | None = None
     norm: Norm | None = None
+
+    @property
+    def rowwise(self) -> bool:
+        """Whether an output depends on its own row of x alone, see `types.Network`."""
+        return is_rowwise(self.norm)
 
     @nn.compact
     def __call__(self, x: Array, label: Array | None = None, train: bool = True) -> Any:

@@ -148,6 +148,15 @@ def conditional_batch_norm(classes: int) -> ConditionalNorm:
     return ConditionalNorm(classes)
 
 
+def is_rowwise(norm: Norm | None) -> bool:
+    """Whether a norm of this module normalises each sample alone; of another one nothing is known.
+
+    >>> [norms.is_rowwise(norm) for norm in (None, norms.layer_norm, norms.batch_norm)]
+    [True, True, False]
+    """
+    return norm in (None, layer_norm, instance_norm)
+
+
 def require_label(norm: Norm | None, label: Array | None) -> None:
     """Raises ValueError unless labels are given to a generator with a conditional norm, and only
     to such a one.

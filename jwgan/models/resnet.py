@@ -22,7 +22,7 @@ from jwgan import numerics
 from jwgan.check import require
 from jwgan.models.conv import Conv, ConvTranspose
 from jwgan.models.labels import Head, scored
-from jwgan.models.norms import Norm, batch_norm, layer_norm, normalised, require_label
+from jwgan.models.norms import Norm, batch_norm, is_rowwise, layer_norm, normalised, require_label
 from jwgan.models.scaling import ConvPool, UpsampleConv, check_images, mean_pool, scales, upsample
 
 Array = jax.Array
@@ -204,6 +204,11 @@ class ResNetCritic(nn.Module):
     pool: Callable[[Array], Array] = mean_over_space
     head: Head | None = None
 
+    @property
+    def rowwise(self) -> bool:
+        """Whether an output depends on its own row of x alone, see `types.Network`."""
+        return is_rowwise(self.norm)
+
     def __post_init__(self) -> None:
         require(self.downs >= 1, "downs", self.downs, "the first block halves: give 1 or more")
         shape, step = self.image_shape, 2**self.downs
@@ -380,6 +385,11 @@ class BottleneckCritic(nn.Module):
     width: int = 32
     depth: int = 101
     norm: Norm | None = layer_norm
+
+    @property
+    def rowwise(self) -> bool:
+        """Whether an output depends on its own row of x alone, see `types.Network`."""
+        return is_rowwise(self.norm)
 
     def __post_init__(self) -> None:
         _check_bottleneck(self.image_shape, self.width, self.depth)

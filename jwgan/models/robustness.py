@@ -25,7 +25,7 @@ import numpy as np
 from jwgan.check import require
 from jwgan.models.conv import Conv, ConvTranspose
 from jwgan.models.mlp import MLPGenerator
-from jwgan.models.norms import Norm, batch_norm, layer_norm, normalised
+from jwgan.models.norms import Norm, batch_norm, is_rowwise, layer_norm, normalised
 from jwgan.models.resnet import BottleneckCritic, BottleneckGenerator
 from jwgan.models.scaling import check_images, scales
 
@@ -86,6 +86,11 @@ class ConvCritic(nn.Module):
     activation: Activation = leaky_relu
     expansion: int = 1
     norm: Norm | None = None
+
+    @property
+    def rowwise(self) -> bool:
+        """Whether an output depends on its own row of x alone, see `types.Network`."""
+        return is_rowwise(self.norm)
 
     def __post_init__(self) -> None:
         _check_widths(self)

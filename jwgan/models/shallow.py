@@ -20,7 +20,7 @@ import jax
 from jwgan.check import require
 from jwgan.models.autoencoder import Activation, Energy, mean_absolute
 from jwgan.models.conv import Conv, ConvTranspose
-from jwgan.models.norms import Norm, batch_norm, normalised
+from jwgan.models.norms import Norm, batch_norm, is_rowwise, normalised
 from jwgan.models.scaling import check_images
 from jwgan.types import Scored
 
@@ -67,6 +67,11 @@ class ShallowCritic(nn.Module):
     norm: Norm | None = batch_norm
     final_activation: Activation | None = nn.sigmoid
     energy: Energy = mean_absolute
+
+    @property
+    def rowwise(self) -> bool:
+        """Whether an output depends on its own row of x alone, see `types.Network`."""
+        return is_rowwise(self.norm)
 
     def __post_init__(self) -> None:
         _check(self, "width", "h")

@@ -90,6 +90,8 @@ class SNGANCritic(nn.Module):
     slope: float = 0.1
     head: Head | None = None
 
+    rowwise = True  # see `types.Network`
+
     def __post_init__(self) -> None:
         scales(self.image_shape)
         super().__post_init__()

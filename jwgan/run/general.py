@@ -1,16 +1,18 @@
 """What the options of every experiment change of its algorithm: one place for all of them.
 
 An experiment's `build` reads its own options. `built_with` hands it the rates as schedules, where
---decay asks for that, and augments what it built, so that no document has to know of it.
+--decay asks for that, augments what it built and joins its calls, so that no document has to know
+of it.
 """
 
 import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import optax
 
-from jwgan import augment
+from jwgan import augment, joined
 
 Build = Callable[[Any, tuple[int, ...]], Any]
 
@@ -100,9 +102,22 @@ def built_with(build: Build) -> Build:
             names = _rates_of(config)
             falling = {n: schedule(config.decay, getattr(config, n), steps) for n in names}
             config = dataclasses.replace(config, **falling)
-        return _augmented(build(config, shape), config, shape)
+        return _called(_augmented(build(config, shape), config, shape), config)
 
     return built
+
+
+def _called(algorithm: Any, config: Any) -> Any:
+    """The member with its networks called as --join says.
+
+    Raises:
+      ValueError: their calls are to be joined, and it has no parts that could be changed.
+    """
+    wanted = config.join == "yes"
+    if config.join == "auto" and jax.default_backend() == "gpu":
+        # There small calls cost most. An algorithm of the user's own may have no such parts.
+        wanted = algorithm.rebuilt is not None
+    return joined.with_joined_calls(algorithm) if wanted else algorithm
 
 
 def _augmented(algorithm: Any, config: Any, shape: tuple[int, ...]) -> Any:

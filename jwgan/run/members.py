@@ -130,7 +130,9 @@ def _energy_players(member: str, config: Any, shape: tuple[int, ...]) -> tuple[A
     if config.network == "shallow":
         critic, generator = players.shallow_players(shape, config, config.latent)
         if member == "began":  # its objective takes the energies alone
-            critic = networks.map_output(critic, lambda x, y: y.score)
+            critic = networks.map_output(critic, lambda x, y: y.score)._replace(
+                rowwise=critic.rowwise
+            )
         return critic, generator
     own = "this auto-encoder has none (--network shallow has)"
     players.require_no_norm(config, own, *(() if member == "began" else ("critic",)))
@@ -178,7 +180,7 @@ def _players(member: str, config: Any, shape: tuple[int, ...]) -> tuple[Any, Any
     else:
         critic = players.critic(scorer, shape, config, **players.told(critic_norm))
     if member == "began":  # BEGAN's energy has no code beside it
-        critic = networks.map_output(critic, lambda x, y: y.score)
+        critic = networks.map_output(critic, lambda x, y: y.score)._replace(rowwise=critic.rowwise)
     to_vectors = lambda norm: mlp.MLPGenerator(shape, hidden, norm=norm)
     return critic, players.generator(to_vectors, config, norm, **players.told(norm))
 

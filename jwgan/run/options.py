@@ -260,6 +260,10 @@ class Config:
     deterministic: bool = option(
         False, "have a GPU take only operations that give the same bits each time, and choose none "
         "by timing; slower (a CPU does so anyway)", group="devices")
+    join: str = option(
+        "auto", "call the critic once for real and generated samples, where it treats each alone, "
+        "and the generator once for all critic updates of a step: the same up to rounding; auto: "
+        "on a GPU", group="devices", choices=("auto", "no", "yes"))
     gpu_flags: str = option(
         "", "have XLA try graphs (CUDA graphs of convolutions and loops too), conv_fusion or nchw "
         "on a GPU; not timed yet; again for more", group="devices", repeated=True, may_change=True)
