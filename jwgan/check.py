@@ -9,6 +9,7 @@ import jax
 _INSTALLED_AS = {
     "PIL": "Pillow",
     "array_record": "array-record",
+    "fontTools": "fonttools",
     "orbax.checkpoint": "orbax-checkpoint",
     "mlflow": "mlflow-skinny",
     "ot": "POT",

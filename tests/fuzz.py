@@ -32,6 +32,7 @@ CASES = {
     "IDX files": (150, 2800),
     "image folders": (120, 1500),
     "TFDS folders": (40, 500),
+    "emoji fonts": (60, 1500),
     "checkpoints": (40, 700),
     "metrics": (60, 900),
     "pages": (40, 400),

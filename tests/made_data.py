@@ -125,3 +125,21 @@ def write_encoded_tfds(splits, data_dir, name="made", labels=None, names=("x", "
     builder = Made(data_dir=str(data_dir), file_format="array_record")
     builder.download_and_prepare()
     return Path(builder.data_dir)
+
+
+SMALL_FONT = "🐧🐨🐩🍕🚲😀🏃🏿🇨🇭"  # 13 emoji: the letters of the flag, tones and their sequences
+
+
+def small_font(path, texts=SMALL_FONT):
+    """The installed Noto Color Emoji, less all that no characters of `texts` show: 40 kB."""
+    from fontTools import subset
+
+    from jwgan.data import emoji_font
+
+    options = subset.Options(layout_features=["*"], glyph_names=False)
+    font = subset.load_font(emoji_font.find(), options, lazy=True)
+    subsetter = subset.Subsetter(options)
+    subsetter.populate(text=texts)
+    subsetter.subset(font)
+    subset.save_font(font, path, options)
+    return path

@@ -226,7 +226,7 @@ def test_everything_in_experiments_is_a_command():
 OPTIONAL = {
     *("flax", "orbax", "tensorflow_datasets", "grain", "matplotlib", "PIL", "sklearn", "scipy"),
     *("ot", "tensorboardX", "rich", "array_record", "wandb", "mlflow", "jax2onnx", "onnxruntime"),
-    *("pdoc", "latex2mathml", "markdown2"),
+    *("pdoc", "latex2mathml", "markdown2", "fontTools"),
 }
 
 

@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent / "jwgan"
 OPTIONAL = (
     *("flax", "orbax", "rich", "tensorboardX", "matplotlib", "PIL", "flatbuffers"),
     *("tensorflow_datasets", "importlib_resources", "grain", "array_record", "sklearn"),
-    *("scipy", "ot"),
+    *("scipy", "ot", "fontTools"),
 )
 
 # What needs a package, and the whole message without it; `here` is a folder with a picture, an
@@ -26,6 +26,7 @@ CASES = {
     "data.digits()": "scikit-learn is not installed: pip install 'jwgan[data]'",
     "data.folder(here, image_size=4)": "Pillow is not installed: pip install 'jwgan[data]'",
     "streams.FolderRows(here, 4)": "Pillow is not installed: pip install 'jwgan[data]'",
+    "data.emoji(here / '000.png')": "fonttools is not installed: pip install 'jwgan[data]'",
     "data.from_tfds('made', here)": (
         "tensorflow-datasets is not installed: pip install 'jwgan[data]'"
     ),

@@ -27,12 +27,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jwgan import files, metrics, report, transport
-from jwgan.data import tables
+from jwgan.data import images, tables
 from jwgan.run import classes, tasks, views
 
 PICTURES = 100  # samples in a grid of images
 METRIC_POINTS = 500  # samples in the metrics of the alarm, at most
-POINTS = 2000  # samples in a 2-D picture and in an exact W1
+POINTS = 2000  # samples in a 2-D picture, in an exact W1, in precision and recall
 # Values that are drawn at once: 500 images of 64 x 64 in colour. A generator's feature maps take
 # many times the memory of its images.
 AT_ONCE = METRIC_POINTS * 64 * 64 * 3
@@ -404,8 +404,26 @@ def image_quality(task: Any, fake: Any, fitted: Any = None, label: Any = None) -
         "frechet_features": f"{task.name}-CNN",
         "frechet_distance": round(distance(real, of_samples), 4),
         "frechet_distance_of_real": round(distance(real, train), 4),
+        **_precision_and_recall(real, train, of_samples),
         **asked,
     }
+
+
+def _precision_and_recall(real: Any, train: Any, fake: Any) -> dict[str, float]:
+    """By balls around at most `POINTS` features of held-out data, of samples and training data.
+
+    {} where there are too few for five neighbours.
+    """
+    num = min(POINTS, *map(len, (real, train, fake)))
+    if num < 6:
+        return {}
+    real, train, fake = (x[images.spread(len(x), num)] for x in (real, train, fake))
+    found = {}
+    for end, other in (("", fake), ("_of_real", train)):
+        near = metrics.coverage.neighbours(real, other)
+        found |= {f"precision{end}": round(near.precision, 4)}
+        found |= {f"recall{end}": round(near.recall, 4)}
+    return found
 
 
 def _in_pieces(function: Callable, params: Any, x: Any) -> Any:

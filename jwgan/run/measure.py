@@ -3,7 +3,7 @@
     measure RUN_DIR
     measure RUN_DIR --trial 3 --json                    # of a run with --seeds or --sweep
     measure RUN_DIR --space auto                        # its samples beside its training data
-    measure SAMPLES.npy --against fashion_mnist         # or mnist, digits, tfds/NAME
+    measure SAMPLES.npy --against fashion_mnist         # or mnist, digits, emoji, tfds/NAME
     measure FOLDER --against FOLDER --space inception --weights pt_inception-2015-12-05-6726825d.pth
     measure RUN_DIR --against cifar10_train.npz         # statistics mu and sigma, saved by others
 
@@ -53,8 +53,8 @@ class Config:
     best: bool = option(False, "take the best checkpoint (by sliced distance), not the newest")
     against: str = option(
         "", "what to compare with: a run, a folder, an array file, the .npz of statistics mu and "
-        "sigma, or digits, mnist, fashion_mnist or tfds/NAME; a run without it is compared with "
-        "its training data")
+        "sigma, or digits, mnist, fashion_mnist, emoji or tfds/NAME; a run without it is compared "
+        "with its training data")
     space: str = option(
         "", "in which to compare: inception, classifier (trained on the labels of what is compared "
         "with), pixels, or auto, the first of them that there is")

@@ -62,7 +62,7 @@ class _MemberConfig(options.ImageConfig):
 
     dataset: str = option(
         "digits",
-        f"digits, fashion_mnist, mnist, folder, array, tfds/NAME, {', '.join(tasks.WORLDS)}",
+        f"digits, fashion_mnist, mnist, emoji, folder, array, tfds/NAME, {', '.join(tasks.WORLDS)}",
     )
 
 

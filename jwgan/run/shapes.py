@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jwgan.data import emoji_font
 from jwgan.run import tasks
 from jwgan.types import Labelled
 
@@ -26,7 +27,8 @@ def with_advice(error: ValueError, build: Callable, config: Any, task: Any) -> V
     'too small; --image-size 8 works'
     """
     shape = task.shape
-    if len(shape) != 3 or task.name != config.dataset or not can_be_resized(config.dataset, 1):
+    its_own = len(shape) == 3 and task.name == config.dataset
+    if not its_own or not can_be_resized(config.dataset, shape[0]):
         return error
     works = lambda side: (
         can_be_resized(config.dataset, side)
@@ -50,6 +52,8 @@ def can_be_resized(dataset: str, side: int) -> bool:
     """
     if dataset == "folder" or dataset.startswith(tasks.TFDS):
         return True
+    if dataset == "emoji":
+        return emoji_font.SIDES[0] <= side <= emoji_font.SIDES[1]
     own = _SIDES.get(dataset)
     return own is not None and (side >= own or own % side == 0)
 

@@ -80,7 +80,7 @@ def held_out_labels(task: Task) -> Any:
 
 
 TFDS = "tfds/"  # and a name as TFDS has it
-IMAGES = ("digits", "mnist", "fashion_mnist", "folder", "array")
+IMAGES = ("digits", "mnist", "fashion_mnist", "emoji", "folder", "array")
 WORLDS = ("eight_gaussians", "twenty_five_gaussians", "ring", "swiss_roll")
 
 
@@ -94,8 +94,9 @@ def load_images(
 ) -> Task:
     """An image task by name; None for a size and channels as the data have them.
 
-    Pictures of a folder and of TFDS are cropped and resized; the images of the other data sets are
-    padded, or blocks of their pixels are averaged, and grey is repeated for three channels.
+    Pictures of a folder and of TFDS are cropped and resized; emoji are made in any size from 16 to
+    128 (None: 64); the images of the other data sets are padded, or blocks of their pixels are
+    averaged, and grey is repeated for three channels.
 
     Raises:
       ValueError: there is no data set of that name, or it cannot be had in that size.
@@ -125,6 +126,7 @@ def load_images(
         "digits": lambda: data.digits(),
         "mnist": lambda: data.mnist(data_dir),
         "fashion_mnist": lambda: data.fashion_mnist(data_dir),
+        "emoji": lambda: data.emoji(data_dir, image_size=image_size, channels=channels),
     }
     pictures.require_form(image_size, channels)
     dataset = loaders[

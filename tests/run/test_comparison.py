@@ -360,7 +360,7 @@ def test_what_cannot_be_compared_is_one_line(capsys):
     for argv, says in [
         (["x"], "'x' is no run, it has no config.json: give a run's directory, or --against too"),
         (["nothing", "--against", "x"], "'nothing' is no run, no folder, and no .npy or .npz file"),
-        (["x", "--against", "digit"], "as a data set give digits, mnist, fashion_mnist or tfds/"),
+        (["x", "--against", "digit"], "as a data set give digits, mnist, fashion_mnist, emoji or"),
         (["x", "--against", "large"], "two shapes: give --image-size and --channels"),
         (["x", "--against", "x", "--space", "pixel"], "did you mean pixels?"),
         (["x", "--against", "x", "--layer", "100", "--weights", "w"], "layer is '100': "),

@@ -1,11 +1,12 @@
 """What a user's own pictures meet on the command line: shapes that are said, damage, old runs."""
 
+import dataclasses
 import json
 import pathlib
 
 import numpy as np
 import pytest
-from made_data import picture, write_encoded_tfds
+from made_data import picture, small_font, write_encoded_tfds
 
 from experiments import wgan_gp
 from jwgan import checkpoint, sources
@@ -289,3 +290,64 @@ def test_a_stream_that_ends_is_one_line(capsys):
     assert code == 1
     assert "streamed batches ended before step 1" in err.splitlines()[-1]
     assert "train 1 step" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["--image-size", "8"], "image_size=8: give 16 to 128 for emoji"),
+        (["--image-size", "136"], "image_size=136: give 16 to 128 for emoji"),
+        (["--channels", "2"], "channels=2, image_size=None: give channels 1 or 3"),
+        (["--data-dir", "none.ttf"], "none.ttf: no font file; install it (Debian, Ubuntu: apt-get"),
+        (["--labels", "x.csv"], "labels is 'x.csv': only --dataset folder takes a file of them"),
+    ],
+)
+def test_options_that_emoji_do_not_have(capsys, argv, says):
+    code, err = ends(capsys, "--dataset", "emoji", *argv, "--run-dir", "run")
+    assert code == 2
+    assert says in err
+    assert err.count("\n") == 1
+    assert not pathlib.Path("run").exists()
+
+
+def test_emoji_of_ones_own_font_in_memory_and_streamed(tmp_path):
+    font = str(small_font(tmp_path / "small.ttf"))
+    held = tasks.from_config(wgan_gp.Config(dataset="emoji", data_dir=font))
+    assert held.shape == (64, 64, 3)
+    assert held.notes[0].endswith("64 x 64 pixels (height x width), in colour")
+    config = wgan_gp.Config(dataset="emoji", data_dir=font, image_size=16, channels=1, stream=True)
+    task = tasks.from_config(config)
+    rows = task.source(n_critic=1, batch_size=len(task.dataset.images)).fetch(0, 1)[0, 0]
+    assert task.shape == (16, 16, 1)
+    assert sorted(map(bytes, rows)) == sorted(map(bytes, task.dataset.images))  # each once
+    conditional = tasks.from_config(dataclasses.replace(config, conditional="projection"))
+    assert (len(conditional.classes), conditional.classes[0]) == (9, "Flags")
+
+
+def test_a_size_that_no_network_makes_of_emoji(capsys, tmp_path):
+    font = str(small_font(tmp_path / "small.ttf"))
+    argv = ["--dataset", "emoji", "--data-dir", font, "--image-size", "37", "--network", "resnet"]
+    code, err = ends(capsys, *argv, "--run-dir", "run")
+    assert code == 2
+    assert "--image-size 36 or 40 works" in err
+
+
+@pytest.mark.slow
+def test_the_real_emoji_train_in_memory_and_streamed_and_go_on(capsys):
+    """Two steps at 64 x 64 in colour with the networks that are chosen for it, then two more."""
+    argv = ["--dataset", "emoji", "--network", "auto", "--steps", "2"]
+    for run_dir, *more in (
+        ["held"],
+        ["streamed", "--stream"],
+        ["classes", "--conditional", "concat"],
+    ):
+        train(*argv, *more, "--run-dir", run_dir)
+        described = read(run_dir)
+        assert described["data"]["shape"] == [64, 64, 3]
+        assert described["data"]["name"] == "emoji"
+        first = read(run_dir, "result.json")
+        train("--run-dir", run_dir, "--resume", "--steps", "4")
+        last = read(run_dir, "result.json")
+        assert (first["steps"], last["steps"]) == (2, 4)
+        assert first["state_sha256"] != last["state_sha256"]
+    assert read("held")["data"]["sha256"] == read("streamed")["data"]["sha256"]

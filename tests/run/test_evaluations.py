@@ -5,12 +5,13 @@ import json
 import math
 import types
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jwgan import report
-from jwgan.run import evaluate, options, session, starts
+from jwgan import data, metrics, report
+from jwgan.run import evaluate, options, session, starts, tasks
 
 
 def images(num, seed=0):
@@ -196,3 +197,40 @@ def test_damaged_times_are_none(text, tmp_path):
 def test_the_page_has_the_time_of_the_result(tmp_path):
     report.write_json(tmp_path / "result.json", {"seconds": 3725.0, "steps_per_second": 4.5})
     assert "1 h 02 min" in report.write_report(tmp_path).read_text()
+
+
+def labelled(real, train):
+    """Quality of one-pixel images, by a classifier whose feature is the pixel and that is right."""
+    pixels = lambda x: np.asarray(x, np.float32).reshape(-1, 1, 1, 1)
+    labels = lambda x: (np.asarray(x) > 0).astype(np.int32)
+    dataset = data.Dataset(
+        "pixels", pixels(train), labels(train), pixels(real), labels(real), ("dark", "light")
+    )
+    flat = lambda params, x: jnp.asarray(x).reshape(len(x), 1)
+    share = lambda params, x: jax.nn.one_hot(jnp.int32(flat(params, x)[:, 0] > 0), 2)
+    fitted = metrics.classifier.Classifier(None, features=flat, probabilities=share)
+    return lambda fake: evaluate.image_quality(tasks.image_task(dataset), pixels(fake), fitted)
+
+
+def test_precision_and_recall_stand_beside_the_frechet_distance():
+    real = [-0.7, -0.5, -0.3, -0.1, 0.1, 0.3, 0.5, 0.7]
+    quality_of = labelled(real, real)
+    names = ("precision", "recall", "precision_of_real", "recall_of_real")
+    # Balls reach to the third neighbour: 0.6 at the ends, 0.4 elsewhere.
+    for fake, expected in [
+        (real, (1, 1, 1, 1)),
+        (np.full(8, 5.0) + real, (0, 0, 1, 1)),
+        ([-0.7] * 8, (1, 1 / 8, 1, 1)),  # their own balls have no extent
+        ([-0.7] * 4 + [9.0] * 4, (0.5, 1 / 8, 1, 1)),
+    ]:
+        found = quality_of(fake)
+        assert tuple(found[name] for name in names) == pytest.approx(expected)
+    # Training data that are far from held-out data: "as good as it gets" is not good.
+    found = labelled(real, np.asarray(real) + 5)(real)
+    assert tuple(found[name] for name in names) == (1, 1, 0, 0)
+
+
+def test_too_few_samples_have_no_neighbours():
+    found = labelled([-0.5, -0.1, 0.1, 0.5, 0.7], [-0.5, 0.5] * 5)([0.1] * 9)
+    assert "frechet_distance" in found
+    assert not {name for name in found if name.startswith(("precision", "recall"))}

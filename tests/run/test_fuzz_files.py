@@ -28,7 +28,7 @@ from fuzz import (
     tree,
     tried,
 )
-from made_data import idx_bytes, write_idx, write_tfds
+from made_data import idx_bytes, small_font, write_idx, write_tfds
 from outline import Outline
 from PIL import Image
 
@@ -268,6 +268,54 @@ def test_tfds_folders(kind, count, tmp_path, prepared):
         return outcome
 
     with little_memory(2 << 30):
+        tally = tried(kind, count, case)
+    assert tally["refused"] > count / 3
+    assert tally["works"] > count / 20
+
+
+@pytest.fixture(scope="module")
+def font(tmp_path_factory):
+    """A font of 13 emoji, and what it holds."""
+    path = small_font(tmp_path_factory.mktemp("font") / "good.ttf")
+    return path.read_bytes(), data.emoji(path, image_size=16)
+
+
+@both_counts("emoji fonts")
+def test_emoji_fonts(kind, count, tmp_path, font):
+    good, whole = font
+    tables = 12 + 16 * int.from_bytes(good[4:6], "big")  # bytes of the header, the part to damage
+    # Tables of places and of sequences; the bitmaps are most of the file.
+    marks = [good.index(name) for name in (b"CBLC", b"GSUB", b"cmap", b"CBDT", b"maxp")]
+    places = [int.from_bytes(good[mark + 8 : mark + 12], "big") for mark in marks]
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"secret")
+    path = tmp_path / "font.ttf"
+
+    def case(rng):
+        if path.exists() or path.is_symlink():
+            remove(path)
+        path.write_bytes(good)
+        choice = rng.random()
+        if choice < 0.1:
+            replace_by_something_else(rng, path, outside)
+        elif choice < 0.3:
+            path.write_bytes(pick(rng, DAMAGE)(rng, good[:tables]) + good[tables:])
+        elif choice < 0.7:
+            start = pick(rng, places)
+            end = start + 200
+            path.write_bytes(good[:start] + pick(rng, DAMAGE)(rng, good[start:end]) + good[end:])
+        else:
+            path.write_bytes(pick(rng, DAMAGE)(rng, good))
+        found, outcome = attempt(data.emoji, path, image_size=16, named=str(path))
+        if outcome == "works":
+            both = np.concatenate([found.images, found.test_images])
+            assert both.shape[1:] == (16, 16, 3)
+            assert -1 <= both.min() <= both.max() <= 1
+            if path.read_bytes() == good:
+                np.testing.assert_array_equal(found.images, whole.images)
+        return outcome
+
+    with little_memory():
         tally = tried(kind, count, case)
     assert tally["refused"] > count / 3
     assert tally["works"] > count / 20
