@@ -137,9 +137,9 @@ def small_font(path, texts=SMALL_FONT):
     from jwgan.data import emoji_font
 
     options = subset.Options(layout_features=["*"], glyph_names=False)
-    font = subset.load_font(emoji_font.find(), options, lazy=True)
     subsetter = subset.Subsetter(options)
     subsetter.populate(text=texts)
-    subsetter.subset(font)
-    subset.save_font(font, path, options)
+    with subset.load_font(emoji_font.find(), options, lazy=True) as font:
+        subsetter.subset(font)
+        subset.save_font(font, path, options)
     return path

@@ -92,7 +92,7 @@ def read(path: Path) -> list[Emoji]:
     from fontTools import ttLib
 
     try:
-        with ttLib.TTFont(path, lazy=True) as font:
+        with open(path, "rb") as file, ttLib.TTFont(file, lazy=True) as font:
             bitmaps, texts = _bitmaps(font), _texts(font)
     except DataError as error:
         raise DataError(f"{path}: {error}; {_REMEDY}") from error
@@ -304,7 +304,7 @@ def pixels(emoji: Sequence[Emoji], image_size: int, channels: int) -> np.ndarray
 
 
 def _ink(png: bytes) -> np.ndarray:
-    """What a bitmap takes from white, in the middle of a square: float64 [M, M, 3], 0 to 255."""
+    """What a bitmap takes from white, in the middle of a square: uint16 [M, M, 3], 0 to 255^2."""
     check.require_package("PIL", "data")
     from PIL import Image
 
@@ -312,12 +312,12 @@ def _ink(png: bytes) -> np.ndarray:
         width, height = image.size
         if max(image.size) > _MOST_SIDE:
             raise ValueError(f"{width} x {height} pixels, more than {_MOST_SIDE} a side")
-        read = np.asarray(image.convert("RGBA"), np.float64)
+        read = np.asarray(image.convert("RGBA"))
     side = max(height, width)
-    square = np.zeros((side, side, 3))
+    square = np.zeros((side, side, 3), np.uint16)
     top, left = (side - height) // 2, (side - width) // 2
-    ink = (255 - read[..., :3]) * read[..., 3:] / 255
-    square[top : top + height, left : left + width] = ink
+    opaque = read[..., 3:].astype(np.uint16)
+    square[top : top + height, left : left + width] = (255 - read[..., :3]) * opaque
     return square
 
 
@@ -329,7 +329,7 @@ def _fitted(ink: np.ndarray, side: int, channels: int) -> np.ndarray:
     if channels == 1:
         ink = (ink * _LUMA).sum(axis=2, keepdims=True)
     small = averages(averages(ink, side).swapaxes(0, 1), side).swapaxes(0, 1)
-    return np.maximum(1 - small / 127.5, -1)  # an average may be off by one rounding
+    return np.maximum(1 - small / (255 * 127.5), -1)  # an average may be off by one rounding
 
 
 def averages(x: np.ndarray, side: int) -> np.ndarray:
@@ -345,5 +345,5 @@ def averages(x: np.ndarray, side: int) -> np.ndarray:
     edges = np.arange(side + 1) * size / side
     pixel = np.minimum(edges.astype(int), size - 1)  # that an edge lies in
     share = (edges - pixel).reshape(-1, *[1] * (x.ndim - 1))
-    before = np.cumsum(x, axis=0) - x
-    return np.diff(before[pixel] + share * x[pixel], axis=0) * side / size
+    up_to = np.cumsum(x, axis=0)[pixel] - (1 - share) * x[pixel]
+    return np.diff(up_to, axis=0) * side / size

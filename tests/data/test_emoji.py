@@ -54,8 +54,12 @@ def test_every_bitmap_of_the_font_is_an_emoji(font, emoji):
     assert [one.code_points for one in emoji] == sorted(one.code_points for one in emoji)
 
 
-def test_the_data_set_is_the_font_on_white():
-    found = data.emoji(image_size=16)
+@pytest.fixture(scope="module")
+def found():
+    return data.emoji(image_size=16)
+
+
+def test_the_data_set_is_the_font_on_white(found):
     both = np.concatenate([found.images, found.test_images])
     assert both.dtype == np.float32
     assert both.shape == (3926, 16, 16, 3)
@@ -65,8 +69,6 @@ def test_the_data_set_is_the_font_on_white():
     assert len(found.labels) == len(found.images)
     # 136 x 128 pixels are padded above and below: there every picture is less dark.
     assert both[:, [0, -1]].mean() > both.mean() + 0.1
-    again = data.emoji(image_size=16)
-    np.testing.assert_array_equal(again.images, found.images)
 
 
 def rendered(font, text):
@@ -179,9 +181,8 @@ def test_no_variant_of_a_training_picture_is_held_out(emoji):
     assert not {one.png for one in train} & {one.png for one in test}
 
 
-def test_held_out_pictures_are_new():
+def test_held_out_pictures_are_new(found):
     """To the eye as well: the nearest training picture is no variant, but another emoji."""
-    found = data.emoji(image_size=16)
     train, test = (x.reshape(len(x), -1) for x in (found.images, found.test_images))
     squares = (test**2).sum(1)[:, None] + (train**2).sum(1) - 2 * test @ train.T
     nearest = np.sqrt(np.maximum(squares.min(axis=1), 0) / train.shape[1]) * 127.5
@@ -194,7 +195,7 @@ def test_held_out_pictures_are_new():
 # --- groups
 
 
-def test_groups_of_emoji_that_everybody_knows():
+def test_groups_of_emoji_that_everybody_knows(emoji):
     known = {
         "Flags": ["🇨🇭", "🏴‍☠️", "🏳️‍🌈", "🚩"],
         "People & Body": ["🏃", "🧑‍🚀", "👩‍❤️‍👨", "👍", "👪"],
@@ -209,9 +210,7 @@ def test_groups_of_emoji_that_everybody_knows():
     assert list(known) == list(emoji_font.GROUPS)
     for number, texts in enumerate(known.values()):
         assert [emoji_font.group(list(map(ord, text))) for text in texts] == [number] * len(texts)
-    counts = np.bincount(
-        [emoji_font.group(one.code_points) for one in emoji_font.read(emoji_font.find())]
-    )
+    counts = np.bincount([emoji_font.group(one.code_points) for one in emoji])
     assert counts.tolist() == [385, 2285, 168, 154, 134, 85, 218, 261, 236]
 
 
@@ -229,6 +228,7 @@ def test_a_font_is_found_by_its_folder_and_its_name(tmp_path, small, monkeypatch
     assert found.images.shape[1:] == (20, 20, 1)
     assert len(found.images) + len(found.test_images) == 13
     assert found.source == str(font)
+    np.testing.assert_array_equal(found.images, data.emoji(font, image_size=20, channels=1).images)
 
 
 def test_no_font_says_where_it_looked_and_what_to_do(tmp_path, monkeypatch):
