@@ -123,7 +123,9 @@ def _texts(font: Any) -> dict[str, tuple[int, ...]]:
     of_glyph: dict[str, int] = {}
     for code, name in sorted((font.getBestCmap() or {}).items()):
         of_glyph.setdefault(name, code)
-    found = {name: [(code,)] for name, code in of_glyph.items()}
+    found: dict[str, list[tuple[int, ...]]] = {}
+    for name, code in of_glyph.items():
+        found[name] = [(code,)]
     lookups = font["GSUB"].table.LookupList.Lookup if "GSUB" in font else ()
     tables = [table for lookup in lookups for table in lookup.SubTable]
     for table in tables:
@@ -148,7 +150,7 @@ _GENDER = frozenset((0x2640, 0x2642))
 _PERSON, _CHILD = 0x1F9D1, 0x1F9D2
 _NEUTRAL = {0x1F468: _PERSON, 0x1F469: _PERSON, 0x1F466: _CHILD, 0x1F467: _CHILD}
 # Single code points, and one pair, that show what a sequence or another code point shows too.
-_LIKE = {
+_LIKE: dict[tuple[int, ...], tuple[int, ...]] = {
     **dict.fromkeys([(0x1F46B,), (0x1F46C,), (0x1F46D,)], (0x1F91D, _PERSON, _PERSON)),
     (0x1F48F,): (0x2764, 0x1F48B, _PERSON, _PERSON),
     (0x1F491,): (0x2764, _PERSON, _PERSON),

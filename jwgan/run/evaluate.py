@@ -418,7 +418,7 @@ def _precision_and_recall(real: Any, train: Any, fake: Any) -> dict[str, float]:
     if num < 6:
         return {}
     real, train, fake = (x[images.spread(len(x), num)] for x in (real, train, fake))
-    found = {}
+    found: dict[str, float] = {}
     for end, other in (("", fake), ("_of_real", train)):
         near = metrics.coverage.neighbours(real, other)
         found |= {f"precision{end}": round(near.precision, 4)}

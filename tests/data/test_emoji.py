@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from jwgan import data
 from jwgan.data import emoji_font
+from jwgan.data.emoji_font import GROUPS
 
 # Where a bitmap lies in the whole file; the table's index is not asked.
 PNG = re.compile(rb"\x89PNG\r\n\x1a\n.*?IEND\xae\x42\x60\x82", re.DOTALL)
@@ -169,6 +170,7 @@ def test_no_variant_of_a_training_picture_is_held_out(emoji):
     """By the sequences of Unicode: with and without a tone, with and without a sign of gender."""
     train, test = emoji_font.parts(emoji)
     assert (len(train), len(test)) == (3326, 600)
+    assert train != sorted(train)  # metrics look at the first ones
     side = {text_of(one): False for one in train} | {text_of(one): True for one in test}
     pairs = 0
     for text in side:
@@ -307,3 +309,23 @@ def test_sizes_and_channels_out_of_range(options, says):
     with pytest.raises(data.DataError) as error:
         data.emoji("not even looked for.ttf", **options)
     assert says in one_line(error)
+
+
+@pytest.mark.slow
+def test_groups_are_those_that_unicode_publishes(emoji):
+    """Compared with emoji-test.txt of Debian's unicode-data, which .ci/run installs."""
+    published, group = {}, ""
+    listed = pathlib.Path("/usr/share/unicode/emoji/emoji-test.txt").read_text(encoding="utf-8")
+    for line in listed.splitlines():
+        if line.startswith("# group: "):
+            group = line.removeprefix("# group: ")
+        elif ";" in line and not line.startswith("#"):
+            code_points = tuple(int(code, 16) for code in line.split(";")[0].split())
+            # The font has its sequences without the selector of colour.
+            published[tuple(code for code in code_points if code != 0xFE0F)] = group
+    # Tones and kinds of hair by themselves have no group of their own here.
+    published = {text: name.replace("Component", GROUPS[1]) for text, name in published.items()}
+    texts = [one.code_points for one in emoji if one.code_points in published]
+    assert len(texts) > 2400
+    other = [text for text in texts if GROUPS[emoji_font.group(text)] != published[text]]
+    assert other == [(0x1F441, 0x200D, 0x1F5E8)]  # an eye in a speech bubble
