@@ -267,7 +267,8 @@ def run(dry: bool, peer: str = "", out: str = "", seconds: float = SECONDS) -> d
     """
     if peer and len(shlex.split(peer)) != 2:
         raise ValueError(f"peer is {peer!r}: with --gpu give 'PYTHON FILE.py'")
-    end, rows = time.monotonic() + seconds, {}
+    end = time.monotonic() + seconds
+    rows: dict[str, Any] = {}
     left_out = [name for name, part in PARTS.items() if peer or not part.torch]
     result = lambda: {
         "dry_run": dry, "parts": rows, "goals": [] if dry else goals(rows), "left_out": left_out

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import types
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,7 @@ from experiments import (
     wgan_gp,
     wgan_lp,
 )
-from jwgan import networks, priors, run
+from jwgan import joined, networks, priors, run
 from jwgan.run import directory, general, launch, members, option, options
 
 TINY = [
@@ -177,3 +178,28 @@ def test_rmsprops_decay_has_another_name_and_old_runs_keep_theirs(tmp_path):
     mine = {**old, "program": "python mine.py", "config": {"decay": 0.9}}
     (tmp_path / "config.json").write_text(json.dumps(mine))
     assert directory.read_description(tmp_path)["config"] == {"decay": 0.9}
+
+
+# --- --join ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("join", "backend", "expected"),
+    [("auto", "gpu", True), ("auto", "cpu", False), ("yes", "cpu", True), ("no", "gpu", False)],
+)
+def test_calls_are_joined_on_a_gpu_or_when_asked_for(monkeypatch, join, backend, expected):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    seen = []
+    member = types.SimpleNamespace(rebuilt=lambda **changes: seen.append(changes) or "joined")
+    found = general.built_with(lambda config, shape: member)(run.Config(join=join), (2,))
+    assert found == ("joined" if expected else member)
+    assert [one["calls"](None) for one in seen] == [joined.JOINED] * expected
+
+
+def test_an_algorithm_of_the_users_own_is_left_alone_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    whole = types.SimpleNamespace(rebuilt=None)
+    build = general.built_with(lambda config, shape: whole)
+    assert build(run.Config(), (2,)) is whole
+    with pytest.raises(ValueError, match="no parts to change"):
+        build(run.Config(join="yes"), (2,))
