@@ -56,6 +56,7 @@ from jwgan.types import (
     require_evaluated,
     require_networks,
     score_of,
+    scores_apart,
     with_label_of,
 )
 
@@ -302,9 +303,11 @@ def critic_update(
     ([3.5, 4.0], 3.0)
     """
     num = real.shape[0]
+    # A penalty at the data themselves has one forward pass with scores that are taken apart.
+    scores = scores_apart if getattr(penalty, "at_data", False) else calls.scores
 
     def loss(params: Params) -> tuple[Array, Any]:
-        outs = calls.scores(critic, params, player.model_state, real, fake)
+        outs = scores(critic, params, player.model_state, real, fake)
         real_out, fake_out, state = outs
         real_out, real_classes = _parts(_checked(real_out, num))
         fake_out, fake_classes = _parts(_checked(fake_out, num))

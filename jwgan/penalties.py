@@ -71,6 +71,16 @@ def ends(key: Key, real: Array, fake: Array) -> Array:  # [B, *D] -> [B, *D]
     return jnp.concatenate([real[:half], fake[half:]])
 
 
+def _real(key: Key, real: Array, fake: Array) -> Array:
+    del key, fake
+    return real
+
+
+def _fake(key: Key, real: Array, fake: Array) -> Array:
+    del key, real
+    return fake
+
+
 Points = Callable[[Key, Array, Array], Array]  # (key, real, fake) -> where slopes are taken
 
 
@@ -85,6 +95,8 @@ def _penalty(
         square = gradient_square(critic_fn, points(key, real, fake))
         return weight * per_sample(square).mean()
 
+    # Whether the critic passes over a whole batch that it scores anyway: see `joined`.
+    penalty.at_data = points in (_real, _fake)  # type: ignore[attr-defined]
     return penalty
 
 
@@ -192,7 +204,7 @@ def r1(weight: float | Array = 10.0) -> Penalty:
     >>> penalties.r1(10.0)(key, critic_fn, real, fake).item()  # 10 / 2 * 5^2
     125.0
     """
-    return _penalty(weight, lambda square: square / 2, lambda key, real, fake: real)
+    return _penalty(weight, lambda square: square / 2, _real)
 
 
 def r2(weight: float | Array = 10.0) -> Penalty:
@@ -203,7 +215,7 @@ def r2(weight: float | Array = 10.0) -> Penalty:
     >>> penalties.r2(10.0)(key, critic_fn, real, fake).item()
     125.0
     """
-    return _penalty(weight, lambda square: square / 2, lambda key, real, fake: fake)
+    return _penalty(weight, lambda square: square / 2, _fake)
 
 
 def dragan(weight: float | Array = 10.0, target: float | Array = 1.0) -> Penalty:
@@ -244,4 +256,6 @@ def total(*penalties: Penalty) -> Penalty:
         terms = [p(k, critic_fn, real, fake) for p, k in zip(penalties, keys, strict=True)]
         return sum(terms, start=jnp.zeros(()))
 
+    at_data = any(getattr(one, "at_data", False) for one in penalties)
+    penalty.at_data = at_data  # type: ignore[attr-defined]
     return penalty

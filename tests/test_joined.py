@@ -111,6 +111,19 @@ def test_a_critic_that_is_not_declared_is_called_for_each():
     assert ("critic", 2 * BATCH) not in calls
 
 
+@pytest.mark.parametrize(
+    ("name", "shared"),
+    [("r1_gan", True), ("r1_r2_gan", True), ("rpgan", True), ("wgan_gp", False), ("gan", False)],
+)
+def test_penalties_at_the_data_share_the_forward_pass_of_scores(name, shared):
+    """Seen in the calls: those that are one expression to the compiler stay of one batch."""
+    calls = []
+    member = getattr(jwgan, name)(rowwise_critic(), cases.generator(), prior=priors.normal(3))
+    member = counted(joined.with_joined_calls(member), calls)
+    jax.make_jaxpr(member.step)(member.init(jax.random.key(0), data(1)), data(1))
+    assert (("critic", 2 * BATCH) in calls) != shared
+
+
 class Stateful(nn.Module):
     """A generator with a state of every kind: `kind` says how it moves, and what reads it."""
 
