@@ -10,7 +10,8 @@ critic update. A small call does not fill a GPU, and each of its kernels takes a
 Losses, gradients and model states are those of the calls one after another, up to the order of
 float32 sums. What cannot be joined is done as before: a critic with batch norm, spectral norm or
 dropout; under `penalties.r1` and `r2` any critic, since the compiler lets the score of a batch and
-the slope at it share their forward pass, which a call of both would do again; fakes of a generator that draws noise or whose output depends on its model state.
+the slope at it share their forward pass, which a call of both would do again; fakes of a generator
+that draws noise or whose output depends on its model state.
 
 Memory: the fakes of all updates are there at once, and the generator's activations with them.
 
