@@ -73,16 +73,16 @@ RECIPES = {
     "lsgan": Recipe("lsgan", 8000, 2500, FASTER),
     "wgan": Recipe("wgan", 5000, 1500, "--learning-rate 1e-3"),
     "wgan_gp": Recipe("wgan_gp", 6000, 1500),
-    "wgan_lp": Recipe("wgan_lp", 6000, 1500),
-    "wgan_hinge": Recipe("wgan_lp --linear", 6000, 1500),
-    "wgan_div": Recipe("wgan_div", 6000, 1500),
+    "wgan_lp": Recipe("wgan_lp", 6000, 1000),
+    "wgan_hinge": Recipe("wgan_lp --linear", 6000, 1000),
+    "wgan_div": Recipe("wgan_div", 6000, 1000),
     "sngan": Recipe("sngan", 8000, 2500, FASTER),
     "ebgan": Recipe("ebgan", 10000, 2500, "--margin 10"),
-    "began": Recipe("began", 2500, 1500, "--image-size 32 --batch-size 16", "uniform"),
+    "began": Recipe("began", 2500, 600, "--image-size 32 --batch-size 16", "uniform"),
     "dragan": Recipe("gan --member dragan", 8000, 2500, FASTER),
     "r1_gan": Recipe("gan --member r1_gan", 8000, 2500, FASTER),
     "r1_r2_gan": Recipe("gan --member r1_r2_gan", 8000, 2500, FASTER),
-    "rpgan": Recipe("gan --member rpgan", 8000, 2500, FASTER),
+    "rpgan": Recipe("gan --member rpgan", 8000, 1500, FASTER),
 }
 NAMES = [f"{member}-{dataset}" for dataset in DATASETS for member in RECIPES]
 
