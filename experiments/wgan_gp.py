@@ -6,8 +6,8 @@ Paper: Gulrajani et al., 2017, Improved Training of Wasserstein GANs, Algorithm 
     python -m experiments.wgan_gp --dataset fashion_mnist --minutes 10 --steps 100000
 
 Adam with the betas of the authors' DCGAN code, no normalisation, the generator's weights averaged
-(--ema 0 for the paper's plain ones). Rate and n_critic suit minutes on a CPU; the paper's are
---learning-rate 1e-4 --n-critic 5.
+(--ema 0 for the paper's plain ones). Rate and n_critic suit minutes on a CPU; --paper has the
+paper's settings.
 
 The first command trains about 95 s on 2 CPU cores. Expected: 10 of 10 classes, a Frechet distance
 of about 2.0 (real data have 1.5); more in experiments/README.md.
