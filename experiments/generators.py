@@ -74,7 +74,7 @@ RECIPES = {
     "wgan": Recipe("wgan", 5000, 1500, "--learning-rate 1e-3"),
     "wgan_gp": Recipe("wgan_gp", 6000, 1500),
     "wgan_lp": Recipe("wgan_lp", 6000, 1000),
-    "wgan_hinge": Recipe("wgan_lp --linear", 6000, 1000),
+    "wgan_hinge": Recipe("wgan_lp --linear", 6000, 500),
     "wgan_div": Recipe("wgan_div", 6000, 1000),
     "sngan": Recipe("sngan", 8000, 2500, FASTER),
     "ebgan": Recipe("ebgan", 10000, 2500, "--margin 10"),
@@ -82,7 +82,7 @@ RECIPES = {
     "dragan": Recipe("gan --member dragan", 8000, 2500, FASTER),
     "r1_gan": Recipe("gan --member r1_gan", 8000, 2500, FASTER),
     "r1_r2_gan": Recipe("gan --member r1_r2_gan", 8000, 2500, FASTER),
-    "rpgan": Recipe("gan --member rpgan", 8000, 1500, FASTER),
+    "rpgan": Recipe("gan --member rpgan", 8000, 1000, FASTER),
 }
 NAMES = [f"{member}-{dataset}" for dataset in DATASETS for member in RECIPES]
 
