@@ -121,8 +121,11 @@ def test_a_part_that_takes_too_long_leaves_nothing_behind(monkeypatch, tmp_path)
     monkeypatch.setattr(gpu.subprocess, "Popen", Popen)
     assert gpu._apart("resnet", False, "", 9.0) == {"failed": "it took more than 9 s"}
     status = pathlib.Path(f"/proc/{(tmp_path / 'pid').read_text()}/stat")
-    while status.exists() and status.read_text().split()[2] != "Z":  # its end is not ours to await
+    gone = lambda: not status.exists() or status.read_text().split()[2] == "Z"
+    end = time.monotonic() + 30
+    while not gone() and time.monotonic() < end:  # its end is not ours to await
         time.sleep(0.01)
+    assert gone()
 
 
 def test_goals_are_read_from_what_was_timed():
