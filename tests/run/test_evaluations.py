@@ -234,3 +234,22 @@ def test_too_few_samples_have_no_neighbours():
     found = labelled([-0.5, -0.1, 0.1, 0.5, 0.7], [-0.5, 0.5] * 5)([0.1] * 9)
     assert "frechet_distance" in found
     assert not {name for name in found if name.startswith(("precision", "recall"))}
+
+
+@pytest.mark.parametrize(
+    ("count", "side", "steps", "widths"),
+    [
+        (1442, 8, 450, (32, 64)),  # as the digits have it: 40 passes
+        (60_000, 28, 1406, (32, 64)),  # three
+        (3326, 64, 259, (16, 32, 64, 64)),  # ten
+        (60_000, 64, 1406, (16, 32, 64, 64)),
+    ],
+)
+def test_large_pictures_have_a_deeper_classifier_and_fewer_passes(
+    monkeypatch, count, side, steps, widths
+):
+    asked = []
+    monkeypatch.setattr(metrics.classifier, "fit", lambda *_, **more: asked.append(more))
+    x = np.broadcast_to(np.float32(0), (count, side, side, 1))
+    evaluate.fit_classifier(data.Dataset("x", x, np.zeros(count, int), class_names=("a",)))
+    assert (asked[0]["steps"], asked[0]["widths"]) == (steps, widths)
