@@ -15,7 +15,7 @@ import pathlib
 import re
 from collections.abc import Callable, Mapping
 
-from experiments import results
+from experiments import generators, results
 from experiments.claims import tables as claims_tables
 from experiments.created_equal import tables as created_equal_tables
 from experiments.growth import tables as growth_tables
@@ -70,6 +70,7 @@ TABLES: Makers = {
     "members": training.members,
     "main-job": training.main_job,
     "fashion": training.fashion,
+    "generators": generators.table,
     "classes": training.classes,
     "created-equal-digits": lambda: created_equal_tables.members("digits"),
     "created-equal-digits-settings": lambda: created_equal_tables.settings("digits"),
