@@ -142,7 +142,7 @@ class Config:
 
     # fmt: off
     dataset: str = option(
-        "digits", "digits, fashion_mnist, mnist, folder, array or tfds/NAME", group="data")
+        "digits", "digits, fashion_mnist, mnist, emoji, folder, array or tfds/NAME", group="data")
     data_dir: str | None = option(
         None, "where data files are (IDX, TFDS or an image folder; of array the .npy or .npz file)",
         group="data", may_change=True)
