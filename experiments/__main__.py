@@ -12,7 +12,7 @@ from jwgan.run import output
 FOLDER = pathlib.Path(__file__).parent
 # What a newcomer looks for first comes first; a command in no group is listed under "Others".
 GROUPS = {
-    "Train a member on images": (
+    "Train a member of the GAN family on images": (
         *("wgan_gp", "wgan", "wgan_lp", "wgan_div", "gan", "dcgan", "lsgan", "sngan"),
         *("ebgan", "began"),
     ),

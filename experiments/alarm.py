@@ -1,4 +1,4 @@
-"""How good the alarm is: precision and recall on labelled runs kept apart from its thresholds.
+"""Is the alarm for bad runs right? Precision and recall on labelled runs it was not tuned on.
 
     python -m experiments.alarm --json              # the labelled test runs
     python -m experiments.alarm --tune --json       # the runs the thresholds were set on

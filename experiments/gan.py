@@ -1,4 +1,4 @@
-"""GANs that classify, on images: the classical game, and the penalties that tame it.
+"""GANs with the logistic loss on images: the original GAN, and penalties that stabilise it.
 
     python -m experiments.gan                               # real handwritten digits, 8x8
     python -m experiments.gan --member gan_minimax          # the saturating game

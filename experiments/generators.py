@@ -1,6 +1,6 @@
-"""Trains the small generators of the gallery: each member's, of the digits and of Fashion-MNIST.
+"""Trains the small generators of the gallery: every member on the digits and on Fashion-MNIST.
 
-    python -m experiments.generators                        # all that are not there
+    python -m experiments.generators                        # all that are missing
     python -m experiments.generators wgan_gp-digits,wgan-digits
     python -m experiments.generators --check wgan_gp-digits # trains it again, compares the bytes
     python -m experiments.generators --picture              # draws all of them
@@ -11,10 +11,11 @@ machine, the checksum of the bytes, and figures of samples drawn from these very
 Frechet distance. The same commands give the same bytes on the same machine with the same jax.
 `experiments.sample --generator NAME` draws from them.
 
-Networks are small and steps few, so that each takes a minute or three on 2 CPU cores, and all
-together a few megabytes: what a member can do is shown by its own experiment, not here. Steps are
-fixed and not minutes, or the bytes would depend on the machine's load. A training that was
-interrupted goes on where it was; its run stays in runs/generators/NAME.
+Networks are small and steps few: a training takes seconds or minutes on 2 CPU cores (NAME.json
+says how long), and all files together are a few megabytes. What a member can do is shown by its own
+experiment, not here. The number of steps is fixed, and not the time: with a time limit the bytes
+would depend on the machine's load. A training that was interrupted goes on where it was; its run
+stays in runs/generators/NAME.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Brings an old run over to a state that has grown since: parts it lacks begin afresh.
+"""Brings an old run up to date: what its checkpoints lack gets the value of a run's start.
 
     python -m experiments.upgrade RUN_DIR
 

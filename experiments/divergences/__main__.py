@@ -1,4 +1,4 @@
-"""KL, JS and W1 as two Gaussians move apart, a discriminator on few samples, and moving plans.
+"""KL, JS and W1 as two Gaussians move apart, a discriminator on few samples, and transport plans.
 
     python -m experiments.divergences                       # a page in runs/divergences-1
     python -m experiments.divergences --json

@@ -1,4 +1,4 @@
-"""How time and memory of a training step grow: measured curves, and where they leave the line.
+"""How time and memory of a training step grow: measured curves beside the expected straight line.
 
     python -m experiments.growth --json                     # measures, and writes runs/growth.html
     python -m experiments.growth --recorded                 # the page of the recorded measurement

@@ -1,4 +1,4 @@
-"""Paper-scale runs on paper: work, bytes, memory and expected steps/s on chips that are not here.
+"""Predicts runs at the papers' sizes on chips that are not here: work, bytes, memory, steps/s.
 
     python -m experiments.plan --json
     python -m experiments.plan --measure --json      # the same steps, timed on the chip here

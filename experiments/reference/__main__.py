@@ -1,11 +1,12 @@
-"""The reference: every public name of the library and the commands' pages, as a site of files.
+"""The reference: every public name of the library and the commands' pages, as a static web site.
 
     python -m experiments.reference                         # a folder runs/reference-1
     python -m experiments.reference --out site --json
 
-Open its index.html in a browser: nothing is loaded from a network, search included. Docstrings are
-rendered by pdoc (`pip install 'jwgan[reference]'`), mathematics as MathML, README.md and the pages
-of the commands as they stand. Exit code 1 if a link leads nowhere. A minute on one core.
+Open its index.html in a browser: the site works offline, its search too. It holds the docstrings,
+rendered by pdoc (`pip install 'jwgan[reference]'`) with mathematics as MathML, and README.md and
+the pages of the commands. The exit code is 1 if a link leads nowhere. It takes a minute on one
+core.
 """
 
 import contextlib

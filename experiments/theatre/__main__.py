@@ -1,15 +1,15 @@
-"""The theatre: members trained side by side from the same noise and data, as a page that plays it.
+"""The theatre: members trained on the same data from the same noise, replayed on one web page.
 
     python -m experiments.theatre                           # a page in runs/theatre-1
     python -m experiments.theatre --members wgan,wgan_gp --world swiss_roll --steps 8000
     python -m experiments.theatre --quick                   # a look at the page, hardly trained
 
-One file, theatre.html, which needs no network and stays under 3 MB: samples over the critic's
-level lines and slopes, exact W1 beside the critic's estimate, the histogram of the critic's
-weights, BEGAN's k and M; then a bell that slides by the gradients of W1, JS and KL, and a transport
-plan that improves until it is the best. Settings are those of experiments.toy2d, with smaller
-networks.
-Two minutes on 2 CPU cores.
+The page is one file, theatre.html, which needs no internet connection and stays under 3 MB. For
+each member it shows samples over the critic's level lines and slopes, exact W1 beside the critic's
+estimate, the histogram of the critic's weights, and for BEGAN its balance k and its measure of
+convergence M. Below them a Gaussian slides by the gradients of W1, JS and KL, and a transport plan
+improves until it is optimal. Settings are those of experiments.toy2d, with smaller networks. The
+first command takes two minutes on 2 CPU cores.
 """
 
 import dataclasses

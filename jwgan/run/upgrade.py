@@ -1,4 +1,4 @@
-"""Brings an old run over to a state that has grown since: parts it lacks begin afresh.
+"""Brings an old run up to date: what its checkpoints lack gets the value of a run's start.
 
 A later version of a member may keep more in its state, as another average. Whatever a checkpoint
 has is kept bit for bit; a part that it lacks gets the value that it has at the start of a run. All
