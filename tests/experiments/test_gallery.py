@@ -105,6 +105,7 @@ def test_unknown_names_are_one_line(argv, says, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.rare
 def test_a_generator_is_made_once_and_can_be_made_again(tmp_path, monkeypatch, capsys):
     name, few = "dcgan-digits", {"dcgan": generators.RECIPES["dcgan"]._replace(digits=2)}
     monkeypatch.setattr(generators, "GENERATORS", tmp_path / "generators")

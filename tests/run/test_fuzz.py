@@ -65,7 +65,14 @@ STRINGS = {
         "sines",
     ),
     "data_dir": ("idx", "images", "rows.npy", "rows.csv", "nowhere", "/dev/null", "idx/mnist", "."),
-    "network": ("auto", "mlp", "dcgan", "resnet"),
+    "network": ("auto", "mlp", "dcgan", "resnet", "shallow"),
+    "critic_norm": ("none", "layer", "batch"),
+    "generator_norm": ("none", "layer", "batch"),
+    "join": ("auto", "no", "yes"),
+    "gpu_flags": ("", "graphs", "nchw"),
+    "augment": ("none", "diff", "ada"),
+    "decay": ("none", "linear", "cosine"),
+    "conditional": ("none", "projection", "concat", "auxiliary"),
     "member": ("gan", "wgan_gp", "wgan", "began", "ebgan", "sngan", "r1_gan", "init", "__doc__"),
     "on_nonfinite": ("stop", "restore"),
     "resume": ("no", "yes", "auto"),
@@ -79,6 +86,9 @@ def typed(rng, field):
     flag, kind = "--" + field.name.replace("_", "-"), options.value_type(field.type)
     if kind is bool:
         return pick(rng, (flag, "--no-" + flag[2:]))
+    # One in three is what it is by default, or hardly any line of several options would be right.
+    if field.default is not None and rng.random() < 1 / 3:
+        return f"{flag}={field.default}"
     if kind in (int, float):
         return f"{flag}={pick(rng, INTEGERS if kind is int else FLOATS)}"
     common = STRINGS.get(field.name, ("auto",))
@@ -374,7 +384,10 @@ def dangers(source):
 @pytest.mark.parametrize("folder", ["jwgan", "experiments"])
 def test_nothing_is_unpickled_unpacked_or_evaluated(folder):
     found = {p.name: list(dangers(p.read_text())) for p in (ROOT / folder).rglob("*.py")}
-    assert {name: what for name, what in found.items() if what} == {}
+    # PyTorch's side of the GPU table runs in PyTorch's own environment, on data that it draws.
+    peer = {"torch_gpu.py": ["torch"]}
+    dangerous = {name: sorted(set(what)) for name, what in found.items() if what}
+    assert dangerous == (peer if folder == "experiments" else {})
 
 
 @pytest.mark.parametrize(
