@@ -44,7 +44,14 @@ def counted(algorithm, calls):
     return algorithm.rebuilt(critic=noting("critic"), generator=noting("generator"))
 
 
-@pytest.mark.parametrize("case", cases.LAWS)
+QUICK = ("wgan_gp", "gan", "sngan", "wgan_gp+concat")
+EVERY = [
+    param if param.id in QUICK else pytest.param(*param.values, marks=pytest.mark.slow, id=param.id)
+    for param in cases.LAWS
+]
+
+
+@pytest.mark.parametrize("case", EVERY)
 def test_every_member_trains_the_same(case):
     """Plain SGD shows the gradients in the parameters; Adam would blow up their roundings."""
     sgd, batch = lambda _: optax.sgd(0.1), case.batch()

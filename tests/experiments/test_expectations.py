@@ -13,7 +13,7 @@ RECORDED = {
     **{name: f"digits-{name}" for name in (*MEMBERS, "ebgan", "began")},
     "table": "table-diabetes",
     "modes": "modes-wgan_gp",
-    **{name: name for name in ("parallel_lines", "divergences")},
+    **{name: name for name in ("parallel_lines", "divergences", "theatre")},
 }
 SECONDS = re.compile(r"about (\d+) s (on 2 CPU cores|of CPU time)", re.IGNORECASE)
 QUALITY = re.compile(r"(\d+) of 10 classes, a Frechet distance of about (\d+(?:\.\d)?)")
