@@ -55,6 +55,7 @@ def test_a_group_has_one_structure_and_groups_differ():
 def test_a_member_is_drawn_the_same_whoever_else_is_searched():
     assert ranges.draw("wgan", 24, 6) == ranges.draw("wgan", 24, 6)
     assert ranges.draw("wgan", 24, 6, seed=1) != ranges.draw("wgan", 24, 6)
+    assert ranges.draw("wgan_gp", 24, 6) != ranges.draw("wgan_lp", 24, 6)  # of the same numbers
     with pytest.raises(ValueError, match="settings is 23: give a multiple of the 6"):
         ranges.draw("wgan", 23, 6)
 
