@@ -30,6 +30,11 @@ class Config(run.ImageConfig):
     # Networks are smaller than the paper's, the rate is higher and k faster: for minutes on a CPU.
     steps: int = option(8000, "updates of both players, those of a resumed run included")
     n_critic: int = option(1)
+    network: str = option(
+        "auto",
+        "auto: the paper's auto-encoders; shallow: the pair of models.shallow, with --code, "
+        "--critic-norm and --generator-norm",
+    )
     width: int = option(16, "n, channels of the convolutions (the paper's 64 or 128)")
     code: int = option(32, "h, dimensions of the auto-encoder's code", at_least=1)
     latent: int = option(32, "dimensions of the uniform latents (the paper: h)")
@@ -40,15 +45,22 @@ class Config(run.ImageConfig):
     gamma: float = option(0.9, "diversity ratio, E L(G(z)) / E L(x) (the paper studies 0.3 to 0.7)")
     lambda_k: float = option(1e-2, "gain of k_t (the paper's 1e-3)")
     k_min: float = option(0.0, "smallest k_t, 0 (the paper's) or below")
-    zero: float = option(-1.0, "pixel value that the networks see as 0: the images' background")
-    skips: bool = option(False, "join h0 to every scale of decoder and generator")
-    vanishing: int = option(0, "steps in which the vanishing residuals go to 0; 0: none")
+    zero: float = option(
+        -1.0, "pixel value that the paper's networks see as 0: the images' background"
+    )
+    skips: bool = option(False, "join h0 to every scale of the paper's decoder and generator")
+    vanishing: int = option(
+        0, "steps in which the paper's vanishing residuals go to 0; 0: none", at_least=0
+    )
 
 
 def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     # Both players are the paper's auto-encoder's parts.
     kind = run.require_choice("network", config.network, ("auto", "shallow"))
     if kind == "shallow":
+        for name in ("skips", "vanishing"):
+            if value := getattr(config, name):
+                raise ValueError(f"{name} is {value}: --network shallow has none; leave it out")
         critic, generator = run.shallow_players(shape, config, config.code)
         # BEGAN's objective takes the energies alone.
         return _with_numbers(config, networks.map_output(critic, lambda x, y: y.score), generator)

@@ -8,7 +8,7 @@ background, collapse; code that others published does not, and differs from the 
 places: a batch-normalised generator, pixels in [0, 1] that end in sigmoids, a shallow auto-encoder
 with a narrow code, a generator rate five times the critic's, batches of 64, gamma 0.75, and a k
 that may fall below 0. Here each of them is taken back by itself, and all of them at once. Settings
-that differ in numbers alone are one program. What it costs and finds is in experiments/README.md.
+that differ in numbers alone are one program.
 """
 
 import dataclasses

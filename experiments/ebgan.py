@@ -24,6 +24,12 @@ from jwgan.run import option
 class Config(run.ImageConfig):
     steps: int = option(10000, "updates of both players, those of a resumed run included")
     n_critic: int = option(1)
+    network: str = option(
+        "auto",
+        "shallow: the pair of models.shallow, with --code, --critic-norm and "
+        "--generator-norm; or mlp, dcgan, resnet, the generator beside the usual auto-encoder; "
+        "auto: mlp for images under 16 pixels a side, else dcgan",
+    )
     learning_rate: float = option(3e-4, "of both players' Adam (the paper's 1e-3)", above=0)
     critic_learning_rate: float | None = option(
         None, "of the critic's optimizer (default: learning_rate)", above=0

@@ -1,8 +1,8 @@
 """Are the members created equal? The same search and the same time for every one.
 
-    python -m experiments.created_equal                     # four hours on two cores; goes on
-    python -m experiments.created_equal --dataset digits    # the first of them
-    python -m experiments.created_equal --quick             # three members, three minutes
+    python -m experiments.created_equal                     # hours; goes on when started again
+    python -m experiments.created_equal --dataset digits
+    python -m experiments.created_equal --quick             # three members, to see that it works
 
 Paper: Lucic, Kurach, Michalski, Gelly and Bousquet, 2018, Are GANs Created Equal? A Large-Scale
 Study. Settings of each member are drawn at random from the ranges in ranges.py: the rates of both
@@ -11,8 +11,9 @@ width. Each run has the same processor time; the settings of one structure are o
 setting of each member is then trained on new seeds.
 
 A search that was interrupted goes on with the same --out: finished runs are lines of trials.jsonl
-there. There are 24 settings of a member and 8 s of one core for a run on the digits, 12 and 60 s on
-Fashion-MNIST.
+there. A member has 24 settings on the digits and 12 on Fashion-MNIST, and six runs of the best one;
+a run has 8 and 60 s of one core. Of sixteen members that is about six hours of one core, and what
+compiling takes is not in it.
 """
 
 import contextlib

@@ -28,7 +28,6 @@ class Plan(NamedTuple):
     seeds: int
 
 
-# Sixteen members on two cores: 45 minutes for the digits, three hours for Fashion-MNIST.
 PLANS = {
     "digits": Plan(settings=24, structures=6, seconds=8.0, seeds=6),
     "fashion_mnist": Plan(settings=12, structures=6, seconds=60.0, seeds=6),
@@ -54,8 +53,10 @@ class Log:
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 row = json.loads(line)
-                self.rows.append({name: row[name] for name in ("dataset", "member", "part", *row)})
-            except (ValueError, KeyError, TypeError) as error:
+                if missing := {"dataset", "member", "part", "seeds"} - set(row):
+                    raise ValueError(f"no {missing}")
+                self.rows.append(row)
+            except (ValueError, TypeError) as error:  # another text, or another kind of JSON
                 raise ValueError(
                     f"{path}: line {number} is none of a search; give another --out"
                 ) from error

@@ -184,7 +184,6 @@ def _resnet_generator(shape: Shape, config: Any) -> Any:
 def norms_of(config: Any) -> tuple[Any, Any]:
     """(critic's, generator's) norm of the options; None where there is none.
 
-    >>> from jwgan import run
     >>> players.norms_of(run.ImageConfig(critic_norm="layer"))[0] is models.norms.layer_norm
     True
     """
@@ -202,7 +201,6 @@ def require_no_norm(config: Any, why: str, *which: str) -> None:
       why: "DCGAN's networks have their own", for the message.
       *which: "critic", "generator"; both if none is named.
 
-    >>> from jwgan import run
     >>> players.require_no_norm(run.ImageConfig(critic_norm="layer"), "this one has none")
     Traceback (most recent call last):
     ValueError: critic_norm is 'layer': this one has none; leave it out
@@ -324,7 +322,6 @@ def shallow_players(shape: Shape, config: Any, code: int) -> tuple[Any, Any]:
         them; `critic_norm` and `generator_norm`.
       code: h, dimensions of the auto-encoder's code.
 
-    >>> from jwgan import run
     >>> critic, _ = players.shallow_players((8, 8, 1), run.ImageConfig(width=2), code=3)
     >>> black = -jnp.ones((1, 8, 8, 1))
     >>> params, state = critic.init(jax.random.key(0), black)

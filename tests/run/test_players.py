@@ -60,6 +60,12 @@ def build(module, **given):
     return module.build(module.Config(width=2, latent=4, network="shallow", **given), (8, 8, 1))
 
 
+@pytest.mark.parametrize("name", ["skips", "vanishing"])
+def test_the_shallow_pair_has_no_parts_of_the_papers_decoder(name):
+    with pytest.raises(ValueError, match=rf"{name} is (True|1): --network shallow has none"):
+        build(began, **{name: type(getattr(began.Config(), name))(1)})
+
+
 @pytest.mark.parametrize("module", [began, ebgan])
 def test_the_shallow_pair_trains_and_samples_pixels(module):
     algorithm = build(module, critic_norm="batch", generator_norm="batch")
