@@ -27,7 +27,9 @@ GROUPS = {
         *("parallel_lines", "divergences", "w1_benchmark", "claims"),
     ),
     "Compare members, find settings": ("created_equal", "began_ablation"),
-    "Measure speed, size and alarms": ("speed", "growth", "survival", "plan", "pipeline", "alarm"),
+    "Measure speed, size and alarms": (
+        *("speed", "growth", "survival", "plan", "pipeline", "alarm", "alarm_images"),
+    ),
     "Keep results, write the site": ("record", "reference"),
 }
 

@@ -1,5 +1,6 @@
 """Tables of training runs: members, the main job, Fashion-MNIST, alarm, pipeline."""
 
+import statistics
 from typing import Any
 
 from experiments import results
@@ -34,21 +35,31 @@ OUTPUTS = {
 }
 
 
+def _of_seeds(name: str) -> dict[str, list[float]]:
+    """{metric: values of the seeds} of a recorded run with --seeds; {} without one."""
+    trials = results.metrics(name).get("per_trial", [])
+    found = [trial["quality"] for trial in trials if trial["quality"]]
+    names = ("classes_present", "frechet_distance", "confident_share")
+    return {metric: [one[metric] for one in found] for metric in names} if found else {}
+
+
 def members() -> str:
-    """Makes a row for each member: its run on the digits, and 16 seeds on 8 Gaussians."""
+    """Makes a row for each member: five seeds on the digits, and 16 on 8 Gaussians."""
     rows = []
     for name, (paper, command) in MEMBERS.items():
         run, worlds = results.metrics(f"digits-{name}"), results.metrics(f"modes-{name}")
         # A member without a recorded run keeps its row, with empty cells.
-        quality = run.get("quality", {})
+        seeds = _of_seeds(f"digits-{name}-seeds")
+        distances = sorted(seeds.get("frechet_distance", []))
+        middle = lambda values: f"{statistics.median(values):.2f}"
         rows.append(
             [
                 f"`{name}`",
                 paper,
                 f"`{command}`",
-                quality.get("classes_present", ""),
-                f"{quality['frechet_distance']:.2f}" if quality else "",
-                quality.get("confident_share", ""),
+                min(seeds["classes_present"]) if seeds else "",
+                f"{middle(distances)} ({distances[0]:.2f} to {distances[-1]:.2f})" if seeds else "",
+                middle(seeds["confident_share"]) if seeds else "",
                 f"{run['wasserstein_estimate']:.3f} {OUTPUTS[name]}" if run else "",
                 f"{run['seconds']:.0f}" if run else "",
                 markdown.spread(worlds.get("modes_covered"), 1),
@@ -66,7 +77,7 @@ def members() -> str:
             worlds.get("exact_w1_of_real", ""),
         ]
     )
-    head = ["member", "paper", "run", "classes (of 10)", "Frechet distance", "confident (share)"]
+    head = ["member", "paper", "run", "classes, fewest", "Frechet distance", "confident (share)"]
     head += ["critic's separation", "training, s", "modes (of 8)", "W1 on 8 Gaussians"]
     return markdown.table(head, rows)
 
@@ -187,11 +198,14 @@ def own_data() -> str:
 
 def alarm() -> str:
     """Counts how often the alarm was right, on runs that its thresholds never saw."""
-    run = results.metrics("alarm")
-    settings = {r["setting"] for r in run["per_run"]}
-    head = ["runs", "settings", "bad runs", "runs with a warning", "precision", "recall"]
-    row = [run["runs"], len(settings), run["bad"], run["warned"], run["precision"], run["recall"]]
-    return markdown.table(head, [row])
+    rows = []
+    for name, what in (("alarm", "8 Gaussians"), ("alarm_images", "digits and Fashion-MNIST")):
+        if run := results.metrics(name):
+            settings = {(r.get("dataset"), r["setting"]) for r in run["per_run"]}
+            figures = (run[x] for x in ("runs", "bad", "warned", "hits", "precision", "recall"))
+            rows.append([what, len(settings), *figures])
+    head = ["data", "settings", "runs", "bad runs", "runs with a warning", "bad ones among them"]
+    return markdown.table([*head, "precision", "recall"], rows)
 
 
 def pipeline() -> str:

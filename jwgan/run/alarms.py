@@ -3,8 +3,9 @@
 A run is cut into windows of steps. Of each, a few sums are kept (`add`); the first window is the
 reference that later ones are compared with. `warnings_of` turns them, with metrics of the samples,
 into warnings. The thresholds were set on other runs than those their precision and recall were
-measured on: `experiments.alarm`. A run that has not learnt yet covers nothing, so coverage is
-spoken of only once it has been good: a fall from there is a collapse.
+measured on: `experiments.alarm` and `experiments.alarm_images`. A run that has not learnt yet
+covers nothing, so low coverage alone says nothing: a fall from good coverage is a collapse, and
+coverage that was never good and grows no more is a run that does not learn (`remembered`).
 
 >>> calm = {name: [1.0, 1.0] for name in ("wasserstein_estimate", *alarms.GRADIENTS)}
 >>> start = alarms.add(alarms.EMPTY, calm)  # the first window, of two steps
@@ -28,6 +29,8 @@ class Thresholds(NamedTuple):
       coverage: below this share of the real data's own coverage the samples have collapsed, if
         the share has been good before.
       good: from this share on coverage is good.
+      step: the best share so far has grown if it is larger by this.
+      patience: evaluations without growth after which a low share is no beginning any more.
       growth: a gradient norm, or the estimate's size, is this many times the first window's.
       decay: the generator's gradient norm is this part of the first window's.
       negative: mean estimate over mean |estimate| is below minus this.
@@ -40,6 +43,8 @@ class Thresholds(NamedTuple):
 
     coverage: float = 0.25
     good: float = 0.4
+    step: float = 0.02
+    patience: int = 4
     growth: float = 1000.0
     decay: float = 1e-4
     negative: float = 0.5
@@ -91,6 +96,7 @@ def warnings_of(
     thresholds: Thresholds = Thresholds(),  # noqa: B008
     *,
     best_share: float = 0.0,
+    stale: int = 0,
 ) -> dict[str, str]:
     """Warnings as {kind: one sentence}; empty for a run that looks well.
 
@@ -101,7 +107,7 @@ def warnings_of(
         (see `metrics.coverage.neighbour_coverage`), "held_out_gap" (E D(seen) - E D(held out) over
         E D(seen) - E D(fake)).
       thresholds: when to warn.
-      best_share: the largest `coverage_share` of this run so far; 0 before the first.
+      best_share, stale: of this run's earlier evaluations, as `remembered` keeps them.
 
     >>> wild = alarms.add(alarms.EMPTY, {**calm, "critic_gradient_norm": [5e3, 5e3]})
     >>> alarms.warnings_of(start, wild, {})
@@ -109,7 +115,7 @@ def warnings_of(
     >>> alarms.warnings_of(start, start, {})
     {}
     """
-    of_samples = _of_samples(metrics, best_share, thresholds)
+    of_samples = _of_samples(metrics, best_share, stale, thresholds)
     return {**of_samples, **_of_sums(reference, recent, thresholds)}
 
 
@@ -126,16 +132,49 @@ def coverage_share(metrics: Mapping[str, float]) -> float | None:
     return coverage / of_real if coverage is not None and of_real else None
 
 
+def remembered(
+    metrics: Mapping[str, float],
+    best_share: float,
+    stale: int,
+    thresholds: Thresholds = Thresholds(),  # noqa: B008
+) -> dict[str, Any]:
+    """What later evaluations need of this one: {"best_share": ..., "stale": ...}.
+
+    Args:
+      metrics: of the samples.
+      best_share: the largest `coverage_share` before; 0 at first.
+      stale: evaluations since it last grew; 0 at first.
+      thresholds: how much is growth.
+
+    >>> alarms.remembered({"coverage": 0.2, "coverage_of_real": 0.8}, best_share=0.1, stale=3)
+    {'best_share': 0.25, 'stale': 0}
+    >>> alarms.remembered({"coverage": 0.2, "coverage_of_real": 0.8}, best_share=0.24, stale=3)
+    {'best_share': 0.24, 'stale': 4}
+    """
+    share = coverage_share(metrics)
+    # Growth counts from the share that was remembered: many small steps are growth as one is.
+    if share is not None and share >= best_share + thresholds.step:
+        return {"best_share": share, "stale": 0}
+    return {"best_share": best_share, "stale": stale + 1}
+
+
 def _of_samples(
-    metrics: Mapping[str, float], best_share: float, limits: Thresholds
+    metrics: Mapping[str, float], best_share: float, stale: int, limits: Thresholds
 ) -> dict[str, str]:
     found = {}
     share = coverage_share(metrics)
-    if share is not None and share < limits.coverage and best_share >= limits.good:
-        found["collapse"] = (
-            f"the samples cover {share:.0%} of what real data cover, after {best_share:.0%} "
-            "earlier: modes have been lost"
-        )
+    if share is not None and share < limits.coverage:
+        if best_share >= limits.good:
+            found["collapse"] = (
+                f"the samples cover {share:.0%} of what real data cover, after {best_share:.0%} "
+                "earlier: modes have been lost"
+            )
+        elif stale >= limits.patience:
+            found["not_learning"] = (
+                f"the samples cover {share:.0%} of what real data cover, and for {stale} "
+                "evaluations have not come to cover more: they are too few kinds, or the run does "
+                "not learn"
+            )
     gap = metrics.get("held_out_gap", 0.0)
     if gap > limits.memorised:
         # No percentage: held-out data may score lower than samples do.

@@ -22,6 +22,8 @@ class Experiment(NamedTuple):
       program: how it is started; by default as it was this time.
       paper: {option: value} of the paper's settings, which --paper asks for; or a function of the
         options given, where an experiment has several members.
+      tuned: `(options given) -> {option: value}` of an experiment with several members: the
+        settings of the one that the options name, for those that are not given.
       takes_encoding: whether `build` takes the task's encoding as its third argument, as a table's
         output layer needs it.
     """
@@ -36,9 +38,10 @@ class Experiment(NamedTuple):
     paper: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]] = (
         types.MappingProxyType({})
     )
+    tuned: Callable[[dict[str, Any]], Mapping[str, Any]] = lambda given: {}
 
-    def with_paper(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The options given, and with --paper the paper's settings for those that are not.
+    def with_settings(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The options given; the member's settings, with --paper the paper's, for the others.
 
         Args:
           given: {option: value} of a command line.
@@ -47,11 +50,14 @@ class Experiment(NamedTuple):
           ValueError: --paper is given to an experiment without a paper's settings.
 
         >>> published = mine._replace(paper={"steps": 9, "batch_size": 8})
-        >>> published.with_paper({"paper": True, "steps": 2})
+        >>> published.with_settings({"paper": True, "steps": 2})
         {'steps': 2, 'batch_size': 8, 'paper': True}
+        >>> slow = mine._replace(tuned=lambda given: {"steps": 9} if "seed" in given else {})
+        >>> slow.with_settings({"seed": 1}), slow.with_settings({"batch_size": 8})
+        ({'steps': 9, 'seed': 1}, {'batch_size': 8})
         """
         if not given.get("paper"):
-            return given
+            return {**self.tuned(given), **given}
         settings = self.paper(given) if callable(self.paper) else self.paper
         remedy = "this experiment has no paper's settings; leave it out"
         check.require(bool(settings), "paper", True, remedy)

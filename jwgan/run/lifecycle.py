@@ -85,7 +85,7 @@ def options_of(experiment: Experiment, given: dict[str, Any]) -> Any:
     (9, 4)
     """
     # A resume compares what is given itself: the run's own options have the paper's settings.
-    config = experiment.config(**experiment.with_paper(given))
+    config = experiment.config(**experiment.with_settings(given))
     _check(config)
     # Processes join before anything asks JAX for devices: one that has joined no others sees only
     # its own.

@@ -103,7 +103,7 @@ class Journal:
       pending: metrics of the last evaluation that are in no row of metrics.jsonl yet.
       trials: of a sweep, what is remembered of each.
       estimate: the last Wasserstein estimate; of a sweep, the median over its trials.
-      best_share: the largest share of the data that samples covered, see `alarms.coverage_share`.
+      best_share, stale: what the alarm remembers of earlier evaluations, see `alarms.remembered`.
 
     >>> extra = {"best": {"step": 50, "sliced_distance": 0.5}, "sliced_distance": 0.75}
     >>> session.Journal.from_extra(extra).best
@@ -119,6 +119,7 @@ class Journal:
     trials: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     estimate: float | None = None
     best_share: float = 0.0
+    stale: int = 0
 
     @classmethod
     def from_extra(cls, extra: dict[str, Any]) -> "Journal":
@@ -366,12 +367,11 @@ class Session:
             journal.best is None or distance < journal.best["sliced_distance"]
         ):
             journal.best = {"step": step, "sliced_distance": distance}
-        found = alarms.warnings_of(
-            journal.reference, journal.window, metrics, best_share=journal.best_share
-        )
-        self.warn(step, found)
+        known = {"best_share": journal.best_share, "stale": journal.stale}
+        self.warn(step, alarms.warnings_of(journal.reference, journal.window, metrics, **known))
         # This evaluation is what a later one may fall from.
-        journal.best_share = max(journal.best_share, alarms.coverage_share(metrics) or 0.0)
+        now = alarms.remembered(metrics, **known)
+        journal.best_share, journal.stale = now["best_share"], now["stale"]
         # The first window is what all later ones are compared with, once it has been looked at
         # itself.
         journal.reference = journal.reference or journal.window

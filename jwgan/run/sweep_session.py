@@ -77,7 +77,8 @@ class SweepSession(session.Session):
         self.estimates: Any = [None] * len(self.labels)
         # A journal that comes from a checkpoint knows its trials already, the dead ones too.
         journal.trials = journal.trials or [
-            {"died": "", "reference": {}, "window": {}, "best_share": 0.0} for _ in self.labels
+            {"died": "", "reference": {}, "window": {}, "best_share": 0.0, "stale": 0}
+            for _ in self.labels
         ]
 
     def alive(self) -> list[int]:
@@ -141,11 +142,12 @@ class SweepSession(session.Session):
         for i in self.alive():
             mine = journal.trials[i]
             own = {name: x[i] for name, x in metrics.items() if x[i] is not None}
-            best = mine.get("best_share", 0.0)  # journals of 0.1.0 have none
-            of_trial = alarms.warnings_of(mine["reference"], mine["window"], own, best_share=best)
+            # Journals of 0.1.0 know neither.
+            known = {"best_share": mine.get("best_share", 0.0), "stale": mine.get("stale", 0)}
+            of_trial = alarms.warnings_of(mine["reference"], mine["window"], own, **known)
             for kind, line in of_trial.items():
                 found[f"{i} {kind}"] = f"{self.labels[i]}: {line}"
-            mine["best_share"] = max(best, alarms.coverage_share(own) or 0.0)
+            mine.update(alarms.remembered(own, **known))
             # The first window is what all later ones are compared with.
             mine["reference"] = mine["reference"] or mine["window"]
             mine["window"] = {}

@@ -73,6 +73,40 @@ def test_coverage_that_was_never_good_is_no_collapse(best):
     assert judged(HEALTHY | {"coverage": 0.0}, best) == {}
 
 
+@pytest.mark.parametrize(("stale", "said"), [(0, set()), (3, set()), (4, {"not_learning"})])
+def test_low_coverage_that_grows_no_more(stale, said):
+    low = HEALTHY | {"coverage": 0.05}
+    found = alarms.warnings_of(sums(), sums(), low, best_share=0.1, stale=stale)
+    assert set(found) == said
+    # Good coverage is no matter how long it has been the same, and a fall from it is a collapse.
+    assert alarms.warnings_of(sums(), sums(), HEALTHY, best_share=0.9, stale=stale) == {}
+    fallen = alarms.warnings_of(sums(), sums(), low, best_share=0.9, stale=stale)
+    assert set(fallen) == {"collapse"}
+
+
+def followed(*shares):
+    """What is remembered after evaluations with these shares of coverage."""
+    mine = {"best_share": 0.0, "stale": 0}
+    for share in shares:
+        metrics = {} if share is None else {"coverage": share / 2, "coverage_of_real": 0.5}
+        mine = alarms.remembered(metrics, **mine)
+    return mine
+
+
+@pytest.mark.parametrize(
+    ("shares", "best", "stale"),
+    [
+        ((0.1, 0.2, 0.3), 0.3, 0),
+        ((0.1, 0.09, 0.11, 0.1), 0.1, 3),  # scatter is no growth
+        ((0.1, 0.11, 0.125), 0.125, 0),  # slow growth is
+        ((0.0, None, 0.0), 0.0, 3),  # a share that is not known has not grown
+        ((0.5, 0.1, 0.2, 0.3), 0.5, 3),
+    ],
+)
+def test_what_is_remembered(shares, best, stale):
+    assert followed(*shares) == {"best_share": pytest.approx(best), "stale": stale}
+
+
 @pytest.mark.parametrize("best", [0.4, 0.7, 1.0])
 @pytest.mark.parametrize("coverage", [0.0, 0.1, 0.24])
 def test_a_fall_from_good_coverage_is_a_collapse(coverage, best):

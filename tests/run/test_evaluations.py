@@ -1,5 +1,6 @@
 """What a run measures while it trains: what is reported, where it stands, what is warned of."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -131,7 +132,23 @@ def test_a_resumed_run_knows_that_coverage_was_good(tmp_path):
     resumed = session_of([0.1], tmp_path, **vars(session.Journal.from_extra(extra)))
     resumed.evaluate(2, None)
     assert set(resumed.journal.warnings) == {"collapse"}
-    # A checkpoint of 0.1.0 does not know: nothing is said before coverage is good again.
+
+
+@pytest.mark.parametrize("resume_at", [None, 3])
+def test_a_run_that_does_not_learn_is_told_once_it_has_had_time(resume_at, tmp_path):
+    coverages = [0.02, 0.05, 0.04, 0.05, 0.03, 0.05, 0.04, 0.3]
+    made = session_of(coverages, tmp_path)
+    for step in range(1, 9):
+        if step == resume_at:
+            extra = json.loads(json.dumps(dataclasses.asdict(made.journal)))
+            known = vars(session.Journal.from_extra(extra))
+            made = session_of(coverages[step - 1 :], tmp_path, **known)
+        made.evaluate(step, None)
+        # From the second evaluation on it covers no more; the last one covers enough.
+        assert ("not_learning" in made.journal.warnings) == (step in (7,)), step
+
+
+def test_a_checkpoint_of_0_1_0_says_nothing_before_coverage_is_good_again():
     assert session.Journal.from_extra({"retries": []}).best_share == 0.0
 
 

@@ -37,7 +37,7 @@ def test_every_member_has_its_papers_settings(document):
     for name, value in SETTINGS.get(document, {}).items():
         assert getattr(config, name) == value
     # Nothing else moves, and every name is an option.
-    settings = document.EXPERIMENT.with_paper({"paper": True})
+    settings = document.EXPERIMENT.with_settings({"paper": True})
     changed = {k for k, v in dataclasses.asdict(config).items() if getattr(plain, k) != v}
     assert changed <= settings.keys()
 
