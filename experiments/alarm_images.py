@@ -29,9 +29,9 @@ from jwgan.run.options import option
 Setting = tuple[Any, dict[str, Any]]  # an experiment, and its options
 
 # BEGAN as its paper has it, on a black background: it has few classes from its first steps on.
-OLD_BEGAN = {"network": "auto", "gamma": 0.5, "lambda_k": 1e-3, "k_min": 0.0, "zero": 0.0}
+OLD_BEGAN = {**began.OF_AUTO, "network": "auto", "gamma": 0.5, "lambda_k": 1e-3, "zero": 0.0}
 # The defaults of `experiments.began` until 2026-11-28: three classes of the digits.
-DEFAULTS = {"network": "auto", "gamma": 0.9, "lambda_k": 1e-2, "k_min": 0.0, "zero": -1.0}
+DEFAULTS = {**began.OF_AUTO, "network": "auto", "gamma": 0.9, "lambda_k": 1e-2}
 # A name says what is wrong with a setting that is expected to be bad; the label is measured.
 TUNING: dict[str, Setting] = {
     "wgan_gp": (wgan_gp, {}),

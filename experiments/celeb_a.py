@@ -31,7 +31,11 @@ class Config(began.Config):
     width: int = option(128, "n, channels of the convolutions")
     code: int = option(64, "h, dimensions of the auto-encoder's code", at_least=1)
     latent: int = option(64, "dimensions of the uniform latents")
+    network: str = option("auto", "auto: the paper's auto-encoders; shallow: as in `began`")
+    critic_norm: str = option("none")
+    generator_norm: str = option("none")
     learning_rate: float = option(1e-4, "of both players' Adam", above=0)
+    k_min: float = option(0.0, "smallest k_t, 0 (the paper's) or below")
     gamma: float = option(0.5, "diversity ratio, E L(G(z)) / E L(x)")
     lambda_k: float = option(1e-3, "gain of k_t")
     # A photo is centred on grey, where the paper's balance begins as it should, see `began`.

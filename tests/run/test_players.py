@@ -53,7 +53,7 @@ def test_a_norm_that_the_networks_do_not_take_is_refused(member, name):
 @pytest.mark.parametrize("module", [began, ebgan])
 def test_the_documents_refuse_it_too(module):
     with pytest.raises(ValueError, match=r"critic_norm is 'layer'.*--network shallow"):
-        module.build(module.Config(critic_norm="layer"), (16, 16, 1))
+        module.build(module.Config(network="auto", critic_norm="layer"), (16, 16, 1))
 
 
 def build(module, **given):
