@@ -84,11 +84,11 @@ def run_setting(config: Config, name: str, first_seed: int) -> list[dict[str, An
     # `runs.algorithm` is all seeds at once; the metrics below are of one state at a time.
     algorithm = toy2d.build(chosen, task.shape, **kwargs)
     sample_metrics, rows = evaluate.make_sample_metrics(task, algorithm), []
-    memory: list[dict[str, Any]] = [{"best_share": 0.0, "stale": 0} for _ in range(config.seeds)]
+    memory = [alarms.Memory()] * config.seeds
 
     def look(step: int, states: Any) -> None:
         for k, mine in enumerate(memory):
-            mine.update(alarms.remembered(sample_metrics(runs.trial(states, k)), **mine))
+            memory[k] = alarms.remembered(sample_metrics(runs.trial(states, k)), mine)
 
     states = loop.train(
         runs.algorithm,
@@ -106,7 +106,7 @@ def run_setting(config: Config, name: str, first_seed: int) -> list[dict[str, An
         # The alarm reads one run, [length], as it does in a session.
         mine = [{name: x[:, k] for name, x in info.items()} for info in infos]
         found = evaluate_run(task, algorithm, state, mine)
-        own = {**memory[k], "health": sample_metrics(state)}
+        own = {**memory[k]._asdict(), "health": sample_metrics(state)}
         rows.append({"setting": name, "seed": seed, **found, **own})
     return rows
 
@@ -139,9 +139,9 @@ def grade(runs: list[dict[str, Any]], thresholds: Any) -> dict[str, Any]:
     """Counts the alarm's precision and recall, and notes each run's warnings in its row."""
     for run in runs:
         # The runs recorded by 0.1.0 have no best share: they are graded as they were then.
-        known = {"best_share": run.get("best_share", 1.0), "stale": run.get("stale", 0)}
+        memory = alarms.Memory(run.get("best_share", 1.0), run.get("stale", 0))
         found = alarms.warnings_of(
-            run["reference"], run["recent"], run["health"], thresholds, **known
+            run["reference"], run["recent"], run["health"], thresholds, memory
         )
         # A session stops at numbers that are not finite, which is a warning of its own.
         run["warnings"] = sorted(found) if run["finite"] else ["non_finite"]

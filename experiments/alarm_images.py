@@ -29,26 +29,26 @@ from jwgan.run.options import option
 Setting = tuple[Any, dict[str, Any]]  # an experiment, and its options
 
 # BEGAN as its paper has it, on a black background: it has few classes from its first steps on.
-OLD_BEGAN = {**began.OF_AUTO, "network": "auto", "gamma": 0.5, "lambda_k": 1e-3, "zero": 0.0}
+OLD_BEGAN = {"network": "auto", "gamma": 0.5, "lambda_k": 1e-3, "zero": 0.0}
 # The defaults of `experiments.began` until 2026-11-28: three classes of the digits.
-DEFAULTS = {**began.OF_AUTO, "network": "auto", "gamma": 0.9, "lambda_k": 1e-2}
+DEFAULTS = {"network": "auto", "gamma": 0.9, "lambda_k": 1e-2}
 # A name says what is wrong with a setting that is expected to be bad; the label is measured.
 TUNING: dict[str, Setting] = {
     "wgan_gp": (wgan_gp, {}),
-    "gan": (gan, {"learning_rate": 5e-4}),
+    "gan": (gan, {}),
     "r1_gan": (gan, {"member": "r1_gan", "learning_rate": 5e-4}),
     "dcgan": (dcgan, {}),
     "wgan_gp, no penalty": (wgan_gp, {"weight": 0.0}),
     "wgan_gp, rate 0.05": (wgan_gp, {"learning_rate": 0.05}),
-    "gan, rate 0.02": (gan, {"learning_rate": 0.02}),
+    "gan, rate 0.02": (gan, {"learning_rate": 0.02, "critic_learning_rate": 0.02}),
     "began, lambda 0.01": (began, {**OLD_BEGAN, "lambda_k": 1e-2}),
 }
 # Settings the thresholds were not set on, with seeds from 1000 on.
 TESTING: dict[str, Setting] = {
     "wgan_lp": (wgan_lp, {}),
     "r1_r2_gan": (gan, {"member": "r1_r2_gan", "learning_rate": 5e-4}),
-    "sngan": (sngan, {"n_critic": 3, "learning_rate": 5e-4}),
-    "lsgan": (lsgan, {"learning_rate": 1e-3}),
+    "sngan": (sngan, {}),
+    "lsgan": (lsgan, {}),
     "ebgan": (ebgan, {}),
     "wgan_lp, no penalty": (wgan_lp, {"weight": 0.0}),
     "dragan, rate 0.02": (gan, {"member": "dragan", "learning_rate": 0.02}),
@@ -87,9 +87,8 @@ def run_setting(
       steps: generator updates of each.
     """
     module, options = (TUNING | TESTING)[name]
-    made = module.Config(
-        **{"width": config.width, "batch_size": config.batch_size, "ema": 0.99, **options}
-    )
+    given = {"width": config.width, "batch_size": config.batch_size, "ema": 0.99, **options}
+    made = module.EXPERIMENT.config(**module.EXPERIMENT.with_settings(given))
     mesh = sweep_build.make_mesh(len(seeds), None)
     mapped = many.divided(mesh) if mesh else jax.vmap
     one = module.build(made, task.shape)
@@ -99,11 +98,11 @@ def run_setting(
     states = jax.jit(lambda keys: algorithm.init(keys, source.batch))(many.keys(seeds))
     sample_metrics = evaluate.make_sample_metrics(task, one)
     infos: list[dict[str, Any]] = []  # of every window: {name: [length, K]}
-    memory: list[dict[str, Any]] = [{"best_share": 0.0, "stale": 0} for _ in seeds]
+    memory = [alarms.Memory()] * len(seeds)
 
     def look(step: int, states: Any) -> None:
         for k, mine in enumerate(memory):
-            mine.update(alarms.remembered(sample_metrics(many.trial(states, k)), **mine))
+            memory[k] = alarms.remembered(sample_metrics(many.trial(states, k)), mine)
 
     states = loop.train(
         algorithm,
@@ -123,7 +122,9 @@ def run_setting(
         label = _labelled(task, fitted, fakes[k], windows)
         health = sample_metrics(many.trial(states, k))
         health.pop("held_out_gap", None)
-        rows.append({"setting": name, "seed": seed, **label, **memory[k], "health": health})
+        rows.append(
+            {"setting": name, "seed": seed, **label, **memory[k]._asdict(), "health": health}
+        )
     return rows
 
 

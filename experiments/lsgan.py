@@ -20,10 +20,11 @@ from jwgan.run import option
 class Config(run.ImageConfig):
     steps: int = option(10000)
     n_critic: int = option(1)
-    learning_rate: float = option(2e-4, "of both players' Adam", above=0)
-    critic_learning_rate: float | None = option(
-        None, "of the critic's optimizer (default: learning_rate)", above=0
-    )
+    # The setting that `experiments.created_equal` found on the digits.
+    width: int = option(16)
+    generator_norm: str = option("batch")
+    learning_rate: float = option(1.9e-3, "of the generator's Adam", above=0)
+    critic_learning_rate: float | None = option(2e-4, "of the critic's Adam", above=0)
     a: float = option(0.0, "the critic's target on generated data")
     b: float = option(1.0, "the critic's target on real data")
     c: float = option(1.0, "the generator's target")
@@ -49,7 +50,8 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
 
 # The paper's rate for scenes, its practical targets, batch norm in both players as in its networks.
 PAPER = {
-    **{"learning_rate": 1e-3, "a": 0.0, "b": 1.0, "c": 1.0, "batch_size": 64, "ema": 0.0},
+    **{"learning_rate": 1e-3, "critic_learning_rate": None, "a": 0.0, "b": 1.0, "c": 1.0},
+    **{"batch_size": 64, "width": 32, "ema": 0.0},
     **{"critic_norm": "batch", "generator_norm": "batch"},
 }
 EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER)

@@ -54,6 +54,18 @@ class Thresholds(NamedTuple):
     memorised: float = 0.5
 
 
+class Memory(NamedTuple):
+    """What the alarm remembers of earlier evaluations.
+
+    Attributes:
+      best_share: the largest `coverage_share` so far, but for growth below `Thresholds.step`.
+      stale: evaluations since it grew.
+    """
+
+    best_share: float = 0.0
+    stale: int = 0
+
+
 def add(sums: Mapping[str, float], info: Mapping[str, Any]) -> dict[str, float]:
     """The sums of a window with more steps: a flat dictionary of numbers, as JSON keeps it.
 
@@ -94,9 +106,7 @@ def warnings_of(
     recent: Mapping[str, float],
     metrics: Mapping[str, float],
     thresholds: Thresholds = Thresholds(),  # noqa: B008
-    *,
-    best_share: float = 0.0,
-    stale: int = 0,
+    memory: Memory = Memory(),  # noqa: B008
 ) -> dict[str, str]:
     """Warnings as {kind: one sentence}; empty for a run that looks well.
 
@@ -107,7 +117,7 @@ def warnings_of(
         (see `metrics.coverage.neighbour_coverage`), "held_out_gap" (E D(seen) - E D(held out) over
         E D(seen) - E D(fake)).
       thresholds: when to warn.
-      best_share, stale: of this run's earlier evaluations, as `remembered` keeps them.
+      memory: of this run's earlier evaluations, see `remembered`.
 
     >>> wild = alarms.add(alarms.EMPTY, {**calm, "critic_gradient_norm": [5e3, 5e3]})
     >>> alarms.warnings_of(start, wild, {})
@@ -115,7 +125,7 @@ def warnings_of(
     >>> alarms.warnings_of(start, start, {})
     {}
     """
-    of_samples = _of_samples(metrics, best_share, stale, thresholds)
+    of_samples = _of_samples(metrics, memory, thresholds)
     return {**of_samples, **_of_sums(reference, recent, thresholds)}
 
 
@@ -134,44 +144,41 @@ def coverage_share(metrics: Mapping[str, float]) -> float | None:
 
 def remembered(
     metrics: Mapping[str, float],
-    best_share: float,
-    stale: int,
+    memory: Memory,
     thresholds: Thresholds = Thresholds(),  # noqa: B008
-) -> dict[str, Any]:
-    """What later evaluations need of this one: {"best_share": ..., "stale": ...}.
+) -> Memory:
+    """What is remembered after an evaluation.
 
     Args:
-      metrics: of the samples.
-      best_share: the largest `coverage_share` before; 0 at first.
-      stale: evaluations since it last grew; 0 at first.
+      metrics: of its samples.
+      memory: of those before.
       thresholds: how much is growth.
 
-    >>> alarms.remembered({"coverage": 0.2, "coverage_of_real": 0.8}, best_share=0.1, stale=3)
-    {'best_share': 0.25, 'stale': 0}
-    >>> alarms.remembered({"coverage": 0.2, "coverage_of_real": 0.8}, best_share=0.24, stale=3)
-    {'best_share': 0.24, 'stale': 4}
+    >>> found = {"coverage": 0.2, "coverage_of_real": 0.8}
+    >>> alarms.remembered(found, alarms.Memory(best_share=0.1, stale=3))
+    Memory(best_share=0.25, stale=0)
+    >>> alarms.remembered(found, alarms.Memory(best_share=0.24, stale=3))
+    Memory(best_share=0.24, stale=4)
     """
     share = coverage_share(metrics)
     # Growth counts from the share that was remembered: many small steps are growth as one is.
-    if share is not None and share >= best_share + thresholds.step:
-        return {"best_share": share, "stale": 0}
-    return {"best_share": best_share, "stale": stale + 1}
+    if share is not None and share >= memory.best_share + thresholds.step:
+        return Memory(share, 0)
+    return Memory(memory.best_share, memory.stale + 1)
 
 
-def _of_samples(
-    metrics: Mapping[str, float], best_share: float, stale: int, limits: Thresholds
-) -> dict[str, str]:
+def _of_samples(metrics: Mapping[str, float], memory: Memory, limits: Thresholds) -> dict[str, str]:
     found = {}
     share = coverage_share(metrics)
     if share is not None and share < limits.coverage:
-        if best_share >= limits.good:
+        if memory.best_share >= limits.good:
             found["collapse"] = (
-                f"the samples cover {share:.0%} of what real data cover, after {best_share:.0%} "
-                "earlier: modes have been lost"
+                f"the samples cover {share:.0%} of what real data cover, after "
+                f"{memory.best_share:.0%} earlier: modes have been lost"
             )
-        elif stale >= limits.patience:
+        elif memory.stale >= limits.patience:
             found["not_learning"] = (
-                f"the samples cover {share:.0%} of what real data cover, and for {stale} "
+                f"the samples cover {share:.0%} of what real data cover, and for {memory.stale} "
                 "evaluations have not come to cover more: they are too few kinds, or the run does "
                 "not learn"
             )

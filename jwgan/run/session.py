@@ -103,7 +103,7 @@ class Journal:
       pending: metrics of the last evaluation that are in no row of metrics.jsonl yet.
       trials: of a sweep, what is remembered of each.
       estimate: the last Wasserstein estimate; of a sweep, the median over its trials.
-      best_share, stale: what the alarm remembers of earlier evaluations, see `alarms.remembered`.
+      best_share, stale: what the alarm remembers of earlier evaluations, see `alarms.Memory`.
 
     >>> extra = {"best": {"step": 50, "sliced_distance": 0.5}, "sliced_distance": 0.75}
     >>> session.Journal.from_extra(extra).best
@@ -367,11 +367,11 @@ class Session:
             journal.best is None or distance < journal.best["sliced_distance"]
         ):
             journal.best = {"step": step, "sliced_distance": distance}
-        known = {"best_share": journal.best_share, "stale": journal.stale}
-        self.warn(step, alarms.warnings_of(journal.reference, journal.window, metrics, **known))
+        memory = alarms.Memory(journal.best_share, journal.stale)
+        found = alarms.warnings_of(journal.reference, journal.window, metrics, memory=memory)
+        self.warn(step, found)
         # This evaluation is what a later one may fall from.
-        now = alarms.remembered(metrics, **known)
-        journal.best_share, journal.stale = now["best_share"], now["stale"]
+        journal.best_share, journal.stale = alarms.remembered(metrics, memory)
         # The first window is what all later ones are compared with, once it has been looked at
         # itself.
         journal.reference = journal.reference or journal.window

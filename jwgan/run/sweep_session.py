@@ -143,11 +143,11 @@ class SweepSession(session.Session):
             mine = journal.trials[i]
             own = {name: x[i] for name, x in metrics.items() if x[i] is not None}
             # Journals of 0.1.0 know neither.
-            known = {"best_share": mine.get("best_share", 0.0), "stale": mine.get("stale", 0)}
-            of_trial = alarms.warnings_of(mine["reference"], mine["window"], own, **known)
+            memory = alarms.Memory(mine.get("best_share", 0.0), mine.get("stale", 0))
+            of_trial = alarms.warnings_of(mine["reference"], mine["window"], own, memory=memory)
             for kind, line in of_trial.items():
                 found[f"{i} {kind}"] = f"{self.labels[i]}: {line}"
-            mine.update(alarms.remembered(own, **known))
+            mine["best_share"], mine["stale"] = alarms.remembered(own, memory)
             # The first window is what all later ones are compared with.
             mine["reference"] = mine["reference"] or mine["window"]
             mine["window"] = {}

@@ -28,7 +28,8 @@ HEALTHY = {"coverage": 0.9, "coverage_of_real": 0.97, "held_out_gap": 0.05}
 
 
 def judged(health=HEALTHY, best_share=1.0, **recent):
-    return alarms.warnings_of(sums(), sums(**recent), health, best_share=best_share)
+    memory = alarms.Memory(best_share)
+    return alarms.warnings_of(sums(), sums(**recent), health, memory=memory)
 
 
 def test_nothing_is_said_of_a_healthy_run():
@@ -76,20 +77,21 @@ def test_coverage_that_was_never_good_is_no_collapse(best):
 @pytest.mark.parametrize(("stale", "said"), [(0, set()), (3, set()), (4, {"not_learning"})])
 def test_low_coverage_that_grows_no_more(stale, said):
     low = HEALTHY | {"coverage": 0.05}
-    found = alarms.warnings_of(sums(), sums(), low, best_share=0.1, stale=stale)
-    assert set(found) == said
+    of = lambda metrics, best: set(
+        alarms.warnings_of(sums(), sums(), metrics, memory=alarms.Memory(best, stale))
+    )
+    assert of(low, 0.1) == said
     # Good coverage is no matter how long it has been the same, and a fall from it is a collapse.
-    assert alarms.warnings_of(sums(), sums(), HEALTHY, best_share=0.9, stale=stale) == {}
-    fallen = alarms.warnings_of(sums(), sums(), low, best_share=0.9, stale=stale)
-    assert set(fallen) == {"collapse"}
+    assert of(HEALTHY, 0.9) == set()
+    assert of(low, 0.9) == {"collapse"}
 
 
 def followed(*shares):
     """What is remembered after evaluations with these shares of coverage."""
-    mine = {"best_share": 0.0, "stale": 0}
+    mine = alarms.Memory()
     for share in shares:
         metrics = {} if share is None else {"coverage": share / 2, "coverage_of_real": 0.5}
-        mine = alarms.remembered(metrics, **mine)
+        mine = alarms.remembered(metrics, mine)
     return mine
 
 
@@ -104,7 +106,7 @@ def followed(*shares):
     ],
 )
 def test_what_is_remembered(shares, best, stale):
-    assert followed(*shares) == {"best_share": pytest.approx(best), "stale": stale}
+    assert followed(*shares) == (pytest.approx(best), stale)
 
 
 @pytest.mark.parametrize("best", [0.4, 0.7, 1.0])
@@ -141,7 +143,9 @@ def test_memorisation_is_no_percentage(gap):
 def test_before_the_first_stretch_only_samples_speak():
     fallen = HEALTHY | {"coverage": 0.0}
     assert alarms.warnings_of({}, {}, HEALTHY) == {}
-    assert set(alarms.warnings_of({}, sums(critic=1e9), fallen, best_share=1.0)) == {"collapse"}
+    assert set(alarms.warnings_of({}, sums(critic=1e9), fallen, memory=alarms.Memory(1.0))) == {
+        "collapse"
+    }
 
 
 def test_a_critic_whose_gradient_vanishes_is_no_alarm():
