@@ -69,6 +69,7 @@ def render_pages() -> None:
 TABLES: Makers = {
     "members": training.members,
     "main-job": training.main_job,
+    "began-ablation": training.ablation,
     "fashion": training.fashion,
     "generators": generators.table,
     "classes": training.classes,

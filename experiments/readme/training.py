@@ -3,7 +3,7 @@
 import statistics
 from typing import Any
 
-from experiments import results
+from experiments import began_ablation, results
 from experiments.results import markdown
 
 # member -> (paper, the digits run's command line after `python -m experiments.`)
@@ -80,6 +80,12 @@ def members() -> str:
     head = ["member", "paper", "run", "classes, fewest", "Frechet distance", "confident (share)"]
     head += ["critic's separation", "training, s", "modes (of 8)", "W1 on 8 Gaussians"]
     return markdown.table(head, rows)
+
+
+def ablation() -> str:
+    """Lists BEGAN's recipe, and the recipe with one thing changed."""
+    rows = began_ablation.rows(results.metrics("began_ablation"))
+    return markdown.table(began_ablation.HEAD, rows)
 
 
 def main_job() -> str:

@@ -155,6 +155,7 @@ VALUES: dict[str, Callable[[], str]] = {
     "main-classes": main_job("classes_present", 0),
     "main-frechet": main_job("frechet_distance", 1),
     "main-frechet-real": main_job("frechet_distance_of_real", 1),
+    "ablation-steps": lambda: str(results.metrics("began_ablation")["steps"]),
     "created-equal-digits-real": created_equal_real,
     "w1-pairs": lambda: str(len(w1_runs())),
     "w1-wins": w1_wins,

@@ -81,3 +81,38 @@ def test_config_json_has_the_papers_values_and_a_resume_knows_them(tmp_path):
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     rows = [line for line in lines if "critic_loss" in line]  # others are of evaluations
     assert len(rows) == 2
+
+
+def test_a_member_of_gan_has_its_own_settings():
+    plain = options_of(gan)
+    assert plain == gan.Config()
+    assert options_of(gan, member="gan") == plain
+    minimax, r1 = options_of(gan, member="gan_minimax"), options_of(gan, member="r1_gan")
+    assert (minimax.critic_norm, minimax.n_critic, minimax.b1) == ("layer", 3, 0.0)
+    assert (r1.generator_norm, r1.critic_learning_rate, r1.n_critic) == ("none", None, 1)
+    assert options_of(gan, member="r1_gan", n_critic=4).n_critic == 4
+    assert gan.TUNED.keys() == gan.MEMBERS.keys()
+
+
+@pytest.mark.parametrize(
+    ("document", "network", "expected"),
+    [
+        (began, "shallow", {"critic_norm": "batch", "learning_rate": 1e-3, "k_min": -1.0}),
+        (began, "auto", {"critic_norm": "none", "learning_rate": 3e-4, "k_min": 0.0}),
+        (ebgan, "shallow", {"generator_norm": "batch", "margin": 0.07}),
+        (ebgan, "auto", {"generator_norm": "none", "margin": 3.0}),
+        (ebgan, "dcgan", {"critic_norm": "none", "margin": 3.0}),
+    ],
+)
+def test_networks_bring_the_settings_that_go_with_them(document, network, expected):
+    config = options_of(document, network=network)
+    assert {name: getattr(config, name) for name in expected} == expected
+    document.build(config, (8, 8, 1))  # norms and networks fit
+    assert options_of(document, network=network, learning_rate=0.5).learning_rate == 0.5
+    assert options_of(document) == document.Config()
+
+
+def test_adams_beta_is_no_number_of_rmsprop():
+    gan.build(options_of(gan, b1=0.9), (8, 8, 1))
+    with pytest.raises(ValueError, match=r"b1 is 0.9: r1_gan has RMSProp; leave it out"):
+        gan.build(options_of(gan, member="r1_gan", b1=0.9), (8, 8, 1))

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments import began, ebgan, gan
+from experiments import began, ebgan
+from jwgan import run
 from jwgan.run import members, options, players
 
 SHAPES = [(8, 8, 1), (16, 16, 1)]  # an MLP by default, and DCGAN's convolutions
@@ -22,7 +23,7 @@ def names_of(network, x):
 def test_each_player_has_the_norm_it_is_given(shape, norm, layer):
     x, z = jnp.zeros((2, *shape)), jnp.zeros((2, 4))
     for chosen in ("critic", "generator"):
-        config = gan.Config(width=2, latent=4, **{f"{chosen}_norm": norm})
+        config = run.ImageConfig(width=2, latent=4, **{f"{chosen}_norm": norm})
         critic, generator = players.image_players(shape, config)
         found = {"critic": names_of(critic, x), "generator": names_of(generator, z)}
         other = "generator" if chosen == "critic" else "critic"
@@ -31,11 +32,11 @@ def test_each_player_has_the_norm_it_is_given(shape, norm, layer):
 
 
 def test_a_resnet_has_the_critics_norm_and_batch_norm_in_its_generator():
-    config = gan.Config(network="resnet", width=2, critic_norm="layer", generator_norm="batch")
+    config = run.ImageConfig(network="resnet", width=2, critic_norm="layer", generator_norm="batch")
     critic, generator = players.image_players((8, 8, 1), config)
     assert "LayerNorm" in names_of(critic, jnp.zeros((2, 8, 8, 1)))
     assert "BatchNorm" in names_of(generator, jnp.zeros((2, 4)))
-    wrong = gan.Config(network="resnet", width=2, generator_norm="layer")
+    wrong = run.ImageConfig(network="resnet", width=2, generator_norm="layer")
     with pytest.raises(ValueError, match=r"generator_norm is 'layer'.*has batch norm"):
         players.image_players((8, 8, 1), wrong)
 
