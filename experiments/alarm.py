@@ -138,8 +138,8 @@ def evaluate_run(task: Any, algorithm: Any, state: Any, windows: list[Any]) -> d
 def grade(runs: list[dict[str, Any]], thresholds: Any) -> dict[str, Any]:
     """Counts the alarm's precision and recall, and notes each run's warnings in its row."""
     for run in runs:
-        # The runs recorded by 0.1.0 have no best share: they are graded as they were then.
-        memory = alarms.Memory(run.get("best_share", 1.0), run.get("stale", 0))
+        # The runs recorded by 0.1.0 have no best share: one that is good, and no more.
+        memory = alarms.Memory(run.get("best_share", thresholds.good), run.get("stale", 0))
         found = alarms.warnings_of(
             run["reference"], run["recent"], run["health"], thresholds, memory
         )

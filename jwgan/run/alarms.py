@@ -28,12 +28,14 @@ class Thresholds(NamedTuple):
     Attributes:
       coverage: below this share of the real data's own coverage the samples have collapsed, if
         the share has been good before.
+      fall: so much less than the best share is a collapse, too.
       good: from this share on coverage is good.
       step: the best share so far has grown if it is larger by this.
       patience: evaluations without growth after which a low share is no beginning any more.
       growth: a gradient norm, or the estimate's size, is this many times the first window's.
       decay: the generator's gradient norm is this part of the first window's.
-      negative: mean estimate over mean |estimate| is below minus this.
+      negative: mean estimate over mean |estimate| is below minus this, and coverage is low or not
+        known: a critic with batch norm may rank good fakes above data.
       bound: k_t is within this of 0 or 1 for a whole window.
       rate: the learning rate is at most this part of the first one for a whole window.
       beyond: the energies of at least this part of the fakes exceed the margin in all of a window.
@@ -42,6 +44,7 @@ class Thresholds(NamedTuple):
     """
 
     coverage: float = 0.25
+    fall: float = 0.4
     good: float = 0.4
     step: float = 0.02
     patience: int = 4
@@ -126,7 +129,11 @@ def warnings_of(
     {}
     """
     of_samples = _of_samples(metrics, memory, thresholds)
-    return {**of_samples, **_of_sums(reference, recent, thresholds)}
+    found = {**of_samples, **_of_sums(reference, recent, thresholds)}
+    share = coverage_share(metrics)
+    if share is not None and share >= thresholds.coverage:
+        found.pop("estimate_negative", None)
+    return found
 
 
 def coverage_share(metrics: Mapping[str, float]) -> float | None:
@@ -170,13 +177,14 @@ def remembered(
 def _of_samples(metrics: Mapping[str, float], memory: Memory, limits: Thresholds) -> dict[str, str]:
     found = {}
     share = coverage_share(metrics)
-    if share is not None and share < limits.coverage:
-        if memory.best_share >= limits.good:
+    if share is not None:
+        good, low = memory.best_share >= limits.good, share < limits.coverage
+        if good and (low or share <= memory.best_share - limits.fall):
             found["collapse"] = (
                 f"the samples cover {share:.0%} of what real data cover, after "
                 f"{memory.best_share:.0%} earlier: modes have been lost"
             )
-        elif memory.stale >= limits.patience:
+        elif low and memory.stale >= limits.patience:
             found["not_learning"] = (
                 f"the samples cover {share:.0%} of what real data cover, and for {memory.stale} "
                 "evaluations have not come to cover more: they are too few kinds, or the run does "

@@ -49,7 +49,6 @@ def test_nothing_is_said_of_a_healthy_run():
         ("generator_gradient_norm_explodes", {"generator": 1e4}),
         ("generator_gradient_norm_vanishes", {"generator": 1e-6}),
         ("estimate_explodes", {"estimate": 1e4}),
-        ("estimate_negative", {"estimate": -1.0}),
         ("k_at_bound", {"k": np.zeros(50)}),
         ("k_at_bound", {"k": np.ones(50)}),
         ("rate_at_floor", {"learning_rate_scale": np.full(50, np.float32(0.01))}),
@@ -59,6 +58,16 @@ def test_nothing_is_said_of_a_healthy_run():
 )
 def test_each_trouble_by_its_name(kind, recent):
     assert set(judged(**recent)) == {kind}
+
+
+@pytest.mark.parametrize(
+    ("coverage", "said"), [(0.9, set()), (0.3, set()), (0.1, {"estimate_negative"}), (None, None)]
+)
+def test_a_negative_estimate_is_trouble_where_the_samples_are_not_good(coverage, said):
+    """A critic with batch norm may rank good fakes above data."""
+    health = {} if coverage is None else HEALTHY | {"coverage": coverage}
+    found = judged(health, best_share=0.3, estimate=-1.0)
+    assert set(found) == ({"estimate_negative"} if said is None else said)
 
 
 def test_samples():
@@ -113,7 +122,13 @@ def test_what_is_remembered(shares, best, stale):
 @pytest.mark.parametrize("coverage", [0.0, 0.1, 0.24])
 def test_a_fall_from_good_coverage_is_a_collapse(coverage, best):
     assert set(judged(HEALTHY | {"coverage": 0.97 * coverage}, best)) == {"collapse"}
-    assert judged(HEALTHY | {"coverage": 0.97 * 0.26}, best) == {}
+
+
+@pytest.mark.parametrize(
+    ("best", "share", "said"), [(0.4, 0.26, 0), (0.7, 0.31, 0), (0.7, 0.29, 1), (1.0, 0.59, 1)]
+)
+def test_a_deep_fall_is_a_collapse_wherever_it_ends(best, share, said):
+    assert ("collapse" in judged(HEALTHY | {"coverage": 0.97 * share}, best)) == said
 
 
 @pytest.mark.parametrize(
