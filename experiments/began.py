@@ -118,7 +118,8 @@ def tuned(given: dict[str, Any]) -> dict[str, Any]:
     return OF_AUTO if given.get("network") == "auto" else {}
 
 
-EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER, tuned=tuned)
+BEFORE = {"network": "auto", "critic_norm": "none", "generator_norm": "none", "k_min": 0.0}
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER, tuned=tuned, before=BEFORE)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)

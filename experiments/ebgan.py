@@ -95,7 +95,11 @@ def tuned(given: dict[str, Any]) -> dict[str, Any]:
     return {} if given.get("network", "shallow") == "shallow" else OF_OTHERS
 
 
-EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER, tuned=tuned)
+BEFORE = {
+    **{"network": "auto", "critic_norm": "none", "generator_norm": "none"},
+    "critic_learning_rate": None,
+}
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER, tuned=tuned, before=BEFORE)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)

@@ -99,7 +99,8 @@ def paper(given: dict[str, Any]) -> dict[str, Any]:
     return {**PLAIN, "learning_rate": rate, "ema": 0.0}
 
 
-EXPERIMENT = run.Experiment(Config, build, __doc__, paper=paper, tuned=tuned)
+BEFORE = {"critic_norm": "none", "generator_norm": "none", "critic_learning_rate": None}
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=paper, tuned=tuned, before=BEFORE)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)

@@ -54,7 +54,8 @@ PAPER = {
     **{"batch_size": 64, "width": 32, "ema": 0.0},
     **{"critic_norm": "batch", "generator_norm": "batch"},
 }
-EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER)
+BEFORE = {"generator_norm": "none", "critic_learning_rate": None}
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER, before=BEFORE)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)

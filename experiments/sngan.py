@@ -53,7 +53,8 @@ PAPER = {
     **{"width": 32, "latent": 128, "ema": 0.0},
     **{"wasserstein": False, "generator_norm": "batch"},
 }
-EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER)
+BEFORE = {"b1": 0.5, "b2": 0.999}
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER, before=BEFORE)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)

@@ -115,7 +115,7 @@ def resumed(experiment: Experiment, given: dict[str, Any], folder: pathlib.Path)
     """
     found = read_description(folder)
     _require_same(found, experiment.name)
-    chosen = found["config"]
+    chosen = experiment.described(found["config"])
     try:
         old = from_description(experiment.config, chosen)
     except ValueError as error:

@@ -24,6 +24,8 @@ class Experiment(NamedTuple):
         options given, where an experiment has several members.
       tuned: `(options given) -> {option: value}` of an experiment with several members: the
         settings of the one that the options name, for those that are not given.
+      before: {option: value} that runs had before the option was there, where that is not its
+        default.
       takes_encoding: whether `build` takes the task's encoding as its third argument, as a table's
         output layer needs it.
     """
@@ -39,6 +41,18 @@ class Experiment(NamedTuple):
         types.MappingProxyType({})
     )
     tuned: Callable[[dict[str, Any]], Mapping[str, Any]] = lambda given: {}
+    before: Mapping[str, Any] = types.MappingProxyType({})
+
+    def described(self, chosen: Any) -> dict[str, Any]:
+        """The options of a run's description, with those that it is too old to have.
+
+        Args:
+          chosen: the "config" of its config.json.
+
+        >>> mine._replace(before={"width": 8}).described({"steps": 2})
+        {'width': 8, 'steps': 2}
+        """
+        return {**self.before, **chosen} if isinstance(chosen, dict) else chosen
 
     def with_settings(self, given: dict[str, Any]) -> dict[str, Any]:
         """The options given; the member's settings, with --paper the paper's, for the others.

@@ -60,7 +60,9 @@ def described_run(folder: pathlib.Path, find: Find) -> tuple[dict[str, Any], Exp
     described = directory.read_description(folder)
     try:
         experiment = find(described)
-        config = options.from_description(experiment.config, described["config"])
+        config = options.from_description(
+            experiment.config, experiment.described(described["config"])
+        )
         # It checks that the description has a shape, before any file of the data is read.
         bare = tasks.without_data(described["data"], described.get("encoding"))
     except ValueError as error:

@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
-from experiments import sample, toy2d
-from jwgan import checkpoint, report
-from jwgan.run import launch, reading, session
+from experiments import began, ebgan, gan, lsgan, sample, sngan, toy2d
+from jwgan import checkpoint, report, run
+from jwgan.run import launch, options, reading, session
 from jwgan.run import measure as run_measure
 from jwgan.run import sample as run_sample
 
@@ -75,3 +75,29 @@ def test_an_old_run_goes_on(old):
         ]
         assert "seed 1, weight 1" in page
     assert "nan" not in json.dumps(result).lower()
+
+
+@pytest.mark.parametrize("document", [gan, lsgan, sngan, ebgan, began])
+def test_an_option_that_a_run_is_too_old_to_have_is_what_it_was(document):
+    """Of the defaults that later became other ones. 0.1.0 had none of these options."""
+    old = {
+        **{"critic_norm": "none", "generator_norm": "none", "critic_learning_rate": None},
+        **({"b1": 0.5, "b2": 0.999} if document is sngan else {}),
+        **({"k_min": 0.0, "network": "auto"} if document is began else {}),
+    }
+    described = document.EXPERIMENT.described({"learning_rate": 2e-4, "width": 2})
+    config = options.from_description(document.Config, described)
+    assert {name: getattr(config, name) for name in old} == old
+    document.build(config, (8, 8, 1))
+
+
+def test_an_old_sngan_goes_on_with_its_betas(tmp_path):
+    argv = ["--run-dir", str(tmp_path), "--width", "2", "--batch-size", "4", "--no-quality"]
+    run.main(sngan.EXPERIMENT, [*argv, "--b1", "0.5", "--b2", "0.999", "--steps", "1", "--json"])
+    path = tmp_path / "config.json"
+    described = json.loads(path.read_text())
+    del described["config"]["b1"], described["config"]["b2"]
+    path.write_text(json.dumps(described))
+    assert reading.described_run(tmp_path, sample.find)[2].b2 == 0.999
+    run.main(sngan.EXPERIMENT, ["--run-dir", str(tmp_path), "--resume", "--steps", "2", "--json"])
+    assert json.loads(path.read_text())["config"]["b2"] == 0.999
