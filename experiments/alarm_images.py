@@ -28,6 +28,12 @@ from jwgan.run.options import option
 
 Setting = tuple[Any, dict[str, Any]]  # an experiment, and its options
 
+
+def _rate(value: float) -> dict[str, Any]:
+    """The options that give both players this rate."""
+    return {"learning_rate": value, "critic_learning_rate": value}
+
+
 # BEGAN as its paper has it, on a black background: it has few classes from its first steps on.
 OLD_BEGAN = {"network": "auto", "gamma": 0.5, "lambda_k": 1e-3, "zero": 0.0}
 # The defaults of `experiments.began` until 2026-11-28: three classes of the digits.
@@ -36,23 +42,23 @@ DEFAULTS = {"network": "auto", "gamma": 0.9, "lambda_k": 1e-2}
 TUNING: dict[str, Setting] = {
     "wgan_gp": (wgan_gp, {}),
     "gan": (gan, {}),
-    "r1_gan": (gan, {"member": "r1_gan", "learning_rate": 5e-4}),
+    "r1_gan": (gan, {"member": "r1_gan"}),
     "dcgan": (dcgan, {}),
     "wgan_gp, no penalty": (wgan_gp, {"weight": 0.0}),
     "wgan_gp, rate 0.05": (wgan_gp, {"learning_rate": 0.05}),
-    "gan, rate 0.02": (gan, {"learning_rate": 0.02, "critic_learning_rate": 0.02}),
+    "gan, rate 0.02": (gan, _rate(0.02)),
     "began, lambda 0.01": (began, {**OLD_BEGAN, "lambda_k": 1e-2}),
 }
 # Settings the thresholds were not set on, with seeds from 1000 on.
 TESTING: dict[str, Setting] = {
     "wgan_lp": (wgan_lp, {}),
-    "r1_r2_gan": (gan, {"member": "r1_r2_gan", "learning_rate": 5e-4}),
+    "r1_r2_gan": (gan, {"member": "r1_r2_gan"}),
     "sngan": (sngan, {}),
     "lsgan": (lsgan, {}),
     "ebgan": (ebgan, {}),
     "wgan_lp, no penalty": (wgan_lp, {"weight": 0.0}),
-    "dragan, rate 0.02": (gan, {"member": "dragan", "learning_rate": 0.02}),
-    "rpgan, rate 0.05": (gan, {"member": "rpgan", "learning_rate": 0.05}),
+    "dragan, rate 0.02": (gan, {"member": "dragan", **_rate(0.02)}),
+    "rpgan, rate 0.05": (gan, {"member": "rpgan", **_rate(0.05)}),
     "began, the paper's": (began, OLD_BEGAN),
     "began, the old defaults": (began, DEFAULTS),
 }

@@ -22,15 +22,8 @@ import jwgan
 from jwgan import priors, run
 from jwgan.run import option
 
-# What each member is given beside its options: penalties as fit data of 64 pixels in [-1, 1].
-MEMBERS: dict[str, dict[str, Any]] = {
-    "gan": {},
-    "gan_minimax": {},
-    "dragan": {},
-    "r1_gan": {"weight": 1.0},
-    "r1_r2_gan": {"weight": 1.0},
-    "rpgan": {"weight": 1.0},
-}
+MEMBERS = ("gan", "gan_minimax", "dragan", "r1_gan", "r1_r2_gan", "rpgan")
+OWN = ("b1", "b2", "weight")  # numbers that only some of the members have
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +39,10 @@ class Config(run.ImageConfig):
     b1: float | None = option(
         None, "Adam's first beta (default: the member's own)", at_least=0, below=1
     )
+    b2: float | None = option(
+        None, "Adam's second beta (default: the member's own)", at_least=0, below=1
+    )
+    weight: float | None = option(None, "of the penalty (default: the member's own)")
 
     @property
     def title(self) -> str:
@@ -57,25 +54,20 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     run.require_choice("member", config.member, MEMBERS)
     critic, generator = run.image_players(shape, config)
     make = getattr(jwgan, config.member)
-    if config.b1 is not None and "b1" not in inspect.signature(make).parameters:
-        raise ValueError(f"b1 is {config.b1}: {config.member} has RMSProp; leave it out")
+    own = {name: value for name in OWN if (value := getattr(config, name)) is not None}
+    for name in own.keys() - inspect.signature(make).parameters.keys():
+        raise ValueError(f"{name} is {own[name]}: {config.member} has none; leave it out")
     algorithm = make(
         critic,
         generator,
         prior=run.prior(priors.normal(config.latent), config),
         learning_rate=config.learning_rate,
         critic_learning_rate=config.critic_learning_rate,
-        **({} if config.b1 is None else {"b1": config.b1}),
-        # Without them the penalties have their papers' weights.
-        **({} if config.paper else MEMBERS[config.member]),
+        **own,
     )
     return jwgan.with_ema(algorithm, config.ema)
 
 
-PLAIN = {
-    **{"n_critic": 1, "width": 32, "generator_norm": "none"},
-    **{"learning_rate": 2e-4, "critic_learning_rate": None},
-}
 # The options of members that differ from those of `gan`.
 TUNED: dict[str, dict[str, Any]] = {
     "gan": {},
@@ -83,7 +75,22 @@ TUNED: dict[str, dict[str, Any]] = {
         **{"n_critic": 3, "width": 8, "critic_norm": "layer", "generator_norm": "none"},
         **{"learning_rate": 3.4e-3, "critic_learning_rate": 7.4e-4, "b1": 0.0},
     },
-    **dict.fromkeys(("dragan", "r1_gan", "r1_r2_gan", "rpgan"), PLAIN),
+    "dragan": {
+        **{"learning_rate": 1.5e-3, "critic_learning_rate": 6.5e-4},
+        **{"b1": 0.5, "b2": 0.99, "weight": 10.0},
+    },
+    "r1_gan": {
+        **{"n_critic": 5, "width": 8},
+        **{"learning_rate": 3.3e-3, "critic_learning_rate": 2.1e-3, "weight": 5.6},
+    },
+    "r1_r2_gan": {
+        **{"n_critic": 3, "width": 8, "generator_norm": "none"},
+        **{"learning_rate": 1.4e-3, "critic_learning_rate": 6.6e-4, "weight": 2.4},
+    },
+    "rpgan": {
+        **{"n_critic": 3, "width": 8, "learning_rate": 1.8e-3, "critic_learning_rate": 4.8e-3},
+        **{"b1": 0.9, "b2": 0.9, "weight": 0.2},
+    },
 }
 
 
@@ -96,11 +103,22 @@ def paper(given: dict[str, Any]) -> dict[str, Any]:
     """The settings of the member's paper: those of the library's function of its name."""
     member = run.require_choice("member", given.get("member", Config.member), MEMBERS)
     rate = inspect.signature(getattr(jwgan, member)).parameters["learning_rate"].default
-    return {**PLAIN, "learning_rate": rate, "ema": 0.0}
+    return {
+        **{"n_critic": 1, "width": 32, "generator_norm": "none"},
+        **{"learning_rate": rate, "critic_learning_rate": None, "ema": 0.0},
+    }
 
 
-BEFORE = {"critic_norm": "none", "generator_norm": "none", "critic_learning_rate": None}
-EXPERIMENT = run.Experiment(Config, build, __doc__, paper=paper, tuned=tuned, before=BEFORE)
+def before(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The settings of runs that are too old to have options for them."""
+    weight = 1.0 if chosen.get("member") in ("r1_gan", "r1_r2_gan", "rpgan") else None
+    norms = {"critic_norm": "none", "generator_norm": "none"}
+    # --paper left the weight to the member.
+    weight = None if chosen.get("paper") else weight
+    return {**norms, "critic_learning_rate": None, "weight": weight}
+
+
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=paper, tuned=tuned, before=before)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)

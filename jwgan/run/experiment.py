@@ -25,7 +25,7 @@ class Experiment(NamedTuple):
       tuned: `(options given) -> {option: value}` of an experiment with several members: the
         settings of the one that the options name, for those that are not given.
       before: {option: value} that runs had before the option was there, where that is not its
-        default.
+        default; or a function of the options that the run has.
       takes_encoding: whether `build` takes the task's encoding as its third argument, as a table's
         output layer needs it.
     """
@@ -41,7 +41,9 @@ class Experiment(NamedTuple):
         types.MappingProxyType({})
     )
     tuned: Callable[[dict[str, Any]], Mapping[str, Any]] = lambda given: {}
-    before: Mapping[str, Any] = types.MappingProxyType({})
+    before: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]] = (
+        types.MappingProxyType({})
+    )
 
     def described(self, chosen: Any) -> dict[str, Any]:
         """The options of a run's description, with those that it is too old to have.
@@ -52,7 +54,9 @@ class Experiment(NamedTuple):
         >>> mine._replace(before={"width": 8}).described({"steps": 2})
         {'width': 8, 'steps': 2}
         """
-        return {**self.before, **chosen} if isinstance(chosen, dict) else chosen
+        if not isinstance(chosen, dict):
+            return chosen
+        return {**(self.before(chosen) if callable(self.before) else self.before), **chosen}
 
     def with_settings(self, given: dict[str, Any]) -> dict[str, Any]:
         """The options given; the member's settings, with --paper the paper's, for the others.

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from experiments import began, ebgan, gan, lsgan, sample, sngan, toy2d
+from experiments import began, ebgan, gan, lsgan, sample, sngan, toy2d, wgan, wgan_lp
 from jwgan import checkpoint, report, run
 from jwgan.run import launch, options, reading, session
 from jwgan.run import measure as run_measure
@@ -77,13 +77,14 @@ def test_an_old_run_goes_on(old):
     assert "nan" not in json.dumps(result).lower()
 
 
-@pytest.mark.parametrize("document", [gan, lsgan, sngan, ebgan, began])
+@pytest.mark.parametrize("document", [gan, lsgan, sngan, ebgan, began, wgan, wgan_lp])
 def test_an_option_that_a_run_is_too_old_to_have_is_what_it_was(document):
     """Of the defaults that later became other ones. 0.1.0 had none of these options."""
     old = {
         **{"critic_norm": "none", "generator_norm": "none", "critic_learning_rate": None},
         **({"b1": 0.5, "b2": 0.999} if document is sngan else {}),
         **({"k_min": 0.0, "network": "auto"} if document is began else {}),
+        **({"b1": 0.5} if document is wgan_lp else {}),
     }
     described = document.EXPERIMENT.described({"learning_rate": 2e-4, "width": 2})
     config = options.from_description(document.Config, described)
@@ -101,3 +102,13 @@ def test_an_old_sngan_goes_on_with_its_betas(tmp_path):
     assert reading.described_run(tmp_path, sample.find)[2].b2 == 0.999
     run.main(sngan.EXPERIMENT, ["--run-dir", str(tmp_path), "--resume", "--steps", "2", "--json"])
     assert json.loads(path.read_text())["config"]["b2"] == 0.999
+
+
+@pytest.mark.parametrize(
+    ("chosen", "weight"),
+    [({"member": "r1_gan"}, 1.0), ({"member": "dragan"}, None), ({}, None)],
+)
+def test_an_old_penalty_keeps_its_weight(chosen, weight):
+    """Which was no option, and not the library's own for three members."""
+    assert gan.EXPERIMENT.described(chosen)["weight"] == weight
+    assert gan.EXPERIMENT.described({**chosen, "paper": True})["weight"] is None
