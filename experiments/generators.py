@@ -70,6 +70,7 @@ class Recipe(NamedTuple):
 PLAIN = "--n-critic 1 --generator-norm none --learning-rate 5e-4 --critic-learning-rate 5e-4"
 LP = "--generator-norm none --learning-rate 1e-3 --critic-learning-rate 1e-3 --b1 0.5 --weight 10"
 CLIPPED = "--generator-norm none --learning-rate 1e-3 --critic-learning-rate 1e-3 --c 0.03"
+DIV = "--n-critic 3 --learning-rate 1e-3 --critic-learning-rate 1e-3 --b1 0.5 --b2 0.999 --weight 2"
 RECIPES = {
     "gan_minimax": Recipe(
         "gan --member gan_minimax", 8000, 2500, f"{PLAIN} --critic-norm none --b1 0.5"
@@ -81,7 +82,7 @@ RECIPES = {
     "wgan_gp": Recipe("wgan_gp", 6000, 1500),
     "wgan_lp": Recipe("wgan_lp", 6000, 1000, LP),
     "wgan_hinge": Recipe("wgan_lp --linear", 6000, 500, LP),
-    "wgan_div": Recipe("wgan_div", 6000, 1000),
+    "wgan_div": Recipe("wgan_div", 6000, 1000, DIV),
     "sngan": Recipe("sngan", 8000, 2500, f"{PLAIN} --b1 0.5 --b2 0.999"),
     "ebgan": Recipe("ebgan", 8000, 4000),
     "began": Recipe("began", 8000, 4000, latents="uniform"),

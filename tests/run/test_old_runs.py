@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from experiments import began, ebgan, gan, lsgan, sample, sngan, toy2d, wgan, wgan_lp
+from experiments import began, ebgan, gan, lsgan, sample, sngan, toy2d, wgan, wgan_div, wgan_lp
 from jwgan import checkpoint, report, run
 from jwgan.run import launch, options, reading, session
 from jwgan.run import measure as run_measure
@@ -77,12 +77,12 @@ def test_an_old_run_goes_on(old):
     assert "nan" not in json.dumps(result).lower()
 
 
-@pytest.mark.parametrize("document", [gan, lsgan, sngan, ebgan, began, wgan, wgan_lp])
+@pytest.mark.parametrize("document", [gan, lsgan, sngan, ebgan, began, wgan, wgan_div, wgan_lp])
 def test_an_option_that_a_run_is_too_old_to_have_is_what_it_was(document):
     """Of the defaults that later became other ones. 0.1.0 had none of these options."""
     old = {
         **{"critic_norm": "none", "generator_norm": "none", "critic_learning_rate": None},
-        **({"b1": 0.5, "b2": 0.999} if document is sngan else {}),
+        **({"b1": 0.5, "b2": 0.999} if document in (sngan, wgan_div) else {}),
         **({"k_min": 0.0, "network": "auto"} if document is began else {}),
         **({"b1": 0.5} if document is wgan_lp else {}),
     }
