@@ -17,12 +17,15 @@ of about 200: M falls and k_t leaves 0, but the samples are digits of a few clas
 """
 
 import dataclasses
+import math
 from typing import Any
 
 import jwgan
 from jwgan import networks, priors, run
 from jwgan.models import autoencoder
 from jwgan.run import option
+
+CODE = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +41,12 @@ class Config(run.ImageConfig):
     critic_norm: str = option("batch")
     generator_norm: str = option("batch")
     width: int = option(16, "n, channels of the convolutions (the paper's 64 or 128)")
-    code: int = option(32, "h, dimensions of the auto-encoder's code", at_least=1)
+    code: int | None = option(
+        None,
+        "h, dimensions of the auto-encoder's code (default: 32, with --network shallow at most a "
+        "quarter of the pixels)",
+        at_least=1,
+    )
     latent: int = option(32, "dimensions of the uniform latents (the paper: h)")
     learning_rate: float = option(1e-3, "of both players' Adam (the paper's 1e-4)", above=0)
     critic_learning_rate: float | None = option(
@@ -63,7 +71,9 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         for name in ("skips", "vanishing"):
             if value := getattr(config, name):
                 raise ValueError(f"{name} is {value}: --network shallow has none; leave it out")
-        critic, generator = run.shallow_players(shape, config, config.code)
+        # A code that holds most of a small picture reconstructs fakes as well as data.
+        code = config.code or max(1, min(CODE, math.prod(shape) // 4))
+        critic, generator = run.shallow_players(shape, config, code)
         # BEGAN's objective takes the energies alone.
         return _with_numbers(config, networks.map_output(critic, lambda x, y: y.score), generator)
     run.require_no_norm(config, "the paper's networks have none (--network shallow has)")
@@ -72,9 +82,8 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
     skips, zero = config.skips, config.zero
 
     def encoder_decoder(shape: tuple[int, ...]) -> autoencoder.BEGANCritic:
-        return autoencoder.BEGANCritic(
-            shape, config.width, config.code, skips=skips, vanishing=vanishing
-        )
+        code = config.code or CODE
+        return autoencoder.BEGANCritic(shape, config.width, code, skips=skips, vanishing=vanishing)
 
     decoder = autoencoder.BEGANDecoder(shape, config.width, skips=skips, vanishing=vanishing)
     critic = run.energy(encoder_decoder, shape, config)

@@ -29,7 +29,7 @@ class Config(began.Config):
     steps: int = option(200_000, "updates of both players")
     batch_size: int = option(16)
     width: int = option(128, "n, channels of the convolutions")
-    code: int = option(64, "h, dimensions of the auto-encoder's code", at_least=1)
+    code: int | None = option(64, "h, dimensions of the auto-encoder's code", at_least=1)
     latent: int = option(64, "dimensions of the uniform latents")
     network: str = option("auto", "auto: the paper's auto-encoders; shallow: as in `began`")
     critic_norm: str = option("none")

@@ -103,3 +103,15 @@ def test_old_configs_have_no_norm():
     bare = options.Config()
     assert players.norms_of(bare) == (None, None)
     players.require_no_norm(bare, "these have none")
+
+
+@pytest.mark.parametrize(
+    ("shape", "given", "size"),
+    [((8, 8, 1), {}, 16), ((28, 28, 1), {}, 32), ((8, 8, 1), {"code": 5}, 5), ((4, 4, 1), {}, 4)],
+)
+def test_a_small_picture_has_a_small_code(shape, given, size):
+    algorithm = began.build(began.Config(width=2, latent=4, **given), shape)
+    x = jax.ShapeDtypeStruct((1, 4, *shape), jnp.float32)
+    params = jax.eval_shape(lambda x: algorithm.init(jax.random.key(0), x), x).critic.params
+    narrow = [leaf.shape[1] for leaf in jax.tree.leaves(params) if leaf.ndim == 2]
+    assert min(narrow) == size
