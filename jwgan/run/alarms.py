@@ -192,11 +192,16 @@ def _of_samples(metrics: Mapping[str, float], memory: Memory, limits: Thresholds
             )
     gap = metrics.get("held_out_gap", 0.0)
     if gap > limits.memorised:
-        # No percentage: held-out data may score lower than samples do.
+        # No percentage, and no number above 1: held-out data may score lower than samples do, and
+        # where the samples score nearly as training data does the quotient is any number.
+        far = (
+            "no higher than samples"
+            if gap >= 1
+            else f"{gap:.2f} of the way down from training data to samples (0 is like training "
+            "data, 1 is like samples)"
+        )
         found["memorised"] = (
-            "the critic has memorised training data: real data that it never saw score "
-            f"{gap:.2f} of the way down from training data to samples (0 is like training data, 1 "
-            "is like samples)"
+            f"the critic has memorised training data: real data that it never saw score {far}"
         )
     return found
 
