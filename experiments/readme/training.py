@@ -36,29 +36,30 @@ OUTPUTS = {
 
 
 def _of_seeds(name: str) -> dict[str, list[float]]:
-    """{metric: values of the seeds} of a recorded run with --seeds; {} without one."""
-    trials = results.metrics(name).get("per_trial", [])
-    found = [trial["quality"] for trial in trials if trial["quality"]]
+    """{metric: values of the seeds} of a recorded run with --seeds, else of the run alone."""
+    trials = results.metrics(f"{name}-seeds").get("per_trial", [results.metrics(name)])
+    found = [trial["quality"] for trial in trials if trial.get("quality")]
     names = ("classes_present", "frechet_distance", "confident_share")
     return {metric: [one[metric] for one in found] for metric in names} if found else {}
 
 
 def members() -> str:
-    """Makes a row for each member: five seeds on the digits, and 16 on 8 Gaussians."""
+    """Makes a row for each member: one or five seeds on the digits, 16 on 8 Gaussians."""
     rows = []
     for name, (paper, command) in MEMBERS.items():
         run, worlds = results.metrics(f"digits-{name}"), results.metrics(f"modes-{name}")
         # A member without a recorded run keeps its row, with empty cells.
-        seeds = _of_seeds(f"digits-{name}-seeds")
+        seeds = _of_seeds(f"digits-{name}")
         distances = sorted(seeds.get("frechet_distance", []))
         middle = lambda values: f"{statistics.median(values):.2f}"
+        spread = f" ({distances[0]:.2f} to {distances[-1]:.2f})" if len(distances) > 1 else ""
         rows.append(
             [
                 f"`{name}`",
                 paper,
                 f"`{command}`",
                 min(seeds["classes_present"]) if seeds else "",
-                f"{middle(distances)} ({distances[0]:.2f} to {distances[-1]:.2f})" if seeds else "",
+                f"{middle(distances)}{spread}" if seeds else "",
                 middle(seeds["confident_share"]) if seeds else "",
                 f"{run['wasserstein_estimate']:.3f} {OUTPUTS[name]}" if run else "",
                 f"{run['seconds']:.0f}" if run else "",

@@ -134,8 +134,11 @@ def test_every_way_in_every_kind_of_experiment(experiment, way, only_starts, cap
 def test_labels_beside_a_flattened_image_are_columns(experiment):
     """Planes of them would make an MLP's first layer K + 1 times as large."""
     shape = (8, 8, 1)
-    config = experiment.Config(width=2, latent=2, conditional="concat", classes=3, n_critic=1)
-    algorithm = experiment.EXPERIMENT.build(config, shape)
+    options = {"width": 2, "latent": 2, "conditional": "concat", "classes": 3, "n_critic": 1}
+    experiment = experiment.EXPERIMENT
+    # EBGAN's own networks; the shallow pair is convolutional.
+    config = experiment.config(**experiment.with_settings({**options, "network": "auto"}))
+    algorithm = experiment.build(config, shape)
     batch = Labelled(jnp.zeros((1, 6, *shape)), jnp.zeros((1, 6), int))
     state = jax.eval_shape(algorithm.init, jax.random.key(0), batch)
     kernels = [x.shape for x in jax.tree.leaves(state.inner.critic.params) if x.ndim == 2]

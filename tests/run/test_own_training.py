@@ -13,6 +13,7 @@ TINY = [
     *("--chunk-steps", "2", "--batch-size", "8", "--width", "2", "--latent", "2", "--no-quality"),
     *("--checkpoint-every", "2", "--tracker", "none", "--decay", "cosine", "--decay-steps", "6"),
     *("--augment", "ada", "--mirror", "--accumulate", "2", "--critic-learning-rate", "0.001"),
+    *("--generator-norm", "none"),
 ]
 
 

@@ -16,7 +16,7 @@ EXPERIMENTS = ("gan", "dcgan", "lsgan", "wgan", "wgan_gp", "wgan_div", "sngan", 
 def shapes_of(experiment, shape, **options):
     """Shapes of (samples, scores of the samples), and of the critic's parameters; all abstract."""
     options = {"width": 2, "latent": 3, "ema": 0.9, **options}
-    algorithm = experiment.build(experiment.config(**options), shape)
+    algorithm = experiment.build(experiment.config(**experiment.with_settings(options)), shape)
 
     def everything():
         state = algorithm.init(jax.random.key(0), jnp.zeros((1, 4, *shape)))
