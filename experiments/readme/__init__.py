@@ -89,6 +89,7 @@ TABLES: Makers = {
     "survival-60": lambda: markdown.table(
         *survival_tables.survival(results.metrics("survival-60"))
     ),
+    "survival-60-quiet": survival_tables.quiet,
     "parallel-distances": exact.parallel_distances,
     "parallel-derivatives": exact.parallel_derivatives,
     "gaussian-distances": exact.gaussian_distances,

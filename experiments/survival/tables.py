@@ -11,6 +11,13 @@ def page(name: str) -> str:
     return markdown.table(*survival(results.metrics(name)))
 
 
+def quiet() -> str:
+    """The table of the cells that were measured again with nothing beside them."""
+    names = ("survival-60-quiet-mlp-streamed", "survival-60-quiet-dcgan28-2")
+    cells = [cell for name in names for cell in results.metrics(name).get("cells", ())]
+    return markdown.table(*survival({"cells": cells}))
+
+
 def survival(result: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
     """Lists what the kills cost in each cell: (head, rows). Without a result, a row says so."""
     of = lambda spread: f"{spread['median']:g} ({spread['p95']:g})" if spread else "none"
