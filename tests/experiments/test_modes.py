@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import alarm, modes, toy2d
+from experiments import alarm, alarm_images, modes, toy2d
 from jwgan import loop, many
 from jwgan.run import alarms, command, evaluate, tasks
 
@@ -149,3 +149,45 @@ def test_toy2ds_trials_begin_at_its_seed():
     assert isinstance(runs, many.Trials)
     assert runs.settings == {"seed": [7, 8]}
     assert runs.source.batch.shape == (2, 8, 2)
+
+
+# --- alarm_images ---------------------------------------------------------------------------------
+
+
+def test_no_setting_is_in_both_sets():
+    """A threshold that was set on a test run would make the figures too good."""
+    assert not alarm_images.TUNING.keys() & alarm_images.TESTING.keys()
+    for module, given in (alarm_images.TUNING | alarm_images.TESTING).values():
+        options = module.EXPERIMENT.with_settings({"width": 2, **given})
+        module.build(module.EXPERIMENT.config(**options), (8, 8, 1))
+
+
+@pytest.mark.slow
+def test_pictures_are_judged_by_classes_and_quality():
+    task = tasks.load_images("digits")
+    judge = alarm_images.make_judge(task)
+    rng = np.random.default_rng(1)
+    noise = rng.uniform(-1, 1, (1000, *task.shape)).astype(np.float32)
+    few = task.dataset.images[task.dataset.labels < 5]
+    real, noisy, half = judge(task.dataset.images[:1000]), judge(noise), judge(few)
+    assert (real["bad"], noisy["bad"], half["bad"]) == (False, True, True)
+    assert real["quality"] == pytest.approx(1, abs=0.03)
+    assert noisy["quality"] == pytest.approx(0, abs=0.1)
+    assert half["classes_present"] == 5
+
+
+@pytest.mark.slow
+def test_each_seed_of_a_setting_is_labelled():
+    task = tasks.load_images("digits")
+    config = alarm_images.Config(seeds=2, width=2, batch_size=8)
+    bad = lambda fake: {"bad": bool(np.abs(fake).max() <= 1), "classes_present": 0}
+    rows = alarm_images.run_setting(config, task, bad, "wgan_gp", [3, 4], steps=24)
+    assert [row["seed"] for row in rows] == [3, 4]
+    for row in rows:
+        assert row["bad"]
+        assert row["finite"]
+        assert row["recent"]["count"] == 24 / alarm_images.WINDOWS
+        assert "held_out_gap" not in row["health"]
+    assert rows[0]["health"] != rows[1]["health"]
+    graded = alarm.grade(rows, alarms.Thresholds())
+    assert (graded["runs"], graded["bad"]) == (2, 2)
