@@ -10,7 +10,7 @@ they did as well; --paper has the papers'.
 Papers: Goodfellow et al., 2014, Generative Adversarial Nets (gan, gan_minimax); Kodali et al., 2017
 (dragan); Mescheder et al., 2018 (r1_gan, r1_r2_gan); Huang et al., 2024, R3GAN (rpgan).
 
-The first command trains about 73 s on 2 CPU cores. Expected: 10 of 10 classes, a Frechet distance
+The first command trains about 25 s on 2 CPU cores. Expected: 10 of 10 classes, a Frechet distance
 of about 4.5; the losses say nothing about quality.
 """
 

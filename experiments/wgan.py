@@ -8,7 +8,7 @@ RMSProp; every critic weight is clipped to [-c, c] after every critic update. Ra
 those that `experiments.created_equal` found; the paper's (--paper) were chosen for a deeper critic
 on 64x64 images.
 
-The first command trains about 89 s on 2 CPU cores. Expected: 10 of 10 classes, a Frechet distance
+The first command trains about 33 s on 2 CPU cores. Expected: 10 of 10 classes, a Frechet distance
 of about 3.2.
 """
 

@@ -6,7 +6,7 @@ Paper: Petzka, Fischer and Lukovnicov, 2018, On the Regularization of Wasserstei
     python -m experiments.wgan_lp --linear                  # the hinge of the course slides
 
 Another penalty than that of `wgan_gp`; its settings are its own, too, found by
-`experiments.created_equal`. The first command trains about 92 s on 2 CPU cores. Expected: 10 of 10
+`experiments.created_equal`. The first command trains about 72 s on 2 CPU cores. Expected: 10 of 10
 classes, a Frechet distance of about 2.1.
 """
 
