@@ -158,19 +158,24 @@ def grade(runs: list[dict[str, Any]], thresholds: Any) -> dict[str, Any]:
     }
 
 
+def graded(config: Any, runs: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    """The result of labelled runs: the options, the alarm's grades, its thresholds, every run."""
+    return {
+        **dataclasses.asdict(config),
+        **grade(runs, alarms.Thresholds()),
+        "seconds": round(seconds, 1),
+        "thresholds": alarms.Thresholds()._asdict(),
+        "per_run": runs,
+    }
+
+
 def measure(config: Config) -> dict[str, Any]:
     """Trains the labelled runs and grades the alarm on them."""
     began, runs = time.perf_counter(), []
     for name in TUNING if config.tune else TESTING:
         # The two sets share no seed either.
         runs += run_setting(config, name, first_seed=0 if config.tune else 1000)
-    return {
-        **dataclasses.asdict(config),
-        **grade(runs, alarms.Thresholds()),
-        "seconds": round(time.perf_counter() - began, 1),
-        "thresholds": alarms.Thresholds()._asdict(),
-        "per_run": runs,
-    }
+    return graded(config, runs, time.perf_counter() - began)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -227,7 +227,8 @@ def page(result: dict[str, Any]) -> study.Report:
             "BEGAN's critic is an auto-encoder that reconstructs real pictures well and generated "
             "ones, weighted by k, badly. Code that others published has all classes of "
             "Fashion-MNIST; it differs from the paper in several places. The first line is that "
-            "recipe. In each of the others one thing is as in the paper, and in the last one all."
+            "recipe, with another rate and gamma. In each of the others one thing is as in the "
+            "paper (five times the rate: as in that code), and in the last one all."
         ),
         article.Figure(
             png,

@@ -4,8 +4,8 @@
     python -m experiments.gan --member gan_minimax          # the saturating game
     python -m experiments.gan --member r1_gan
 
-Rates, betas and norms are each member's own, found by `experiments.created_equal` or kept where
-they did as well; --paper has the papers'.
+Rates, betas and norms are each member's own, found by `experiments.created_equal`; --paper has the
+papers'.
 
 Papers: Goodfellow et al., 2014, Generative Adversarial Nets (gan, gan_minimax); Kodali et al., 2017
 (dragan); Mescheder et al., 2018 (r1_gan, r1_r2_gan); Huang et al., 2024, R3GAN (rpgan).

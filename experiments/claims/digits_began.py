@@ -12,8 +12,8 @@ from jwgan import many, networks, priors, sources
 from jwgan.models import autoencoder, mlp
 from jwgan.run import tasks
 
-# Rate, gain of k, code and latent are those of experiments.began. ZERO is the pixel that networks
-# see as 0: the digits' background.
+# Rate, gain of k, code and latent are those of experiments.began --network auto. ZERO is the pixel
+# that networks see as 0: the digits' background.
 WIDTH, CODE, LATENT, BATCH = 64, 32, 32, 32
 LEARNING_RATE, LAMBDA_K, ZERO = 3e-4, 1e-2, -1.0
 

@@ -2,10 +2,12 @@
 
 A run is cut into windows of steps. Of each, a few sums are kept (`add`); the first window is the
 reference that later ones are compared with. `warnings_of` turns them, with metrics of the samples,
-into warnings. The thresholds were set on other runs than those their precision and recall were
-measured on: `experiments.alarm` and `experiments.alarm_images`. A run that has not learnt yet
-covers nothing, so low coverage alone says nothing: a fall from good coverage is a collapse, and
-coverage that was never good and grows no more is a run that does not learn (`remembered`).
+into warnings. The thresholds were set on other runs than those their precision and recall are
+measured on: `experiments.alarm`, and `experiments.alarm_images` for pictures.
+
+A run that has not learnt yet covers nothing, so low coverage alone says nothing: a fall from good
+coverage is a collapse, and coverage that was never good and grows no more is a run that does not
+learn (`remembered`).
 
 >>> calm = {name: [1.0, 1.0] for name in ("wasserstein_estimate", *alarms.GRADIENTS)}
 >>> start = alarms.add(alarms.EMPTY, calm)  # the first window, of two steps
@@ -128,12 +130,10 @@ def warnings_of(
     >>> alarms.warnings_of(start, start, {})
     {}
     """
-    of_samples = _of_samples(metrics, memory, thresholds)
-    found = {**of_samples, **_of_sums(reference, recent, thresholds)}
     share = coverage_share(metrics)
-    if share is not None and share >= thresholds.coverage:
-        found.pop("estimate_negative", None)
-    return found
+    low = share is None or share < thresholds.coverage
+    of_samples = _of_samples(metrics, memory, thresholds)
+    return {**of_samples, **_of_sums(reference, recent, low, thresholds)}
 
 
 def coverage_share(metrics: Mapping[str, float]) -> float | None:
@@ -207,8 +207,9 @@ def _of_samples(metrics: Mapping[str, float], memory: Memory, limits: Thresholds
 
 
 def _of_sums(
-    reference: Mapping[str, float], recent: Mapping[str, float], limits: Thresholds
+    reference: Mapping[str, float], recent: Mapping[str, float], low: bool, limits: Thresholds
 ) -> dict[str, str]:
+    """Warnings of the steps' sums; `low` is whether coverage is low, or not known."""
     found: dict[str, str] = {}
     # Until the first window has ended there is nothing to compare with.
     if not reference or not recent:
@@ -226,8 +227,9 @@ def _of_sums(
     size = _mean(recent, "size")
     if size > limits.growth * max(_mean(reference, "size"), _TINY):
         found["estimate_explodes"] = f"the estimate has grown to {size:.3g}"
-    # BEGAN holds E L(G(z)) below E L(x), which is a negative estimate, on purpose
-    if "k_low" not in recent and recent["estimate"] < -limits.negative * recent["size"]:
+    # BEGAN holds E L(G(z)) below E L(x), which is a negative estimate, on purpose.
+    negative = "k_low" not in recent and recent["estimate"] < -limits.negative * recent["size"]
+    if negative and low:
         found["estimate_negative"] = "the estimate is negative: the critic ranks fakes above data"
     # The extremes are those of a whole window: k only passing by a bound is no trouble.
     if recent.get("k_high", 1.0) < limits.bound or recent.get("k_low", 0.0) > 1 - limits.bound:
