@@ -8,6 +8,7 @@ import dataclasses
 import json
 import math
 import pathlib
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -77,7 +78,31 @@ def run(
     # this machine.
     del chosen["out"], chosen["json"]
     result = {**chosen, **spent, **figures}
-    write(folder, name, doc, result, page(result), config.json)
+    write(folder, command_of(config, name), doc, result, page(result), config.json)
+
+
+def command_of(config: Any, name: str) -> str:
+    """The command line that repeats a study: its options, but for defaults, `out` and `json`.
+
+    Args:
+      config: its options.
+      name: of the module in experiments/.
+
+    >>> import dataclasses
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Config:
+    ...     theta: float = 0.5
+    ...     at_once: bool = False
+    ...     out: str | None = None
+    >>> study.command_of(Config(theta=2.0, at_once=True, out="here"), "mine")
+    'python -m experiments.mine --theta 2.0 --at-once'
+    """
+    words = ["python", "-m", f"experiments.{name}"]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name not in ("out", "json") and value != field.default:
+            words += [f"--{field.name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return shlex.join(words)
 
 
 def new_folder(out: str | None, name: str) -> pathlib.Path:
@@ -101,14 +126,14 @@ def new_folder(out: str | None, name: str) -> pathlib.Path:
 
 
 def write(
-    folder: pathlib.Path, name: str, doc: str, result: dict, page: Report, as_json: bool
+    folder: pathlib.Path, command: str, doc: str, result: dict, page: Report, as_json: bool
 ) -> None:
     """Writes result.json, the pictures and report.html into a folder; prints the table or JSON.
 
     Args:
       folder: there already, or made.
-      name: of the module in experiments/.
-      doc: its docstring.
+      command: that repeats it.
+      doc: the docstring of its module.
       result: with "cpu_seconds".
       page: what the page shows.
       as_json: print the result as one line of JSON, in place of the table.
@@ -117,8 +142,9 @@ def write(
     >>> from jwgan.run import study
     >>> report = study.Report("Two", [], {}, (("W1",), [("0.5",)]))
     >>> with tempfile.TemporaryDirectory() as out:
-    ...     study.write(pathlib.Path(out), "two", "Two.", {"cpu_seconds": 1}, report, as_json=True)
-    ...     print(sorted(path.name for path in pathlib.Path(out).iterdir()))
+    ...     folder = pathlib.Path(out)
+    ...     study.write(folder, "two", "Two.", {"cpu_seconds": 1}, report, as_json=True)
+    ...     print(sorted(path.name for path in folder.iterdir()))
     {"cpu_seconds": 1}
     ['report.html', 'result.json']
     """
@@ -128,7 +154,7 @@ def write(
     blocks = [
         *page.blocks,
         article.Heading("To repeat it"),
-        article.Code(f"python -m experiments.{name}"),
+        article.Code(command),
         article.Paragraph(f"It took {result['cpu_seconds']} s of one processor core here."),
     ]
     over = f"jwgan · {doc.strip().splitlines()[0].split(':')[0]}"

@@ -150,5 +150,16 @@ def test_bad_numbers_are_one_line(capsys, monkeypatch):
     assert "seeds is 0: give at least 1" in capsys.readouterr().err
 
 
+def test_the_page_has_the_command_that_repeats_it(tmp_path):
+    """With the options that were given: another command would have another result."""
+    config = parallel_lines.Config(seeds=3, out=str(tmp_path), json=True)
+    command = study.command_of(config, "parallel_lines")
+    assert command == "python -m experiments.parallel_lines --seeds 3"
+    study.write(
+        tmp_path, command, "A: b.", {"cpu_seconds": 1}, study.Report("A", [], {}, ((), ())), True
+    )
+    assert command in (tmp_path / "report.html").read_text()
+
+
 def test_a_table_for_the_terminal():
     assert study.text_table(("a", "bb"), [("1.50", "2")]) == "   a  bb\n1.50   2"
