@@ -26,7 +26,7 @@ GROUPS = {
     "Check critics against known answers": (
         *("parallel_lines", "divergences", "w1_benchmark", "claims"),
     ),
-    "Compare members, find settings": ("created_equal", "began_ablation"),
+    "Compare members, find settings": ("created_equal", "began_ablation", "ten_minutes"),
     "Measure speed, size and alarms": (
         *("speed", "growth", "survival", "plan", "pipeline", "alarm", "alarm_images"),
     ),

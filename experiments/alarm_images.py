@@ -129,7 +129,7 @@ def run_setting(
         windows = [{name: x[:, k] for name, x in info.items()} for info in infos]
         label = _labelled(judge, fakes[k], windows)
         health = sample_metrics(many.trial(states, k))
-        health.pop("held_out_gap", None)
+        health.pop("membership_auc", None)
         rows.append(
             {"setting": name, "seed": seed, **label, **memory[k]._asdict(), "health": health}
         )

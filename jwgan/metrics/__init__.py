@@ -7,8 +7,8 @@ from jwgan import check, lazy
 _find, __dir__ = lazy.submodules(
     __name__,
     (
-        *("classifier", "columns", "coverage", "frechet", "inception", "kernel", "resizing"),
-        *("sliced", "tensor_files", "torch_pickles"),
+        *("classifier", "columns", "coverage", "frechet", "inception", "kernel", "membership"),
+        *("resizing", "sliced", "tensor_files", "torch_pickles"),
     ),
 )
 

@@ -54,10 +54,10 @@ CHARTS = (
     ),
     chart.Chart(
         "Memorisation",
-        "how far the critic’s mean score falls from training to held-out data, as a multiple of "
-        "its fall from training data to samples",
-        {"held_out_gap": "gap"},
-        direction=f"{LOWER}: 0 is none, 1 is a critic that knows its training data by heart",
+        "how often the critic’s score is higher for the training sample, in pairs with one that "
+        "it never saw",
+        {"membership_auc": "share of pairs"},
+        direction=f"{LOWER}: 0.5 is guessing, 1 is a critic that knows its training data by heart",
     ),
     chart.Chart(
         "Critic’s slope",
@@ -162,7 +162,10 @@ QUALITY = {
     "coverage": ("share of held-out data that have a sample near them", HIGHER),
     "coverage_of_real": ("the same of real data: as good as it gets", ""),
     "sliced_distance": ("W1 on random lines, between samples and held-out data", LOWER),
-    "held_out_gap": ("the critic’s fall on held-out data, 0 if it memorised nothing", LOWER),
+    "membership_auc": (
+        "how often the critic ranks training above unseen data",
+        LOWER,
+    ),
     "column_w1": ("W1 of a table’s numbers, in their standard deviations, on average", LOWER),
     "column_w1_of_real": ("the same of training data: as good as it gets", ""),
     "total_variation": ("of a table’s categories: half the differences of their shares", LOWER),
@@ -262,6 +265,4 @@ def charts(names: Collection[str]) -> list[chart.Chart]:
         for name in names
         if name not in known
     ]
-    # The share and the difference are one gap in two units: the one that has a scale is shown.
-    same = {"critic_held_out_gap"} if "held_out_gap" in names else set()
-    return [each for each in (*CHARTS, *others) if not same & each.names.keys()]
+    return [*CHARTS, *others]

@@ -41,8 +41,8 @@ class Thresholds(NamedTuple):
       bound: k_t is within this of 0 or 1 for a whole window.
       rate: the learning rate is at most this part of the first one for a whole window.
       beyond: the energies of at least this part of the fakes exceed the margin in all of a window.
-      memorised: this part of the score gap between training data and fakes is also between
-        training and held-out data.
+      memorised: in more than this share of pairs the critic ranks the training sample above the
+        unseen one, where chance is a half.
     """
 
     coverage: float = 0.25
@@ -56,7 +56,7 @@ class Thresholds(NamedTuple):
     bound: float = 1e-3
     rate: float = 0.01
     beyond: float = 0.99
-    memorised: float = 0.5
+    memorised: float = 0.75
 
 
 class Memory(NamedTuple):
@@ -119,8 +119,8 @@ def warnings_of(
       reference: sums of the first window.
       recent: sums of the last one.
       metrics: of samples and scores, as far as known: "coverage" and "coverage_of_real"
-        (see `metrics.coverage.neighbour_coverage`), "held_out_gap" (E D(seen) - E D(held out) over
-        E D(seen) - E D(fake)).
+        (see `metrics.coverage.neighbour_coverage`), "membership_auc" (see
+        `metrics.membership`).
       thresholds: when to warn.
       memory: of this run's earlier evaluations, see `remembered`.
 
@@ -190,18 +190,11 @@ def _of_samples(metrics: Mapping[str, float], memory: Memory, limits: Thresholds
                 "evaluations have not come to cover more: they are too few kinds, or the run does "
                 "not learn"
             )
-    gap = metrics.get("held_out_gap", 0.0)
-    if gap > limits.memorised:
-        # No percentage, and no number above 1: held-out data may score lower than samples do, and
-        # where the samples score nearly as training data does the quotient is any number.
-        far = (
-            "no higher than samples"
-            if gap >= 1
-            else f"{gap:.2f} of the way down from training data to samples (0 is like training "
-            "data, 1 is like samples)"
-        )
+    share = metrics.get("membership_auc", 0.5)
+    if share > limits.memorised:
         found["memorised"] = (
-            f"the critic has memorised training data: real data that it never saw score {far}"
+            "the critic has memorised training data: asked which of two real samples it was "
+            f"trained on, its scores are right {share:.0%} of the time (guessing: 50%)"
         )
     return found
 

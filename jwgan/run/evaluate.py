@@ -194,11 +194,11 @@ def make_sample_metrics(task: Any, algorithm: Any) -> Callable[[Any], dict[str, 
     """Makes `state -> {metric: value}` of samples beside held-out data: milliseconds a call.
 
     Of black samples: one of two held-out greys has one within its distance from the other grey; the
-    mean distance is (0.25 + 0.75) / 2; scores fall from 1 of training data to 0.5 of held-out data,
-    half of the way to the samples.
+    mean distance is (0.25 + 0.75) / 2; the critic scores training data, which are white, above all
+    held-out data.
 
     >>> evaluate.make_sample_metrics(papers, grey)(0.0)
-    {'coverage': 0.5, 'held_out_gap': 0.5, 'sliced_distance': 0.5, 'coverage_of_real': 1.0}
+    {'coverage': 0.5, 'membership_auc': 1.0, 'sliced_distance': 0.5, 'coverage_of_real': 1.0}
     """
     # Real points against real points do not change: their coverage is computed once.
     held_out, other = held_out_points(task)
@@ -271,13 +271,13 @@ def not_measured(task: Any) -> list[str]:
     """A line for each of the alarm's metrics that a task has not: which, and why.
 
     >>> evaluate.not_measured(dots)
-    ['memorisation (held_out_gap) is not measured: the data have no held-out part']
+    ['memorisation (membership_auc) is not measured: the data have no held-out part']
     """
     if task.dataset is None or len(unseen_points(task)):
         return []
     none = task.dataset.test_images is None
     why = "the data have no held-out part" if none else "all held-out data are training data"
-    return [f"memorisation (held_out_gap) is not measured: {why}"]
+    return [f"memorisation (membership_auc) is not measured: {why}"]
 
 
 def sample_metrics(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
@@ -285,7 +285,7 @@ def sample_metrics(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
 
     >>> found = jax.eval_shape(lambda state: evaluate.sample_metrics(papers, grey, state), 0.0)
     >>> sorted(found)
-    ['coverage', 'held_out_gap', 'sliced_distance']
+    ['coverage', 'membership_auc', 'sliced_distance']
     """
     # behind a barrier: of a constant XLA would sort the distances while it compiles, for seconds
     held_out = jax.lax.optimization_barrier(jnp.asarray(held_out_points(task)[0]))
@@ -302,16 +302,13 @@ def sample_metrics(task: Any, algorithm: Any, state: Any) -> dict[str, Any]:
         seen = task.dataset.images[: len(held_out)]
         if task.classes:
             seen = classes.labelled(task, seen, task.dataset.labels[: len(held_out)])
-        read = (
-            seen,
-            classes.labelled(task, fake, label),
-            classes.labelled(task, new, new_labels),
+        # Energies are low where scores are high.
+        sign = jnp.sign(algorithm.separation(jnp.ones(1), jnp.zeros(1)))
+        scores = (
+            sign * algorithm.score(state, x)
+            for x in (seen, classes.labelled(task, new, new_labels))
         )
-        of_seen, *others = (algorithm.score(state, x) for x in read)
-        # positive where the critic tells data from the others, energies included
-        gap, learnt = (algorithm.separation(of_seen, other) for other in others)
-        # Without a gap to the fakes its share is not defined; 0 raises no alarm.
-        found["held_out_gap"] = jnp.where(gap > 0, learnt / gap, 0.0)
+        found["membership_auc"] = metrics.membership.membership_auc(*scores)
     return found
 
 

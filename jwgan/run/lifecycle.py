@@ -556,6 +556,7 @@ def _train(run: session.Run) -> tuple[Any, dict[str, Any]]:
         "run_dir": str(run.folder),
         "steps": step,
         "seconds": totals["seconds"],
+        "cpu_seconds": totals["cpu_seconds"],
         "seconds_to_first_picture": round(callbacks.first_picture or 0.0, 2),
         "seconds_saving": round(callbacks.save_seconds, 3),
         **callbacks.verified(),

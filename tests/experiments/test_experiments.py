@@ -14,7 +14,8 @@ import pytest
 import jwgan
 from experiments import sample, toy2d
 from experiments.readme import training
-from jwgan.run import launch, options
+from jwgan import types
+from jwgan.run import launch, options, tasks
 from jwgan.run import sample as run_sample
 
 # Its runs are made once, by one worker.
@@ -43,9 +44,13 @@ def test_image_experiments_build(name, side):
     module = importlib.import_module(f"experiments.{name}")
     config = module.Config()
     options.check(config)
+    if tasks.is_conditional(config):
+        config = dataclasses.replace(config, classes=10)
     assert f"python -m experiments.{name}" in module.__doc__
     algorithm = module.build(config, (side, side, 1))
     batch = jax.ShapeDtypeStruct((config.n_critic, 4, side, side, 1), jnp.float32)
+    if tasks.is_conditional(config):
+        batch = types.Labelled(batch, jax.ShapeDtypeStruct(batch.shape[:2], jnp.int32))
     state, after = step_shapes(algorithm, batch)
     assert jax.tree.structure(state) == jax.tree.structure(after)
 

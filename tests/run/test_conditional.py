@@ -246,16 +246,17 @@ def test_quality_asks_for_the_classes_of_the_data(monkeypatch):
     assert (fake[:, 0, 0, 0] == (label / 3).astype(np.float32)).all()
 
 
-def test_the_held_out_gap_of_a_critic_that_reads_labels():
-    """Its score is the label times the pixels: 2 of data, 1/2 of unseen data, -1 of samples."""
-    ones, half = np.ones((12, 8, 8, 1), np.float32), np.arange(12) % 2 * 2  # half 0, half 2
+def test_the_memorisation_of_a_critic_that_reads_labels():
+    """Its score is the label times the pixels: 2 of data, 0 or 4 of unseen data."""
+    ones, half = np.ones((12, 8, 8, 1), np.float32), np.arange(12) % 3 // 2 * 2  # 0, 0, 2, ...
 
     class Member:
         sample = staticmethod(lambda key, state, num, label=None: -jnp.ones((num, 8, 8, 1)))
         score = staticmethod(lambda state, x: x.label * x.x.mean(axis=(1, 2, 3)))
         separation = staticmethod(lambda real, fake: real.mean() - fake.mean())
 
-    dataset = data.Dataset("own", ones, np.full(12, 2), ones / 2, half, ("a", "b", "c"))
+    dataset = data.Dataset("own", ones, np.full(12, 2), 2 * ones, half, ("a", "b", "c"))
     task = with_labels(image_task(dataset, "own"))
     found = evaluate.sample_metrics(task, Member(), None)
-    np.testing.assert_allclose(found["held_out_gap"], (2 - 1 / 2) / (2 - -1), rtol=1e-6)
+    # Of the six unseen points that the alarm looks at four have the label 0.
+    np.testing.assert_allclose(found["membership_auc"], 4 / 6, rtol=1e-6)

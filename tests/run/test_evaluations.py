@@ -52,12 +52,12 @@ ALGORITHM = types.SimpleNamespace(
 def test_memorisation_is_measured_on_data_that_are_new(train, test, measured):
     task = task_of(train, test)
     metrics = evaluate.make_sample_metrics(task, ALGORITHM)(None)
-    assert ("held_out_gap" in metrics) == measured
+    assert ("membership_auc" in metrics) == measured
     assert bool(evaluate.not_measured(task)) != measured
     assert "sliced_distance" in metrics
     if not measured:
         [line] = evaluate.not_measured(task)
-        assert line.startswith("memorisation (held_out_gap) is not measured: ")
+        assert line.startswith("memorisation (membership_auc) is not measured: ")
 
 
 def test_new_rows_alone_count():
@@ -190,11 +190,15 @@ def test_rows_of_long_runs(trials, dense):
 
 def test_the_time_of_a_run_is_that_of_all_its_starts(tmp_path, monkeypatch):
     clock = itertools.count(100.0, 10.0)
+    worked = itertools.count(5.0, 2.0)
     monkeypatch.setattr(starts.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(starts.time, "process_time", lambda: next(worked))
     first = starts.Clock(tmp_path, 0)  # at 100
     first.note(50)  # at 110; killed later
     second = starts.Clock(tmp_path, 40)  # at 120
-    assert second.totals(90) == {"seconds": 20.0, "steps_per_second": 4.5}
+    # Two differences of 10 s on the clock, and two of 2 s on the cores.
+    expected = {"seconds": 20.0, "cpu_seconds": 4.0, "steps_per_second": 4.5}
+    assert second.totals(90) == expected
     second.note(90)
     assert len(json.loads((tmp_path / "starts.json").read_text())) == 2
 
@@ -202,7 +206,9 @@ def test_the_time_of_a_run_is_that_of_all_its_starts(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "text",
     ["", "{", "3", "null", "{}", "[1]", '[{"from": 0}]', '[{"from": -1, "seconds": 1}]',
-     '[{"from": 0, "seconds": NaN}]', '[{"from": 0, "seconds": "x"}]', "[" * 5000],
+     '[{"from": 0, "seconds": NaN}]', '[{"from": 0, "seconds": "x"}]', "[" * 5000,
+     '[{"from": 0, "seconds": 1, "cpu_seconds": -1}]',
+     '[{"from": 0, "seconds": 1, "cpu_seconds": "x"}]'],
 )  # fmt: skip
 def test_damaged_times_are_none(text, tmp_path):
     (tmp_path / "starts.json").write_text(text)
