@@ -70,6 +70,7 @@ class Recipe(NamedTuple):
 PLAIN = "--n-critic 1 --generator-norm none --learning-rate 5e-4 --critic-learning-rate 5e-4"
 LP = "--generator-norm none --learning-rate 1e-3 --critic-learning-rate 1e-3 --b1 0.5 --weight 10"
 CLIPPED = "--generator-norm none --learning-rate 1e-3 --critic-learning-rate 1e-3 --c 0.03"
+GP = "--n-critic 3 --learning-rate 1e-3 --b1 0.5 --b2 0.9"
 DIV = "--n-critic 3 --learning-rate 1e-3 --critic-learning-rate 1e-3 --b1 0.5 --b2 0.999 --weight 2"
 RECIPES = {
     "gan_minimax": Recipe(
@@ -79,7 +80,7 @@ RECIPES = {
     "dcgan": Recipe("dcgan", 5000, 1500, "--learning-rate 5e-4"),
     "lsgan": Recipe("lsgan", 8000, 2500, PLAIN),
     "wgan": Recipe("wgan", 5000, 1500, CLIPPED),
-    "wgan_gp": Recipe("wgan_gp", 6000, 1500),
+    "wgan_gp": Recipe("wgan_gp", 6000, 1500, GP),
     "wgan_lp": Recipe("wgan_lp", 6000, 1000, LP),
     "wgan_hinge": Recipe("wgan_lp --linear", 6000, 500, LP),
     "wgan_div": Recipe("wgan_div", 6000, 1000, DIV),

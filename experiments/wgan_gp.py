@@ -3,11 +3,12 @@
 Paper: Gulrajani et al., 2017, Improved Training of Wasserstein GANs, Algorithm 1.
 
     python -m experiments.wgan_gp                           # real handwritten digits, 8x8
-    python -m experiments.wgan_gp --dataset fashion_mnist --minutes 10 --steps 100000
+    python -m experiments.wgan_gp --dataset fashion_mnist --steps 9000
 
-Adam with the betas of the authors' DCGAN code, no normalisation, the generator's weights averaged
-(--ema 0 for the paper's plain ones). Rate and n_critic suit minutes on a CPU; --paper has the
-paper's settings.
+No normalisation, and the generator's weights averaged (--ema 0 for the paper's plain ones). A rate
+of 2e-3 and a single critic update suit a CPU and small data: three updates of a critic twice as
+wide take thirteen times as long and learn the 1,442 digits by heart, for samples that are no
+better. --paper has the paper's settings.
 
 The first command trains about 95 s on 2 CPU cores. Expected: 10 of 10 classes, a Frechet distance
 of about 2.0 (real data have 1.5); more in experiments/README.md.
@@ -22,14 +23,15 @@ from jwgan.run import option
 
 @dataclasses.dataclass(frozen=True)
 class Config(run.ImageConfig):
-    steps: int = option(12000)
-    n_critic: int = option(3, "critic updates for each generator update (the paper's 5)")
-    learning_rate: float = option(1e-3, "of both players' Adam (the paper's 1e-4)", above=0)
+    steps: int = option(6000)
+    n_critic: int = option(1, "critic updates for each generator update (the paper's 5)")
+    width: int = option(16)
+    learning_rate: float = option(2e-3, "of both players' Adam (the paper's 1e-4)", above=0)
     critic_learning_rate: float | None = option(
         None, "of the critic's optimizer (default: learning_rate)", above=0
     )
-    b1: float = option(0.5, "Adam's first beta", at_least=0, below=1)
-    b2: float = option(0.9, "Adam's second beta", at_least=0, below=1)
+    b1: float = option(0.0, "Adam's first beta", at_least=0, below=1)
+    b2: float = option(0.99, "Adam's second beta (the paper's 0.9)", at_least=0, below=1)
     weight: float = option(10.0, "of the gradient penalty")
 
 
@@ -42,7 +44,6 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
         prior=run.prior(priors.normal(config.latent), config),
         learning_rate=config.learning_rate,
         critic_learning_rate=config.critic_learning_rate,
-        # 0.5 as in the authors' code of all but the ResNets; the paper's Algorithm 1 has 0.
         b1=config.b1,
         b2=config.b2,
         weight=config.weight,
@@ -51,8 +52,12 @@ def build(config: Config, shape: tuple[int, ...]) -> jwgan.Algorithm:
 
 
 # Algorithm 1 and section 5; its generator's weights are not averaged.
-PAPER = {"learning_rate": 1e-4, "n_critic": 5, "b1": 0.0, "b2": 0.9, "weight": 10.0, "ema": 0.0}
-EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER)
+PAPER = {
+    **{"learning_rate": 1e-4, "n_critic": 5, "b1": 0.0, "b2": 0.9, "weight": 10.0},
+    **{"width": 32, "ema": 0.0},
+}
+BEFORE = {"b1": 0.5, "b2": 0.9}
+EXPERIMENT = run.Experiment(Config, build, __doc__, paper=PAPER, before=BEFORE)
 
 if __name__ == "__main__":
     run.main(EXPERIMENT)
