@@ -71,6 +71,7 @@ TABLES: Makers = {
     "main-job": training.main_job,
     "began-ablation": training.ablation,
     "fashion": training.fashion,
+    "ten-minutes": training.ten_minutes,
     "generators": generators.table,
     "classes": training.classes,
     "created-equal-digits": lambda: created_equal_tables.members("digits"),
