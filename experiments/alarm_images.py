@@ -3,6 +3,8 @@
     python -m experiments.alarm_images --json            # the labelled test runs
     python -m experiments.alarm_images --tune --json     # the runs the thresholds were set on
 
+The first command takes over an hour of one core; started again with the same --out it goes on.
+
 Healthy and collapsed runs on the digits and on Fashion-MNIST, BEGAN with its paper's settings among
 them, which has few classes from the start. The label does not depend on what the alarm reads. A run
 is bad if, at its end, fewer than 8 of 10 classes have 3 % of its samples, by a classifier of the
@@ -15,6 +17,7 @@ so far these were set on the digits alone.
 """
 
 import dataclasses
+import pathlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +26,7 @@ import jax
 import numpy as np
 
 from experiments import alarm, began, dcgan, ebgan, gan, lsgan, sngan, wgan_gp, wgan_lp
+from experiments.created_equal.search import Log
 from jwgan import adversarial, loop, many
 from jwgan.run import alarms, command, evaluate, sweep_build, tasks
 from jwgan.run.options import option, require_choice
@@ -66,6 +70,7 @@ TESTING: dict[str, Setting] = {
 WINDOWS = 12  # evaluations of a run, as many as one of the default length has
 LEAST_CLASSES, LEAST_QUALITY = 0.8, 0.8  # of a run that is not bad
 STEPS = {"digits": 3000, "fashion_mnist": 960}
+SHARED = ("steps", "width", "batch_size")  # what all runs of a data set have in common
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +83,7 @@ class Config:
     )
     width: int = option(8, "of the networks", at_least=1)
     batch_size: int = option(64, "samples in a batch", at_least=1)
+    out: str = option("runs/alarm_images", "folder; runs that are done there already are kept")
     json: bool = option(False, "print one line of JSON at the end")
 
 
@@ -180,6 +186,9 @@ def measure(config: Config) -> dict[str, Any]:
     require_choice("dataset", config.dataset, ("all", *STEPS))
     names = tuple(STEPS) if config.dataset == "all" else (config.dataset,)
     began, runs = time.perf_counter(), []
+    folder = pathlib.Path(config.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    log = Log(folder / "runs.jsonl", ("dataset", "setting", "seed", *SHARED))
     for dataset in names:
         task = tasks.load_images(dataset)
         judge = make_judge(task)
@@ -188,8 +197,14 @@ def measure(config: Config) -> dict[str, Any]:
         for name in TUNING if config.tune else TESTING:
             seeds = range(first, first + config.seeds)
             steps = config.steps or STEPS[dataset]
-            rows = run_setting(config, task, judge, name, seeds, steps)
-            runs += [{"dataset": dataset, **row} for row in rows]
+            values = (steps, config.width, config.batch_size)
+            one = {"dataset": dataset, **dict(zip(SHARED, values, strict=True))}
+            there = {row["seed"] for row in log.of(setting=name, **one)}
+            if missing := [seed for seed in seeds if seed not in there]:
+                rows = run_setting(config, task, judge, name, missing, steps)
+                log.add([{**one, **row} for row in rows])
+            found = log.of(setting=name, **one)
+            runs += [row for row in found if row["seed"] in seeds]
     return alarm.graded(config, runs, time.perf_counter() - began)
 
 

@@ -40,12 +40,17 @@ class Log:
 
     Args:
       path: the file; made if there is none.
+      names: what every line has.
 
     Raises:
-      ValueError: a line of the file is none of a search.
+      ValueError: a line of the file is none of such a search.
     """
 
-    def __init__(self, path: pathlib.Path):
+    def __init__(
+        self,
+        path: pathlib.Path,
+        names: Sequence[str] = ("dataset", "member", "part", "seeds"),
+    ):
         self.path = path
         self.rows: list[dict[str, Any]] = []
         text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -53,7 +58,7 @@ class Log:
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 row = json.loads(line)
-                if missing := {"dataset", "member", "part", "seeds"} - set(row):
+                if missing := set(names) - set(row):
                     raise ValueError(f"no {missing}")
                 self.rows.append(row)
             except (ValueError, TypeError) as error:  # another text, or another kind of JSON

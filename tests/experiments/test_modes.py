@@ -1,5 +1,6 @@
 """experiments.modes and experiments.alarm: trials of toy2d, evaluated and labelled."""
 
+import dataclasses
 import json
 import types
 
@@ -176,6 +177,33 @@ def test_pictures_are_judged_by_classes_and_quality():
     assert half["classes_present"] == 5
 
 
+def test_runs_that_are_done_are_kept(tmp_path, monkeypatch):
+    trained = []
+
+    def run_setting(config, task, judge, name, seeds, steps):
+        trained.append((name, list(seeds), steps))
+        return [{"setting": name, "seed": seed, "bad": False} for seed in seeds]
+
+    monkeypatch.setattr(alarm_images, "run_setting", run_setting)
+    monkeypatch.setattr(alarm_images, "make_judge", lambda task: None)
+    monkeypatch.setattr(alarm_images.alarm, "graded", lambda config, runs, seconds: runs)
+    monkeypatch.setattr(
+        alarm_images, "TESTING", {name: alarm_images.TESTING[name] for name in ("lsgan", "sngan")}
+    )
+    config = alarm_images.Config(dataset="digits", seeds=1, out=str(tmp_path / "runs"))
+    first = alarm_images.measure(config)
+    assert trained == [("lsgan", [1000], 3000), ("sngan", [1000], 3000)]
+    assert alarm_images.measure(config) == first
+    assert len(trained) == 2
+    more = alarm_images.measure(dataclasses.replace(config, seeds=2))
+    assert trained[2:] == [("lsgan", [1001], 3000), ("sngan", [1001], 3000)]
+    assert [(run["setting"], run["seed"]) for run in more] == [
+        *(("lsgan", 1000), ("lsgan", 1001), ("sngan", 1000), ("sngan", 1001))
+    ]
+    alarm_images.measure(dataclasses.replace(config, steps=5))
+    assert [steps for _, _, steps in trained[4:]] == [5, 5]
+
+
 @pytest.mark.slow
 def test_each_seed_of_a_setting_is_labelled():
     task = tasks.load_images("digits")
@@ -187,7 +215,7 @@ def test_each_seed_of_a_setting_is_labelled():
         assert row["bad"]
         assert row["finite"]
         assert row["recent"]["count"] == 24 / alarm_images.WINDOWS
-        assert "held_out_gap" not in row["health"]
+        assert "membership_auc" not in row["health"]
     assert rows[0]["health"] != rows[1]["health"]
     graded = alarm.grade(rows, alarms.Thresholds())
     assert (graded["runs"], graded["bad"]) == (2, 2)
