@@ -12,7 +12,7 @@ setting of each member is then trained on new seeds.
 
 A search that was interrupted goes on with the same --out: finished runs are lines of trials.jsonl
 there. A member has 24 settings on the digits and 12 on Fashion-MNIST, and six runs of the best one;
-a run has 8 and 60 s of one core. Of sixteen members that is about six hours of one core, and what
+a run has 8 and 30 s of one core. Of sixteen members that is about four hours of one core, and what
 compiling takes is not in it.
 """
 

@@ -30,7 +30,7 @@ class Plan(NamedTuple):
 
 PLANS = {
     "digits": Plan(settings=24, structures=6, seconds=8.0, seeds=6),
-    "fashion_mnist": Plan(settings=12, structures=6, seconds=60.0, seeds=6),
+    "fashion_mnist": Plan(settings=12, structures=6, seconds=30.0, seeds=6),
 }
 QUICK = Plan(settings=4, structures=2, seconds=1.0, seeds=2)
 
