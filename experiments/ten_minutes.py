@@ -1,4 +1,4 @@
-"""The best Fashion-MNIST that ten CPU minutes buy: a recipe, and what each part of it brings.
+"""Fashion-MNIST in ten CPU minutes: a recipe, and what each part of it brings.
 
     python -m experiments.ten_minutes                       # the recipe
     python -m experiments.ten_minutes --without labels      # the recipe without one of its parts
@@ -17,7 +17,9 @@ batch_norm      in the generator
 decay           of both players' rates, linearly from 2e-3 to 0
 
 Both players have Adam with betas 0 and 0.99; the generator's average is judged, as everywhere.
---steps is what ten minutes of one core were enough for where the table was measured.
+--steps is what ten minutes of one core were enough for where the table was measured. The first
+command trains about 570 s of CPU time. Expected: 10 of 10 classes, a Frechet distance of about 0.6
+(real data have 0.2); more in experiments/README.md.
 """
 
 import dataclasses
@@ -27,7 +29,7 @@ import jwgan
 from jwgan import priors, run
 from jwgan.run import option
 
-# part -> the options that leave it out; --steps of each fit into the same time.
+# part -> the options that leave it out, and as many --steps as the same time is enough for.
 WITHOUT: dict[str, dict[str, Any]] = {
     "none": {},
     "labels": {"conditional": "none"},
