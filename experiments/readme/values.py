@@ -153,6 +153,17 @@ def ten_minutes(name: str) -> Callable[[], str]:
     return value
 
 
+def began_torch(figure: str, digits: int) -> Callable[[], str]:
+    """A figure of the public BEGAN recipe in PyTorch, on Fashion-MNIST."""
+
+    def value() -> str:
+        run = results.metrics("fashion-began-torch")
+        found = {**run, **run.get("quality", {})}
+        return f"{found[figure]:.{digits}f}" if figure in found else "?"
+
+    return value
+
+
 # Values are functions: importing this module must not need every recorded result.
 def created_equal_real() -> str:
     """Real data's Frechet distance in the search on the digits."""
@@ -166,6 +177,9 @@ VALUES: dict[str, Callable[[], str]] = {
     "main-classes": main_job("classes_present", 0),
     "main-frechet": main_job("frechet_distance", 1),
     "main-frechet-real": main_job("frechet_distance_of_real", 1),
+    "began-torch-steps": began_torch("steps", 0),
+    "began-torch-frechet": began_torch("frechet_distance", 0),
+    "began-torch-classes": began_torch("classes_present", 0),
     "ten-minutes": ten_minutes("ten_minutes"),
     "ten-minutes-before": ten_minutes("ten_minutes-before"),
     "ablation-steps": lambda: str(results.metrics("began_ablation-digits").get("steps", "?")),
