@@ -10,7 +10,7 @@ of 2e-3 and a single critic update suit a CPU and small data: three updates of a
 wide take thirteen times as long and learn the 1,442 digits by heart, for samples that are no
 better. --paper has the paper's settings.
 
-The first command trains about 32 s on 2 CPU cores. Expected: 10 of 10 classes, a Frechet distance
+The first command trains about 17 s on 2 CPU cores. Expected: 10 of 10 classes, a Frechet distance
 of about 1.9 (real data have 1.5); more in experiments/README.md.
 """
 
