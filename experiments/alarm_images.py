@@ -3,7 +3,7 @@
     python -m experiments.alarm_images --json            # the labelled test runs
     python -m experiments.alarm_images --tune --json     # the runs the thresholds were set on
 
-The first command takes over an hour of one core; started again with the same --out it goes on.
+The first command takes over an hour of one core. An interrupted one goes on with the same --out.
 
 Healthy and collapsed runs on the digits and on Fashion-MNIST, BEGAN with its paper's settings among
 them, which has few classes from the start. The label does not depend on what the alarm reads. A run
