@@ -104,6 +104,7 @@ TABLES: Makers = {
     "speed": speed_tables.speed,
     "speed-idle": lambda: speed_tables.speed("-idle"),
     "speed-penalty": speed_tables.penalty,
+    "speed-sides": speed_tables.sides,
     "h100": speed_tables.h100,
     "claims": claims_tables.verdicts,
     "claims-grid": claims_tables.grid,

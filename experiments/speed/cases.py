@@ -6,12 +6,18 @@ tiny_mlp   the same, 3x32, batch 64
 dcgan32    32x32x1, convolutions 5x5 of 64, 128, 256 channels, batch 64, WGAN-GP, n_critic 5
 resnet32   32x32x3, the WGAN-GP paper's CIFAR-10 ResNets, 128 channels, batch 16, n_critic 5
 began32    32x32x1, BEGAN, n = h = z = 64, batch 16, one update of each player
+dcgan64    64x64x3, WGAN-GP, convolutions 5x5 of 32, 64, 128, 256 channels, batch 16, n_critic 5
+dcgan128   128x128x3, as dcgan64, one more convolution of 256 channels
+dcgan256   256x256x3, as dcgan64, two more convolutions of 256 channels
 
 Operations are counted in forward passes of the networks as they are written down: a critic update
 with a gradient penalty is 10 forwards of the critic and 1 of the generator, without one 6 and 1; a
 generator update is 2 forwards of the critic and 3 of the generator.
 """
 
+import functools
+import itertools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -26,9 +32,12 @@ from jwgan.problems import gaussians
 
 N_CRITIC = 5
 MLPS = {"toy_mlp": (512, 256), "small_mlp": (128, 256), "tiny_mlp": (32, 64)}  # width, batch
-CASES = (*MLPS, "dcgan32", "resnet32", "began32")
-# BEGAN, the last one, has no penalty.
-PENALISED = CASES[:-1]
+# BEGAN, the last of those that a peer has as well, has no penalty.
+PENALISED = (*MLPS, "dcgan32", "resnet32")
+SIDES = {"dcgan64": 64, "dcgan128": 128, "dcgan256": 256}  # pixels; no peer has these
+CASES = (*PENALISED, "began32", *SIDES)
+
+_WIDTH = 32  # channels of the first convolution in the cases of SIDES
 
 
 class Players(NamedTuple):
@@ -60,7 +69,8 @@ def players(name: str, convolution: str = "jwgan") -> Players:
     if name in MLPS:
         critic, generator, latent, weight, source = _mlp(*MLPS[name])
     else:
-        make = {"dcgan32": _dcgan, "resnet32": _resnet, "began32": _began}[name]
+        wide = {case: functools.partial(_wide, side) for case, side in SIDES.items()}
+        make = {"dcgan32": _dcgan, "resnet32": _resnet, "began32": _began, **wide}[name]
         critic, generator, latent, shape, batch = make()
         if convolution == "lax":
             critic, generator = lax_players()
@@ -89,15 +99,22 @@ def _mlp(width: int, batch: int) -> tuple[Any, Any, int, float, Any]:
 
 
 def _images(shape: tuple[int, ...], batch: int, n_critic: int) -> Any:
-    """Draws 2048 images of noise, held on the device."""
+    """Draws 2048 images of noise, held on the device; of wide ones as many as take 128 MiB."""
     # What the images show has no part in the time of a step.
-    images = jax.random.uniform(jax.random.key(0), (2048, *shape), minval=-1.0)
+    count = min(2048, 2**25 // math.prod(shape))
+    images = jax.random.uniform(jax.random.key(0), (count, *shape), minval=-1.0)
     return sources.from_array(images, n_critic=n_critic, batch_size=batch)
 
 
 def _dcgan() -> tuple[Any, Any, int, tuple[int, ...], int]:
     shape = (32, 32, 1)
     return dcgan.DCGANCritic(shape), dcgan.DCGANGenerator(shape), 128, shape, 64
+
+
+def _wide(side: int) -> tuple[Any, Any, int, tuple[int, ...], int]:
+    shape = (side, side, 3)
+    critic = dcgan.DCGANCritic(shape, _WIDTH)
+    return critic, dcgan.DCGANGenerator(shape, _WIDTH), 128, shape, 16
 
 
 def _resnet() -> tuple[Any, Any, int, tuple[int, ...], int]:
@@ -141,6 +158,16 @@ def _dense(c_in: int, c_out: int) -> Layer:
 
 def _mlp_layers(width: int, n_out: int) -> list[Layer]:
     return [_dense(2, width), _dense(width, width), _dense(width, width), _dense(width, n_out)]
+
+
+def _wide_layers(side: int) -> tuple[list[Layer], list[Layer]]:
+    shape = (side, side, 3)
+    channels = [3, *dcgan.widths(shape, _WIDTH)]
+    sides = [height for height, _ in dcgan.sizes(shape)[1:]]
+    pairs = itertools.pairwise(channels)
+    convolutions = [Layer(side, 5, *pair) for side, pair in zip(sides, pairs, strict=True)]
+    last = sides[-1] ** 2 * channels[-1]
+    return [*convolutions, _dense(last, 1)], [*convolutions, _dense(128, last)]
 
 
 def _resnet_layers() -> tuple[list[Layer], list[Layer]]:
@@ -187,6 +214,8 @@ def layers(name: str) -> tuple[list[Layer], list[Layer], int]:
         # A transposed convolution multiplies as often as the convolution it mirrors.
         convolutions = [Layer(16, 5, 1, 64), Layer(8, 5, 64, 128), Layer(4, 5, 128, 256)]
         return [*convolutions, _dense(4096, 1)], [*convolutions, _dense(128, 4096)], 64
+    if name in SIDES:
+        return (*_wide_layers(SIDES[name]), 16)
     return (*(_resnet_layers if name == "resnet32" else _began_layers)(), 16)
 
 
@@ -202,7 +231,7 @@ def iteration_gflop(name: str, less: bool = False) -> float:
 
     critic, generator = map(forward, networks)
     updates = 6 * critic + generator  # a critic's update
-    if name in PENALISED:
+    if name != "began32":
         updates = N_CRITIC * (10 * critic + generator)
     # The rest is the generator's update, see the module's docstring.
     return updates + 2 * critic + 3 * generator

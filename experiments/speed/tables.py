@@ -5,7 +5,7 @@ from typing import Any
 from experiments import results
 from experiments.results import markdown
 from experiments.results.markdown import table
-from experiments.speed.cases import GOALS, result_name
+from experiments.speed.cases import GOALS, SIDES, result_name
 
 
 def comparison(cases: list[dict[str, Any]]) -> str:
@@ -40,6 +40,26 @@ def speed(machine: str = "") -> str:
     # Cases come in the order of the goals; a case that is not recorded gives {} and no row.
     recorded = [results.metrics(result_name(case, seeds) + machine) for case, seeds in GOALS]
     return comparison([case for case in recorded if case])
+
+
+def sides() -> str:
+    """Lists time and memory of wide pictures."""
+    rows = []
+    for name, side in SIDES.items():
+        case = results.metrics(result_name(name, 1))
+        if case:
+            rows.append(
+                [
+                    f"{side} x {side}",
+                    case["iterations_per_second"],
+                    case["cpu_seconds_per_iteration"],
+                    f"{100 * case['roofline_share']:.0f} %",
+                    case["compile_seconds"],
+                    case["peak_memory_mb"],
+                ]
+            )
+    head = ["pixels", "iterations/s", "CPU s an iteration", "% of peak", "compiling, s"]
+    return table([*head, "peak memory, MB"], rows)
 
 
 def penalty() -> str:

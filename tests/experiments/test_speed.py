@@ -19,6 +19,9 @@ BATCHES = {
     "dcgan32": (5, 64, 32, 32, 1),
     "resnet32": (5, 16, 32, 32, 3),
     "began32": (1, 16, 32, 32, 1),
+    "dcgan64": (5, 16, 64, 64, 3),
+    "dcgan128": (5, 16, 128, 128, 3),
+    "dcgan256": (5, 16, 256, 256, 3),
 }
 
 
@@ -123,7 +126,8 @@ def test_bad_options_are_one_line(monkeypatch, capsys, argv, says):
 
 
 def test_all_cases_have_a_goal_and_a_result_of_their_own():
-    assert {case for case, _ in cases.GOALS} == set(cases.CASES)
+    """But the wide ones, which no peer has."""
+    assert {case for case, _ in cases.GOALS} == set(cases.CASES) - set(cases.SIDES)
     assert len({cases.result_name(*goal) for goal in cases.GOALS}) == len(cases.GOALS)
 
 
