@@ -33,7 +33,7 @@ import jax
 
 from experiments.speed import cases, gpu, penalty, tables, timing
 from experiments.speed.cases import CASES, MLPS
-from jwgan import many
+from jwgan import joined, many
 from jwgan.run import command, options, sweep_build, xla
 from jwgan.run.options import option
 
@@ -52,6 +52,7 @@ class Config:
     )
     seconds: float = option(5.0, "of one timing, about", above=0)
     devices: int | None = option(None, "of the seeds; default: cores of a CPU that divide them")
+    join: bool = option(False, "call the networks as seldom as they can be, see jwgan.joined")
     chunk_steps: int | None = option(
         None, "iterations in one program; default: the case's", at_least=1
     )
@@ -67,14 +68,16 @@ class Config:
 def case_program(config: Config) -> timing.Program:
     """Compiles the program of a case, with all its seeds."""
     parts = cases.players(config.case, config.convolution)
-    algorithm, source = cases.member(config.case, parts), parts.source
+    called = joined.with_joined_calls if config.join else lambda algorithm: algorithm
+    make = lambda: called(cases.member(config.case, parts))
+    algorithm, source = make(), parts.source
     # A single run has one key [], K of them side by side have [K].
     keys = jax.random.key(0)
     if config.seeds > 1:
         # Seeds need not talk to each other, so each core can have some of them.
         mesh = sweep_build.make_mesh(config.seeds, config.devices)
         runs = many.trials(
-            lambda: cases.member(config.case, parts),
+            make,
             lambda n_critic: parts.source,
             seeds=range(config.seeds),
             n_critic=source.batch.shape[0],
@@ -156,6 +159,7 @@ def measure(config: Config) -> dict[str, Any]:
         "device": jax.devices()[0].device_kind,
         "convolution": config.convolution,
         "seeds": config.seeds,
+        "joined": config.join,
         **found,
         "gflop_per_iteration": float(f"{done:.4g}"),
         "nominal_gflop_per_iteration": float(f"{nominal:.4g}"),
@@ -196,6 +200,7 @@ def run_all(config: Config) -> list[dict[str, Any]]:
     results = []
     for case, seeds in cases.GOALS:
         flags = ["--peer", config.peer] if config.peer else []
+        flags += ["--join"] if config.join else []
         flags += ["--seeds", str(seeds), "--repeats", str(config.repeats)]
         words = [sys.executable, "-m", "experiments.speed", case, *flags]
         done = subprocess.run(

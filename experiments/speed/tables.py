@@ -16,7 +16,8 @@ def comparison(cases: list[dict[str, Any]]) -> str:
         peer = case.get("peer", {})
         rows.append(
             [
-                f"`{case['case']}`",
+                # Results of before there was --join lack the key.
+                f"`{case['case']}`" + (", joined" if case.get("joined") else ""),
                 case["seeds"],
                 case["iterations_per_second"],
                 peer.get("iterations_per_second", ""),
@@ -38,7 +39,8 @@ def comparison(cases: list[dict[str, Any]]) -> str:
 def speed(machine: str = "") -> str:
     """Compares the recorded cases; `machine` is what ends their names, "-idle" for another one."""
     # Cases come in the order of the goals; a case that is not recorded gives {} and no row.
-    recorded = [results.metrics(result_name(case, seeds) + machine) for case, seeds in GOALS]
+    names = [result_name(*goal) + way for goal in GOALS for way in ("", "-joined")]
+    recorded = [results.metrics(name + machine) for name in names]
     return comparison([case for case in recorded if case])
 
 

@@ -10,6 +10,7 @@ import pytest
 from experiments.speed import __main__ as speed
 from experiments.speed import cases, timing
 from experiments.speed import tables as speed_tables
+from jwgan import joined
 
 # case -> the batch [n_critic, B, *D] that both sides train on
 BATCHES = {
@@ -69,12 +70,18 @@ def peer(tmp_path):
     return f"{shlex.quote(sys.executable)} {shlex.quote(str(program))}"
 
 
-def test_both_sides_of_a_case_with_seeds(peer, monkeypatch):
+@pytest.mark.parametrize("join", [False, True])
+def test_both_sides_of_a_case_with_seeds(peer, monkeypatch, join):
     monkeypatch.setattr(timing, "matmul_gflops", lambda: 10.0)
+    with_joined_calls, calls = joined.with_joined_calls, []
+    monkeypatch.setattr(
+        joined, "with_joined_calls", lambda member: calls.append(1) or with_joined_calls(member)
+    )
     config = speed.Config(
-        case="tiny_mlp", seeds=2, chunk_steps=1, repeats=2, seconds=0.01, peer=peer
+        case="tiny_mlp", seeds=2, chunk_steps=1, repeats=2, seconds=0.01, peer=peer, join=join
     )
     result = speed.measure(config)
+    assert result["joined"] == join == bool(calls)
     rate = result["iterations_per_second"]
     assert result["roofline_share"] == pytest.approx(0.0165 * rate / 10, rel=0.02, abs=1e-3)
     assert result["peer"] == {
@@ -87,7 +94,7 @@ def test_both_sides_of_a_case_with_seeds(peer, monkeypatch):
     assert len(result["each"]) == 2
     assert min(result["compile_seconds"], result["peak_memory_mb"]) > 0
     row = speed_tables.comparison([result]).splitlines()[-1]
-    assert row.startswith(f"| `tiny_mlp` | 2 | {rate} | 2.0 |")
+    assert row.startswith(f"| `tiny_mlp`{', joined' if join else ''} | 2 | {rate} | 2.0 |")
 
 
 def test_the_better_layout_counts(peer):
