@@ -40,6 +40,7 @@ CASES = {
     "seals": (60, 2000),
     "compilation caches": (40, 700),
 }
+LONG = {"configurations"}  # whose many cases take minutes
 PATIENCE = 30  # seconds for one case, on a busy machine
 
 
@@ -54,7 +55,8 @@ def ring(*_):
 def both_counts(kind):
     """Runs a test with both counts of its kind."""
     by_default, slow = CASES[kind]
-    cases = [(kind, by_default), pytest.param(kind, slow, marks=pytest.mark.slow)]
+    marks = [pytest.mark.slow, *([pytest.mark.rare] if kind in LONG else [])]
+    cases = [(kind, by_default), pytest.param(kind, slow, marks=marks)]
     return pytest.mark.parametrize(("kind", "count"), cases)
 
 

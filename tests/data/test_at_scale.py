@@ -79,6 +79,7 @@ def test_idx_files_become_what_tfds_calls_fashion_mnist(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.rare
 @pytest.mark.skipif(not INSTALLED.is_dir(), reason="Debian's dataset-fashion-mnist has the files")
 def test_the_real_fashion_mnist_from_its_files_to_a_run(tmp_path, capsys, monkeypatch):
     """Every picture is the one of the IDX files; in memory and streamed a run trains on them."""

@@ -35,6 +35,7 @@ def test_held_out_digits_are_recognised(digits, trained):
 
 
 @pytest.mark.slow
+@pytest.mark.rare
 def test_held_out_fashion_is_recognised():
     fashion = data.fashion_mnist()
     key = jax.random.key(0)

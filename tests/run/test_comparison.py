@@ -326,7 +326,9 @@ SAID = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("program", SAID)
+@pytest.mark.parametrize(
+    "program", ["torch-fidelity", pytest.param("pytorch-fid", marks=pytest.mark.rare)]
+)
 def test_figures_of_two_folders_are_the_programs(capsys, monkeypatch, program):
     made = inception_reference.made_tensors(inception.tensor_shapes())
     pathlib.Path("w.safetensors").write_bytes(tensor_files.to_bytes(made, {}))
