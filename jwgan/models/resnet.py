@@ -295,6 +295,31 @@ def _twice(features: int) -> nn.Module:
     return ConvTranspose(features, 3, 2, kernel_init=HE)
 
 
+class _EqualBlocks(nn.Module):
+    """`num` blocks that keep features and size, one after another; 0 of them are the identity.
+
+    They are one block in a loop over parameters [num, ...]: the 101 layers take as long to compile
+    as the scales' first blocks alone.
+    """
+
+    features: int
+    num: int
+    norm: Norm | None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        if self.num == 0:
+            return x
+        # Each block has parameters and batch statistics of its own.
+        in_turn = nn.scan(
+            lambda block, x, _: (block(x, train), None),
+            variable_axes={"params": 0, "batch_stats": 0},
+            split_rngs={"params": True},
+            length=self.num,
+        )
+        return in_turn(BottleneckBlock(self.features, _same, norm=self.norm), x, None)[0]
+
+
 def _half_shortcut(features: int) -> nn.Module:
     return Conv(features, 1, 2, kernel_init=GLOROT)
 
@@ -361,8 +386,7 @@ class BottleneckGenerator(nn.Module):
             if i > 0:
                 features //= 2
                 x = BottleneckBlock(features, _twice, _Subpixel, self.norm)(x, train)
-            for _ in range(num):
-                x = BottleneckBlock(features, _same, norm=self.norm)(x, train)
+            x = _EqualBlocks(features, num, self.norm)(x, train)
         return jnp.tanh(Conv(self.image_shape[-1], 3, kernel_init=GLOROT)(x) / 5)
 
 
@@ -406,7 +430,6 @@ class BottleneckCritic(nn.Module):
             if i > 0:
                 features *= 2
                 x = BottleneckBlock(features, _half, _half_shortcut, self.norm)(x, train)
-            for _ in range(num):
-                x = BottleneckBlock(features, _same, norm=self.norm)(x, train)
+            x = _EqualBlocks(features, num, self.norm)(x, train)
         x = nn.Dense(1, kernel_init=GLOROT)(x.reshape(x.shape[0], -1))
         return jnp.squeeze(x, -1) / 5

@@ -130,19 +130,48 @@ def test_parameters_are_the_cifar_networks():
     assert not any("Norm" in name for name in critic)
 
 
+def layers(shapes):
+    """Counts the layers with a kernel, those of a loop one by one."""
+    kernels = {name: shape for name, shape in shapes.items() if name.endswith("kernel")}
+    return sum(shape[0] if "_EqualBlocks" in name else 1 for name, shape in kernels.items())
+
+
+@pytest.mark.parametrize("norm", [None, norms.layer_norm, norms.batch_norm])
+def test_equal_blocks_in_a_loop_are_blocks_one_after_another(norm):
+    x = jax.random.normal(jax.random.key(0), (4, 4, 4, 2))
+    loop = resnet._EqualBlocks(2, 3, norm)
+    block = resnet.BottleneckBlock(2, resnet._same, norm=norm)
+    variables = loop.init(jax.random.key(1), x, True)
+    # blocks begin apart from one another
+    first, second, _ = variables["params"]["BottleneckBlock_0"]["Conv_0"]["kernel"]
+    assert np.abs(first - second).max() > 0.01
+    together, moved = loop.apply(variables, x, True, mutable=["batch_stats"])
+    apart = x
+    for i in range(3):
+        of_block = jax.tree.map(lambda leaf, i=i: leaf[i], variables)
+        own = {kind: tree["BottleneckBlock_0"] for kind, tree in of_block.items()}
+        apart, state = block.apply(own, apart, True, mutable=["batch_stats"])
+        for one, other in zip(jax.tree.leaves(state), jax.tree.leaves(moved), strict=True):
+            np.testing.assert_allclose(one, other[i], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(together, apart, rtol=1e-5, atol=1e-6)
+    nothing = resnet._EqualBlocks(2, 0, norm)
+    assert nothing.init_with_output(jax.random.key(1), x, True)[0] is x
+
+
 def test_101_layers_are_the_authors():
     assert resnet.blocks_per_scale(101, 5) == [6, 6, 6, 6, 5]
     generator = model_laws.shapes(resnet.BottleneckGenerator((64, 64, 3)), (1, 128))
     shortcuts = 4
-    kernels = [name for name in generator if name.endswith("kernel")]
-    assert len(kernels) == 101 + shortcuts
+    assert layers(generator) == 101 + shortcuts
     assert generator["Dense_0/kernel"] == (128, 16 * 512)
-    assert generator["BottleneckBlock_6/_Subpixel_0/Conv_0/kernel"] == (1, 1, 512, 4 * 256)
-    assert generator["BottleneckBlock_6/ConvTranspose_0/kernel"] == (3, 3, 128, 256)
+    assert generator["BottleneckBlock_0/_Subpixel_0/Conv_0/kernel"] == (1, 1, 512, 4 * 256)
+    assert generator["BottleneckBlock_0/ConvTranspose_0/kernel"] == (3, 3, 128, 256)
     assert generator["Conv_0/kernel"] == (3, 3, 32, 3)
     critic = model_laws.shapes(resnet.BottleneckCritic((64, 64, 3)), (1, 64, 64, 3))
-    assert len([name for name in critic if name.endswith("kernel")]) == 101 + shortcuts
-    assert critic["BottleneckBlock_5/Conv_2/kernel"] == (1, 1, 16 * 2, 64)  # 5 blocks, then down
+    assert layers(critic) == 101 + shortcuts
+    # 5 blocks at the image's size, in a loop, then the first one that halves it
+    assert critic["_EqualBlocks_0/BottleneckBlock_0/Conv_1/kernel"] == (5, 3, 3, 16, 16)
+    assert critic["BottleneckBlock_0/Conv_2/kernel"] == (1, 1, 16 * 2, 64)
     assert critic["Dense_0/kernel"] == (16 * 512, 1)
 
 
