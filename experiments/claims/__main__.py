@@ -5,8 +5,10 @@
     python -m experiments.claims --quick                # all, fewer seeds and steps: minutes
     python -m experiments.claims --report               # one page of all recorded claims
 
-A claim's criterion (numbers and directions) stands in its file under experiments/claims, written
-before it was measured. Verdicts: holds, fails, not decided (a 95 % interval crosses the number).
+A claim's file under experiments/claims says what its source asserts and which bars of our own stand
+beside that, both written before it was measured. What is asserted holds, holds but is weaker than
+said, does not hold, or is not decided (a 95 % interval crosses the number); see `ledger`. Seeds
+begin at 1000: none of those below, on which the numbers were found, is used again.
 A quick run is too short to judge a claim; it exits with 1 only if something is violated that
 mathematics leaves no doubt about, and its results (runs/claims/C5-quick.json) are shown only with
 --quick. Results: runs/claims/C5.json; those of full runs that experiments/claims/README.md shows
@@ -27,29 +29,35 @@ from jwgan.run import options, output, xla
 
 # The path is relative to the caller's folder, as all runs' are, and not to this package.
 FOLDER = pathlib.Path("runs") / "claims"
-QUICK_SEEDS, SEEDS = 4, 16
-# `--list` pads its verdicts to the longest one.
-WIDEST = len("not decided (quick)")
+QUICK_SEEDS, SEEDS, FIRST_SEED = 4, 16, 1000
+# `--list` pads its verdicts to this width; few are longer.
+WIDEST = 40
 # The option's name stands alone, to see whether the user has set it already.
 LEVEL = "xla_backend_optimization_level"
 
 
-def measure(number: str, seeds: int, quick: bool) -> dict[str, Any]:
+def measure(number: str, seeds: range, quick: bool) -> dict[str, Any]:
     """Measures a claim and returns its result, as JSON has it."""
     module = ledger.module(number)
     # CPU time is measured as well, for it depends less on what else the machine does.
     wall, cpu = time.perf_counter(), time.process_time()
     found = module.measure(seeds, quick)
     conditions = [{**one._asdict(), "verdict": one.verdict} for one in found.conditions]
+    asserted = [
+        {"what": one.what, **said._asdict(), "verdict": judged}
+        for one, said, judged in ledger.asserted(number, found.conditions)
+    ]
     return {
         "number": number,
         **module.CLAIM._asdict(),
         # Keys of the JSON keep their first names ("bars", "drawn"), for the recorded results have
         # them.
+        "asserted": asserted,
         "verdict": ledger.verdict(found.conditions),
         "bars": conditions,
         "remarks": list(found.remarks),
-        "seeds": seeds if found.seeds is None else found.seeds,
+        "seeds": len(seeds) if found.seeds is None else found.seeds,
+        "first_seed": seeds.start,
         "quick": quick,
         "cpu_minutes": round((time.process_time() - cpu) / 60, 2),
         "minutes": round((time.perf_counter() - wall) / 60, 2),
@@ -80,6 +88,7 @@ def _arguments(argv: list[str] | None) -> Any:
     )
     parser.add_argument("numbers", nargs="*", metavar="C1", help="claims (default: all)")
     parser.add_argument("--seeds", type=int, help=f"runs of each (default: {SEEDS}; quick: 4)")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="%(default)s, and on")
     parser.add_argument("--quick", action="store_true", help="fewer seeds and steps")
     parser.add_argument("--list", action="store_true", help="the claims and their last verdicts")
     parser.add_argument("--report", action="store_true", help="write one page of the last results")
@@ -93,6 +102,8 @@ def _arguments(argv: list[str] | None) -> Any:
     # A bootstrap over one seed has no width, and would decide everything.
     if chosen.seeds < 2:
         raise ValueError(f"seeds is {chosen.seeds}: give at least 2, an interval needs them")
+    if chosen.first_seed < 0:
+        raise ValueError(f"first_seed is {chosen.first_seed}: give at least 0")
     chosen.numbers = chosen.numbers or list(ledger.MODULES)
     return chosen
 
@@ -117,11 +128,15 @@ def run(chosen: Any) -> dict[str, dict[str, Any]]:
     results = {}
     for number in chosen.numbers:
         # Each claim's file is written at once: an interrupted run keeps what it has.
-        result = results[number] = measure(number, chosen.seeds, chosen.quick)
+        seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
+        result = results[number] = measure(number, seeds, chosen.quick)
         path = result_path(number, chosen.quick)
         path.write_text(json.dumps(result) + "\n", encoding="utf-8")
         quick = " (quick, too short to judge by)" * chosen.quick
-        print(f"{number}: {result['verdict']}{quick}, {result['minutes']} min", file=sys.stderr)
+        print(
+            f"{number}: {page.verdict_of(number, result)}{quick}, {result['minutes']} min",
+            file=sys.stderr,
+        )
     return results
 
 
@@ -157,7 +172,8 @@ def main() -> None:
     else:
         for number in chosen.numbers:
             result = results.get(number, {})
-            found = result.get("verdict", "not measured") + " (quick)" * result.get("quick", False)
+            found = page.verdict_of(number, result) if result else "not measured"
+            found += " (quick)" * result.get("quick", False)
             output.show(f"{number:4} {found:{WIDEST}} {ledger.describe(number).title}")
     # Violations come after the output, so that a failed run can still be read.
     if lines := violated(results):

@@ -7,7 +7,7 @@ from scipy import optimize
 from scipy.spatial.distance import cdist
 
 from experiments.claims import ledger
-from experiments.claims.ledger import Claim, Measured
+from experiments.claims.ledger import Claim, Measured, Said
 from experiments.divergences import gaussians
 from jwgan import transport
 from jwgan.report import plots
@@ -28,7 +28,17 @@ CLAIM = Claim(
     "the best cost at most 1e-9. In one dimension the area between the distribution functions is "
     "within 1e-5 of the best cost (float32).",
     data="random discrete distributions; the picture: ten piles of earth",
+    did="We solved the transport problem between random point sets with two programs that share "
+    "no code, and compared the cost with that of random other plans and with the difference that "
+    "random 1-Lipschitz functions see.",
+    means="The number that a 1-Lipschitz critic gives is a lower bound of W1, whatever the "
+    "network; it is W1 itself only for the best one.",
 )
+SAID = {
+    "best cost - another plan's, largest": Said("blog post: the smallest cost of all plans"),
+    "|best cost - dual programme|, largest": Said("section 3, equation 2: the dual has its value"),
+    "1-Lipschitz f - best cost, largest": Said("section 3: the supremum over 1-Lipschitz f"),
+}
 PAIRS, PLANS, FUNCTIONS, MOST = 20, 20, 20, 1e-9
 
 
@@ -112,9 +122,9 @@ def one_pair(rng: Any) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def measure(seeds: int, quick: bool) -> Measured:
+def measure(seeds: range, quick: bool) -> Measured:
     rows = []
-    for seed in range(seeds):
+    for seed in seeds:
         rng = np.random.default_rng(seed)
         rows += [one_pair(rng) for _ in range(PAIRS // 4 if quick else PAIRS)]
     conditions = []

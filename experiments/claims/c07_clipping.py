@@ -8,7 +8,7 @@ import numpy as np
 
 import jwgan
 from experiments.claims import ledger, pictures, worlds
-from experiments.claims.ledger import Claim, Measured
+from experiments.claims.ledger import Claim, Measured, Said
 from jwgan import networks, priors
 from jwgan.run import tasks
 
@@ -25,7 +25,22 @@ CLAIM = Claim(
     "norm at the first layer over the last: above 10 for the largest c, at most 0.1 for the "
     "others; with the penalty (weight 10) above 0.1 and at most 10. Medians over seeds.",
     data="swiss roll, batch 64",
+    did="We trained critics of twelve layers under three widths of the box and under the gradient "
+    "penalty, and measured the gradient at every layer and where the weights end.",
+    means="With clipping the box c is a number that you must tune to the depth of your network: "
+    "too wide and gradients explode, too narrow and the first layers get none. With the penalty "
+    "there is no such number.",
 )
+_FIGURE = "figure 1b, left: gradients explode or vanish with depth, whatever c"
+SAID = {
+    "clipping, c 0.01: share at the ends": Said(
+        "figure 1b, right: weights are pushed to the two ends; most of them", none=0.01, number=0.5
+    ),
+    "clipping, c 0.1: gradient, first layer / last": Said(_FIGURE, none=1.0),
+    "clipping, c 0.01: gradient, first layer / last": Said(_FIGURE, none=1.0),
+    "clipping, c 0.001: gradient, first layer / last": Said(_FIGURE, none=1.0),
+    "gradient penalty: gradient, first layer / last": Said("figure 1b: with the penalty flat"),
+}
 DEPTH, QUICK_DEPTH, WIDTH = 12, 4, 64
 # A layer multiplies a signal by about its box times the root of its width: 512 in the paper.
 SCALE = (512 / WIDTH) ** 0.5
@@ -39,9 +54,9 @@ class Deep(NamedTuple):
     layer_gradients: Any  # (params, x [B, 2]) -> [depth], norms of d mean(score) / d activation
 
 
-def deep_critic(depth: int = DEPTH) -> Deep:
+def deep_critic(depth: int = DEPTH, width: int = WIDTH) -> Deep:
     """Builds a critic of `depth` ReLU layers whose gradient can be read at every layer."""
-    sizes = [2, *[WIDTH] * depth]
+    sizes = [2, *[width] * depth]
 
     def init(key: Any, x: Any) -> Any:
         # The layer sizes are known, so the example batch of `Network.init` is not needed.
@@ -52,7 +67,7 @@ def deep_critic(depth: int = DEPTH) -> Deep:
             {"w": jax.random.normal(k, (m, n)) * (2 / m) ** 0.5, "b": jnp.zeros(n)}
             for k, m, n in zip(keys, sizes[:-1], sizes[1:], strict=False)
         ]
-        return {"hidden": hidden, "out": jax.random.normal(keys[-1], (WIDTH,)) / WIDTH**0.5}
+        return {"hidden": hidden, "out": jax.random.normal(keys[-1], (width,)) / width**0.5}
 
     # The derivative by a push of 0 is the derivative by the activation it is added to.
     def pushed(params: Any, x: Any, pushes: Any) -> Any:
@@ -61,7 +76,7 @@ def deep_critic(depth: int = DEPTH) -> Deep:
         return x @ params["out"]
 
     def layer_gradients(params: Any, x: Any) -> Any:
-        pushes = jnp.zeros((depth, len(x), WIDTH))
+        pushes = jnp.zeros((depth, len(x), width))
         gradient = jax.grad(lambda p: pushed(params, x, p).mean())(pushes)
         return jnp.sqrt((gradient**2).sum(axis=(1, 2)))  # [depth]
 
@@ -70,11 +85,12 @@ def deep_critic(depth: int = DEPTH) -> Deep:
     return Deep(networks.from_fn(init, lambda p, x: pushed(p, x, zeros)), layer_gradients)
 
 
-def _members(deep: Deep) -> dict[str, Any]:
+def members(deep: Deep, scale: float = SCALE) -> dict[str, Any]:
+    """Builds WGAN with each of the boxes, `scale` times the paper's, and WGAN-GP."""
     _, generator = worlds.players()
     prior = priors.normal(worlds.LATENT)
     found = {
-        f"clipping, c {c:g}": jwgan.wgan(deep.network, generator, prior=prior, c=c * SCALE)
+        f"clipping, c {c:g}": jwgan.wgan(deep.network, generator, prior=prior, c=c * scale)
         for c in BOXES
     }
     found["gradient penalty"] = jwgan.wgan_gp(deep.network, generator, prior=prior, b1=0.5)
@@ -86,12 +102,12 @@ def largest_weight(states: Any) -> Any:
     return max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(states.critic.params))
 
 
-def measure(seeds: int, quick: bool) -> Measured:
+def measure(seeds: range, quick: bool) -> Measured:
     deep = deep_critic(QUICK_DEPTH if quick else DEPTH)
     points = tasks.load_world("swiss_roll").held_out[:256]  # [256, 2]
     conditions, gradients = [], {}
     layer_gradients = jax.jit(jax.vmap(lambda params: deep.layer_gradients(params, points)))
-    for name, member in _members(deep).items():
+    for name, member in members(deep).items():
         if quick and not name.endswith(" 0.01"):
             continue  # Every network of many layers takes long to compile.
         length = worlds.length(quick, 500, evaluations=4)

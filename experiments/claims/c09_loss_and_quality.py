@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from experiments.claims import ledger, pictures, worlds
-from experiments.claims.ledger import Claim, Measured
+from experiments.claims.ledger import Claim, Measured, Said
 from jwgan.report import plots
 
 CLAIM = Claim(
@@ -19,10 +19,27 @@ CLAIM = Claim(
     "a user watches (mean over the stretch before each look) and exact W1. Estimate of wgan, "
     "wgan_gp and wgan_lp: the median over seeds is above 0.5 for each. Generator's loss of "
     "gan_minimax, gan and lsgan: the absolute median is at most 0.5 for each. Other members are "
-    "measured beside them.",
+    "measured beside them. Added on 2026-11-29, since a loss that rises while samples get better "
+    "is no use to who watches it either, and that is what the source shows: with its sign, the "
+    "median of gan_minimax, gan and lsgan is at most 0.",
     data="8 Gaussians, MLPs of 3 x 64 units, batch 64, n_critic 5 for all; wgan: c 0.1, rate 1e-3; "
     "others as experiments.toy2d has them (the GANs: Adam, 1e-4)",
+    did="We trained six members, looked 32 times on the way, and compared what a user would "
+    "watch, the critic's estimate or the generator's loss, with the true distance of the samples.",
+    means="Of a WGAN watch the estimate: it falls as the samples get better. Of a GAN the loss "
+    "may follow the samples as closely, but upside down, rising while they get better, so that "
+    "nobody would think to stop when it is high.",
 )
+_FOLLOWS = "figure 3: the estimate falls as samples get better"
+_UNRELATED = "figure 4: JS and losses of a GAN do not fall as samples get better"
+SAID = {
+    "wgan: rank correlation of estimate and W1": Said(_FOLLOWS, none=0.0),
+    "wgan_gp: rank correlation of estimate and W1": Said(_FOLLOWS, none=0.0),
+    "wgan_lp: rank correlation of estimate and W1": Said(_FOLLOWS, none=0.0),
+    "gan_minimax: rank correlation of loss and W1": Said(_UNRELATED, none=0.0),
+    "gan: rank correlation of loss and W1": Said(_UNRELATED, none=0.0),
+    "lsgan: rank correlation of loss and W1": Said(_UNRELATED, none=0.0),
+}
 WATCHED = {
     "wgan": "wasserstein_estimate",
     "wgan_gp": "wasserstein_estimate",
@@ -57,7 +74,7 @@ def remark(name: str, watched: str, rank: list[float]) -> str:
     return f"{name}: rank correlation of {watched} and W1 {value:.2f} ({low:.2f} to {high:.2f})."
 
 
-def measure(seeds: int, quick: bool) -> Measured:
+def measure(seeds: range, quick: bool) -> Measured:
     conditions, by_member, example = [], {}, {}
     remarks = []
     for name, scalar in {**WATCHED, **ALSO}.items():
@@ -71,7 +88,7 @@ def measure(seeds: int, quick: bool) -> Measured:
             **worlds.length(quick, 4000, evaluations=32),
         )
         watched = trace.means[scalar]  # [T, K]
-        over_runs = lambda x: [rank_correlation(x[:, k], trace.w1[:, k]) for k in range(seeds)]
+        over_runs = lambda x: [rank_correlation(x[:, k], trace.w1[:, k]) for k in range(len(seeds))]
         rank = over_runs(watched)
         by_member[name] = rank
         # The picture shows the first seed's curves, and not the best one's.
@@ -87,6 +104,8 @@ def measure(seeds: int, quick: bool) -> Measured:
             middle = lambda x: np.abs(np.median(x, axis=-1))
             what = f"{name}: |rank correlation| of loss and W1"
             conditions.append(ledger.at_most(what, ledger.interval(rank, middle), 0.5))
+            what = f"{name}: rank correlation of loss and W1"
+            conditions.append(ledger.at_most(what, ledger.interval(rank), 0.0))
         if name in JS:
             # The loss is 2 log 2 - 2 JS at the best discriminator.
             js = np.log(2) - trace.means["critic_loss"] / 2

@@ -3,7 +3,7 @@
 from typing import Any
 
 from experiments.claims import ledger, pictures, worlds
-from experiments.claims.ledger import Claim, Measured
+from experiments.claims.ledger import Claim, Measured, Said
 
 CLAIM = Claim(
     title="The two-sided penalty converges faster and to better optima",
@@ -14,11 +14,20 @@ CLAIM = Claim(
     criterion="4,000 updates at each weight of 0.1 and 10. By seed, one-sided (squared hinge) "
     "minus two-sided: exact W1 averaged over training (faster) and at the end (better) are both "
     "above 0 in the median, at both weights.",
-    data="8 Gaussians, MLPs of 3 x 64 units, batch 64, n_critic 5, seeds 16 and on",
+    data="8 Gaussians, MLPs of 3 x 64 units, batch 64, n_critic 5",
+    did="We trained with a penalty that pulls gradient norms to 1 from both sides and with one "
+    "that only holds them below 1, at two weights.",
+    means="With a small weight there is nothing to choose between. With a large one the one-sided "
+    "penalty is far faster, the opposite of what is said.",
 )
+SAID = {
+    f"weight {weight}: one-sided - two-sided, {what}": Said(f"slides: {how}", none=0.0)
+    for weight in ("0.1", "10")
+    for what, how in {"W1 over training": "faster", "final W1": "better optima"}.items()
+}
 
 
-def measure(seeds: int, quick: bool) -> Measured:
+def measure(seeds: range, quick: bool) -> Measured:
     conditions, curves = [], {}
     for weight in (0.1, 10.0):
         traces = {}
@@ -26,9 +35,7 @@ def measure(seeds: int, quick: bool) -> Measured:
             algorithm = worlds.member(member, weight=weight)
             # A quick run trains the two-sided penalty at weight 10 alone.
             length = worlds.length(quick, 4000, skip=weight < 10 or name == "one-sided")
-            trace = worlds.play(
-                algorithm, "eight_gaussians", seeds, first_seed=worlds.UNSEEN, **length
-            )
+            trace = worlds.play(algorithm, "eight_gaussians", seeds, **length)
             traces[name], curves[f"{name}, weight {weight:g}"] = trace, trace.w1.tolist()
         one, two = traces["one-sided"].w1, traces["two-sided"].w1
         # "Faster" is a lower mean over training, "better" a lower end.

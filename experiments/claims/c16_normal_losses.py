@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from experiments.claims import digits_began, ledger, pictures, worlds
-from experiments.claims.ledger import Claim, Measured
+from experiments.claims.ledger import Claim, Measured, Said
 
 CLAIM = Claim(
     title="BEGAN's losses are close to normal, and W^2 between them follows (m1 - m2)^2",
@@ -25,7 +25,19 @@ CLAIM = Claim(
     "(m1 - m2)^2 or by at most 5 %, is met in more than half of the steps between looks, and in "
     "more than 0.9 of those W2^2 moves with (m1 - m2)^2. Medians over seeds.",
     data="scikit-learn's 8x8 digits, fully connected networks of 64 units, batch 32",
+    did="We trained a small BEGAN on 8 x 8 digits and compared the losses of 355 held-out and 355 "
+    "generated digits with normal ones of the same mean and deviation, at 32 moments.",
+    means="The argument behind BEGAN's loss, that losses are normal, is a rough one for small "
+    "pictures; its conclusion, that the difference of the means can be trained on, stands all the "
+    "same.",
 )
+_NORMAL = "section 3.1: the distribution of the losses is approximately normal"
+SAID = {f"{of}: K-S distance to normal": Said(_NORMAL) for of in ("held-out", "generated")} | {
+    "rank correlation of W2^2 and (m1 - m2)^2": Said(
+        "section 3.1: W2^2 follows the difference of the means", none=0.0
+    ),
+    "of these, W2^2 follows": Said("section 3.1, equation 5: under the condition", none=0.5),
+}
 GAMMA = 0.5
 
 
@@ -73,7 +85,7 @@ def steps_between(w2: Any, means: Any, ratio: Any) -> tuple[Any, Any]:
     return met.mean(axis=0), np.where(count > 0, follows.sum(axis=0) / np.maximum(count, 1), np.nan)
 
 
-def measure(seeds: int, quick: bool) -> Measured:
+def measure(seeds: range, quick: bool) -> Measured:
     trace = digits_began.play([GAMMA], seeds, **worlds.length(quick, 4000, evaluations=32))
     # Squares of small differences follow, hence float64.
     real, fake = (np.asarray(x, float) for x in (trace.real_loss, trace.fake_loss))
@@ -82,7 +94,7 @@ def measure(seeds: int, quick: bool) -> Measured:
         for (what, values), number in zip(shape(losses).items(), most, strict=True):
             conditions.append(ledger.at_most(f"{name}: {what}", ledger.interval(values), number))
     w2, means, ratio = distances(real, fake)
-    rank = [stats.spearmanr(w2[:, k], means[:, k]).statistic for k in range(seeds)]
+    rank = [stats.spearmanr(w2[:, k], means[:, k]).statistic for k in range(len(seeds))]
     met, follows = steps_between(w2, means, ratio)
     conditions += [
         ledger.above("rank correlation of W2^2 and (m1 - m2)^2", ledger.interval(rank), 0.9),

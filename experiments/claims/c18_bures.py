@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from experiments.claims import ledger, pictures
-from experiments.claims.ledger import Claim, Measured
+from experiments.claims.ledger import Claim, Measured, Said
 from jwgan import transport
 from jwgan.report import plots
 
@@ -20,10 +20,19 @@ CLAIM = Claim(
     "over the common axes, differ by at most 1e-4 relative. On 20,000 equally spaced quantiles the "
     "distance by sorting differs from the formula by at most 1e-2 relative.",
     data="random means and covariances",
+    did="We compared the general formula with the short one on random pairs of normal "
+    "distributions, and both with sorting.",
+    means="The Frechet distance that is quoted for images is, in one dimension, what BEGAN's "
+    "paper has for losses.",
 )
+SAID = {
+    "one dimension: largest relative difference": Said("section 3.2: the one-dimensional form"),
+    "5 dimensions, common axes: the same": Said("section 3.2, for a sum over axes"),
+    "by sorting quantiles": Said("Dowson and Landau, 1982: it is W2 of the two normals"),
+}
 
 
-def measure(seeds: int, quick: bool) -> Measured:
+def measure(seeds: range, quick: bool) -> Measured:
     # Nothing is trained, and the pairs are always the same.
     del seeds, quick
     rng = np.random.default_rng(0)

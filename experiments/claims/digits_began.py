@@ -80,17 +80,17 @@ def noisy(images: Any, noise: float) -> Any:
 
 def play(
     gammas: Sequence[float],
-    seeds: int,
+    seeds: Sequence[int],
     *,
     steps: int,
     evaluations: int,
     noise: float = 0.0,
 ) -> Trace:
-    """Trains every gamma with every seed in one program; trial i has gammas[i // seeds].
+    """Trains every gamma with every seed in one program; trial i has gammas[i // len(seeds)].
 
     Args:
       gammas: diversity ratios.
-      seeds: runs of each, with seeds 0 and on.
+      seeds: of the runs of each.
       steps: updates.
       evaluations: evenly spaced over them.
       noise: standard deviation of noise on the training images, see `noisy`.
@@ -99,7 +99,7 @@ def play(
     window = max(1, steps // evaluations)
     images = noisy(dataset.images, noise)
     draw = lambda n: sources.from_array(images, n_critic=n, batch_size=BATCH)
-    runs = many.trials(member, draw, seeds=range(seeds), n_critic=1, gamma=gammas)
+    runs = many.trials(member, draw, seeds=seeds, n_critic=1, gamma=gammas)
     evaluate = _make_evaluate(runs, dataset.test_images)
     _, rows, infos = worlds.train(runs, runs.init(), evaluate, window, evaluations)
     real_loss, fake_loss, samples = (np.stack(part) for part in zip(*rows, strict=True))

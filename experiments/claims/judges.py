@@ -8,13 +8,11 @@ import numpy as np
 from experiments.claims import ledger
 from experiments.divergences import fitting
 
-FIRST_SEED = 16  # keys that the recorded runs of parallel_lines and divergences have not seen
-
 
 def train(
-    family: Any, thetas: Sequence[float], seeds: int, steps: int, quick: bool
+    family: Any, thetas: Sequence[float], seeds: Sequence[int], steps: int, quick: bool
 ) -> dict[str, Any]:
-    """Trains each of `fitting`'s estimators at each theta, with seeds FIRST_SEED and on.
+    """Trains each of `fitting`'s estimators at each theta, with each of the seeds.
 
     A quick run trains none, since their programs alone take longer to compile than it has: all is
     NaN, which leaves their conditions open.
@@ -22,15 +20,14 @@ def train(
     Returns:
       {estimator: {metric: [T, K]}}, see `fitting.evaluate`.
     """
-    keys = [FIRST_SEED + i for i in range(seeds)]
     found = {}
     for name in fitting.ESTIMATORS:
         estimator = fitting.make_estimator(name)
         if quick:
             metrics = ["estimate", *(f"{loss}_gradient" for loss in estimator.losses)]
-            found[name] = dict.fromkeys(metrics, np.full((len(thetas), seeds), np.nan))
+            found[name] = dict.fromkeys(metrics, np.full((len(thetas), len(seeds)), np.nan))
         else:
-            found[name] = fitting.train_grid(estimator, family, thetas, keys, steps=steps)
+            found[name] = fitting.train_grid(estimator, family, thetas, list(seeds), steps=steps)
     return found
 
 

@@ -3,18 +3,27 @@
 A claim's module (`c05_saturation.py`, ...) has
 
     CLAIM    what is said, by whom, and the criterion, written before anything was run
+    SAID     what the source itself asserts: {a condition's statistic: `Said`}
     measure  `(seeds, quick) -> Measured`: the statistics with their intervals, and what is plotted
     draw     `(data) -> matplotlib figure`, from JSON alone, so a page needs no second run
     tables   optional, `(data) -> [(head, rows), ...]`, likewise
 
-A criterion is one or several conditions: a statistic, a direction and a number. A condition is met
-if the whole interval of the statistic is on the right side of the number, missed if it is wholly on
-the wrong one, and open otherwise. A claim holds if all its conditions are met and fails if one is
-missed. In the recorded results the conditions are called "bars", and the plotted data "drawn".
+A verdict has two parts. What the source asserts has a direction, and now and then a number of its
+own. With the statistic's 95 % interval it
+
+    holds                       if the whole interval is on the asserted side, of the number as well
+    holds, weaker than said     if it is on the asserted side, but not of the source's number
+    does not hold               if it is wholly on the other side of no effect
+    is not decided              if no effect lies within the interval.
+
+Beside it stand bars of our own, as a rule higher ones: a statistic, a direction and a number that
+was written down before the first run. A bar is met, missed or open in the same way. In the recorded
+results all conditions are called "bars", and the plotted data "drawn".
 """
 
 import importlib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +53,8 @@ MODULES = {
 }
 # The recorded results have these words: another spelling would orphan them.
 HOLDS, FAILS, OPEN = "holds", "fails", "not decided"
+WEAKER, CONTRARY = "holds, weaker than said", "does not hold"
+ASSERTED = (HOLDS, WEAKER, CONTRARY, OPEN)  # the four kinds of verdict on what a source asserts
 
 
 class Claim(NamedTuple):
@@ -55,6 +66,8 @@ class Claim(NamedTuple):
       source: authors, year, where.
       criterion: in words, with every number; fixed before the first full run.
       data: what it is measured on.
+      did: what we did, in a sentence for somebody who has seen neither the code nor the paper.
+      means: what the result means for such a reader.
     """
 
     title: str
@@ -62,6 +75,24 @@ class Claim(NamedTuple):
     source: str
     criterion: str
     data: str
+    did: str
+    means: str
+
+
+class Said(NamedTuple):
+    """What a source asserts of one statistic, on the side that its condition asks for.
+
+    Attributes:
+      place: where in the source, and in its words where they are short.
+      none: the statistic's value without any effect: 1 for a ratio, 0 for a difference or a
+        correlation. None where the assertion is that two things are equal: then the condition's own
+        number, a tolerance, is what counts.
+      number: the source's own, where it gives one.
+    """
+
+    place: str
+    none: float | None = None
+    number: float | None = None
 
 
 class Condition(NamedTuple):
@@ -88,12 +119,25 @@ class Condition(NamedTuple):
     @property
     def verdict(self) -> str:
         """Says whether the condition is met (HOLDS), missed (FAILS) or open (OPEN)."""
+        return self.beside(self.threshold)
+
+    def beside(self, number: float) -> str:
+        """Says on which side of a number the interval is: HOLDS for the condition's own side."""
         values = (self.low, self.value, self.high)
         # NaN is what was not trained or not recorded; JSON has it as null.
         if not all(isinstance(v, int | float) and v == v for v in values):
             return OPEN
-        good = [v > self.threshold if self.above else v <= self.threshold for v in values]
+        good = [v > number if self.above else v <= number for v in values]
         return HOLDS if all(good) else OPEN if any(good) else FAILS
+
+    def judged(self, said: Said) -> str:
+        """Judges what the source asserts of this statistic: one of ASSERTED."""
+        found = self.beside(self.threshold if said.none is None else said.none)
+        if found == FAILS:
+            return CONTRARY
+        if found == OPEN or said.number is None or self.beside(said.number) == HOLDS:
+            return found
+        return WEAKER
 
 
 class Measured(NamedTuple):
@@ -117,6 +161,33 @@ def verdict(conditions: list[Condition]) -> str:
     found = {condition.verdict for condition in conditions}
     # One missed condition decides, whatever else is open.
     return FAILS if FAILS in found else OPEN if OPEN in found else HOLDS
+
+
+def asserted(number: str, conditions: Iterable[Condition]) -> list[tuple[Condition, Said, str]]:
+    """Judges what a claim's source asserts: (statistic, assertion, one of ASSERTED) of each.
+
+    A quick run may leave some statistics out.
+    """
+    said = module(number).SAID
+    return [
+        (one, said[one.what], one.judged(said[one.what])) for one in conditions if one.what in said
+    ]
+
+
+def summary(verdicts: Sequence[str]) -> str:
+    """Sums up verdicts on what a source asserts: the verdict itself where they agree, or counts."""
+    if len(set(verdicts)) == 1:
+        return verdicts[0]
+    plural = {HOLDS: "hold", WEAKER: "hold, weaker than said", CONTRARY: "do not hold"}
+    counts = {kind: verdicts.count(kind) for kind in ASSERTED}
+    words = lambda kind, n: plural.get(kind, kind) if n > 1 else kind
+    return "; ".join(f"{n} {words(kind, n)}" for kind, n in counts.items() if n)
+
+
+def from_bar(bar: Mapping[str, Any]) -> Condition:
+    """Reads a condition of a recorded result, where null stands for NaN."""
+    of = {name: bar[name] for name in Condition._fields}
+    return Condition(**{name: math.nan if value is None else value for name, value in of.items()})
 
 
 def module(number: str) -> Any:

@@ -1,7 +1,7 @@
 """Trains many seeds of a member on a 2-D world and evaluates them on the way, for most claims."""
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +16,6 @@ from jwgan.run import tasks
 
 W1_POINTS = 500  # samples in an exact W1 on the way
 WIDTH, LATENT, BATCH = 64, 2, 64  # units a hidden layer, dimensions of the noise, samples
-UNSEEN = 16  # the first key that the recorded runs of experiments.modes have not seen
 
 # The paper's box and rate (0.01, 5e-5) hardly move networks this small.
 CLIPPING: dict[str, Any] = {"c": 0.1, "learning_rate": 1e-3}
@@ -70,21 +69,19 @@ def member(name: str, *, width: int = WIDTH, latent: int = LATENT, **kwargs: Any
     return toy2d.build(config, (2,), **kwargs)
 
 
-def players(critic: Any = None, width: int = WIDTH) -> tuple[Any, Any]:
-    """Makes (critic, generator): MLPs of three hidden layers, or another Linen critic."""
-    critic = mlp.MLPCritic((width,) * 3) if critic is None else critic
-    return jwgan.from_linen(critic), jwgan.from_linen(mlp.MLPGenerator((2,), (width,) * 3))
+def players(critic: Any = None, width: int = WIDTH, depth: int = 3) -> tuple[Any, Any]:
+    """Makes (critic, generator): MLPs of `depth` hidden layers, or another Linen critic."""
+    critic = mlp.MLPCritic((width,) * depth) if critic is None else critic
+    return jwgan.from_linen(critic), jwgan.from_linen(mlp.MLPGenerator((2,), (width,) * depth))
 
 
-def trials(
-    algorithm: Any, sample: Any, seeds: int, n_critic: int, first_seed: int = 0
-) -> many.Trials:
-    """Sets up the seeds from the first on in one program, each on its own samples."""
+def trials(algorithm: Any, sample: Any, seeds: Sequence[int], n_critic: int) -> many.Trials:
+    """Sets up the seeds in one program, each on its own samples."""
     return many.trials(
         lambda: algorithm,
         # Every batch is drawn fresh: a world has no end of samples.
         lambda n: sources.from_sampler(sample, n_critic=n, batch_size=BATCH),
-        seeds=range(first_seed, first_seed + seeds),
+        seeds=seeds,
         n_critic=n_critic,
     )
 
@@ -132,12 +129,11 @@ def train(
 def play(
     algorithm: Any,
     world: str,
-    seeds: int,
+    seeds: Sequence[int],
     *,
     steps: int,
     n_critic: int = 5,
     evaluations: int = 16,
-    first_seed: int = 0,
     also: Callable[[Any], Any] | None = None,
 ) -> Trace:
     """Trains many seeds of a member in one program and evaluates them on the way.
@@ -147,19 +143,18 @@ def play(
     Args:
       algorithm: the member.
       world: name of a 2-D world, see `tasks.load_world`.
-      seeds: how many, from `first_seed` on.
+      seeds: of the runs.
       steps: generator updates.
       n_critic: critic updates for each of them.
       evaluations: evenly spaced over the steps, the last one at the end.
-      first_seed: of the first run.
       also: `(states [K, ...]) -> array`, what to find at each evaluation beside the usual.
     """
     if steps == 0:
-        return _untrained(algorithm, seeds, evaluations)
+        return _untrained(algorithm, len(seeds), evaluations)
     task = tasks.load_world(world)
     window = max(1, steps // evaluations)
-    runs = trials(algorithm, task.problem.sample, seeds, n_critic, first_seed)
-    evaluate, of_real = _make_evaluate(task, algorithm, seeds, also)
+    runs = trials(algorithm, task.problem.sample, seeds, n_critic)
+    evaluate, of_real = _make_evaluate(task, algorithm, len(seeds), also)
     states = runs.init()
     # W1 before training comes first, for `train` donates these states.
     before = evaluate(states)["w1"]
@@ -180,16 +175,16 @@ def play(
     )
 
 
-def _untrained(algorithm: Any, seeds: int, evaluations: int) -> Trace:
+def _untrained(algorithm: Any, count: int, evaluations: int) -> Trace:
     """Makes a trace of NaN, for what a quick run leaves out."""
-    blank = np.full((evaluations, seeds), np.nan)
+    blank = np.full((evaluations, count), np.nan)
     # The steps are those of the members that a quick run trains, so that one picture has both.
     times = [QUICK_WINDOW * (i + 1) for i in range(evaluations)]
     return Trace(times, {}, {}, blank[0], blank, blank, blank, np.nan, None, None, algorithm)
 
 
 def _make_evaluate(
-    task: Any, algorithm: Any, seeds: int, also: Callable[[Any], Any] | None
+    task: Any, algorithm: Any, count: int, also: Callable[[Any], Any] | None
 ) -> tuple[Callable[[Any], dict[str, Any]], float]:
     """Makes (`states -> {"w1", "modes", "high_quality": [K], "extra": ...}`, W1 of real points).
 
@@ -198,7 +193,7 @@ def _make_evaluate(
     # The two sets of real points are disjoint: W1 of a set to itself is 0, which none reaches.
     real, other = task.held_out[:W1_POINTS], task.held_out[W1_POINTS : 2 * W1_POINTS]
     # Every seed has its own latents, and the same ones at every evaluation.
-    keys = jax.random.split(jax.random.key(13), seeds)
+    keys = jax.random.split(jax.random.key(13), count)
     problem = task.problem
 
     @jax.jit

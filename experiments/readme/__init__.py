@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from experiments import generators, results
+from experiments.claims import rates as claims_rates
 from experiments.claims import tables as claims_tables
 from experiments.created_equal import tables as created_equal_tables
 from experiments.growth import tables as growth_tables
@@ -107,6 +108,9 @@ TABLES: Makers = {
     "speed-sides": speed_tables.sides,
     "h100": speed_tables.h100,
     "claims": claims_tables.verdicts,
+    "claims-effects": claims_tables.effects,
+    "claims-rates": lambda: claims_rates.table(results.metrics("claims-rates")),
+    "claims-first": claims_tables.first,
     "claims-grid": claims_tables.grid,
     "claims-random": claims_tables.at_random,
 }

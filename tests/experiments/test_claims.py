@@ -7,8 +7,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from experiments.claims import ledger, page
-from experiments.claims.ledger import FAILS, HOLDS, OPEN, Condition
+from experiments.claims import ledger, page, tables
+from experiments.claims.ledger import CONTRARY, FAILS, HOLDS, OPEN, WEAKER, Condition, Said
 
 HERE = pathlib.Path(ledger.__file__).parent
 
@@ -32,6 +32,48 @@ def condition(low, value, high, above=True, threshold=1.0):
 )
 def test_a_condition_is_met_by_its_whole_interval(each, verdict):
     assert each.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("found", "said", "verdict"),
+    [
+        ((1.1, 2.0, 3.0), Said("", none=1.0), HOLDS),
+        ((1.1, 2.0, 3.0), Said("", none=1.0, number=1.05), HOLDS),
+        ((1.1, 2.0, 3.0), Said("", none=1.0, number=2.5), WEAKER),
+        ((1.1, 2.0, 3.0), Said("", none=1.0, number=9.0), WEAKER),
+        ((0.9, 2.0, 3.0), Said("", none=1.0, number=0.5), OPEN),
+        ((0.1, 0.2, 0.9), Said("", none=1.0), CONTRARY),
+        ((5.1, 6.0, 7.0), Said(""), HOLDS),  # the condition's own number is 5
+        ((4.0, 6.0, 7.0), Said(""), OPEN),
+        ((1.0, 2.0, 3.0), Said(""), CONTRARY),
+        ((float("nan"),) * 3, Said("", none=1.0), OPEN),
+    ],
+)
+def test_what_a_source_asserts_has_four_verdicts(found, said, verdict):
+    assert condition(*found, threshold=5.0).judged(said) == verdict
+    turned = said._replace(**{k: v and -v for k, v in said._asdict().items() if k != "place"})
+    below = condition(*(-x for x in reversed(found)), above=False, threshold=-5.0)
+    assert below.judged(turned) == verdict
+
+
+def test_verdicts_are_summed_up_by_kind():
+    assert ledger.summary([HOLDS, HOLDS]) == "holds"
+    assert ledger.summary([CONTRARY]) == "does not hold"
+    some = [OPEN, HOLDS, CONTRARY, WEAKER, HOLDS]
+    assert ledger.summary(some) == (
+        "2 hold; 1 holds, weaker than said; 1 does not hold; 1 not decided"
+    )
+
+
+@pytest.mark.parametrize("number", ledger.MODULES)
+def test_what_a_source_asserts_was_measured(number):
+    """Each statistic by its name, and the recorded claim has verdicts of all of them."""
+    bars = tables.recorded(number)["bars"]
+    said = ledger.module(number).SAID
+    assert said
+    assert set(said) <= {bar["what"] for bar in bars}
+    judged = ledger.asserted(number, map(ledger.from_bar, bars))
+    assert {verdict for *_, verdict in judged} <= set(ledger.ASSERTED)
 
 
 def test_one_missed_condition_is_a_claim_that_fails():
@@ -75,7 +117,7 @@ def test_every_claim_says_what_it_needs(number):
 
 
 def test_the_certain_claim_holds_and_is_drawn(tmp_path):
-    found = ledger.module("C18").measure(2, quick=True)
+    found = ledger.module("C18").measure(range(2), quick=True)
     assert [b.certain for b in found.conditions] == [True] * 3
     assert ledger.verdict(found.conditions) == HOLDS
     result = {

@@ -145,7 +145,9 @@ def test_a_picture_from_json_marks_what_failed():
 @pytest.mark.rare
 def test_a_cell_is_trained_and_gives_images_of_each_seed():
     images = np.zeros((64, 8, 8, 1), np.float32)
-    x = architectures.samples("gan", architectures.plain_pair("gan"), images, seeds=2, steps=2)
+    x = architectures.samples(
+        "gan", architectures.plain_pair("gan"), images, seeds=range(2), steps=2
+    )
     assert x.shape == (2, architectures.SAMPLES, 8, 8, 1)
     assert np.isfinite(x).all()
     assert np.abs(x[0] - x[1]).max() > 0.01  # the seeds are different runs
@@ -161,18 +163,18 @@ def test_an_interrupted_grid_goes_on_where_it_was(tmp_path):
         return [0.5, -1.0], [[1, 2]]
 
     cells = c11_robustness.Cells(tmp_path / "cells", train)
-    first = cells.get("a", "gan", str.upper, 2)
+    first = cells.get("a", "gan", str.upper, range(2))
     with pytest.raises(KeyboardInterrupt):
-        cells.get("b", "gan", lambda member: "stop", 2)
+        cells.get("b", "gan", lambda member: "stop", range(2))
     again = c11_robustness.Cells(tmp_path / "cells", train)
-    assert list(again.get("a", "gan", str.upper, 2)) == list(first)
+    assert list(again.get("a", "gan", str.upper, range(2))) == list(first)
     assert trained == [("a", "gan", "GAN"), ("b", "gan", "stop")]
-    again.get("a", "gan", str.upper, 3)  # other seeds are another cell
-    again.get("b", "gan", str.upper, 2)
+    again.get("a", "gan", str.upper, range(3))  # other seeds are another cell
+    again.get("b", "gan", str.upper, range(2))
     assert len(trained) == 4
     assert again.remarks()[0].startswith("1 of 3 cells were trained in earlier runs")
     assert cells.remarks() == ()
     again.forget()
-    again.get("a", "gan", str.upper, 2)
+    again.get("a", "gan", str.upper, range(2))
     assert len(trained) == 5
     c11_robustness.Cells(None, train).forget()
