@@ -117,8 +117,7 @@ def _wgrad(g: Geometry, x: Array, dy: Array) -> Array:
 
 
 def _by_platform(g: Geometry, a: Array, b: Array, *, cpu: Callable, default: Callable) -> Array:
-    cpu, default = _one_by_one(_traced_once(cpu, g)), _traced_once(default, g)
-    return lax.platform_dependent(a, b, cpu=cpu, default=default)
+    return _chosen_at_lowering(_traced_once(cpu, g), _traced_once(default, g))(a, b)
 
 
 @functools.cache
@@ -128,22 +127,27 @@ def _traced_once(kernel: Callable, g: Geometry) -> Callable[[Array, Array], Arra
     return jax.jit(functools.partial(kernel, g), inline=True)
 
 
-def _one_by_one(kernel: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
-    """The kernel, run in a loop by a `jax.vmap` over both arguments (seeds, as a rule).
+def _chosen_at_lowering(cpu: Callable, default: Callable) -> Callable[[Array, Array], Array]:
+    """One of the two kernels, by the platform that the program is lowered for.
 
-    `jax.vmap` alone would make grouped convolutions, which are 4 to 7 times slower on the CPU.
+    A `jax.vmap` over both arguments (seeds, as a rule) runs the CPU's kernel in a loop: `jax.vmap`
+    alone would make grouped convolutions, which are 4 to 7 times slower on the CPU.
+
+    The choice is within the custom rule for vmap, and not around it, since second derivatives of a
+    `lax.scan` mix up the operands of a bare `lax.platform_dependent` (jax 0.10).
     """
 
     @jax.custom_batching.custom_vmap
     def run(a: Array, b: Array) -> Array:
-        return kernel(a, b)
+        return lax.platform_dependent(a, b, cpu=cpu, default=default)
 
     @run.def_vmap
     def rule(axis_size: int, batched: list[bool], a: Array, b: Array) -> tuple[Array, bool]:
         del axis_size
-        if all(batched):
-            return lax.map(lambda pair: run(*pair), (a, b)), True
-        return jax.vmap(kernel, [0 if flag else None for flag in batched])(a, b), True
+        axes = [0 if flag else None for flag in batched]
+        one_by_one = lambda a, b: lax.map(lambda pair: cpu(*pair), (a, b))
+        mapped = one_by_one if all(batched) else jax.vmap(cpu, axes)
+        return _chosen_at_lowering(mapped, jax.vmap(default, axes))(a, b), True
 
     return run
 

@@ -298,8 +298,9 @@ def _twice(features: int) -> nn.Module:
 class _EqualBlocks(nn.Module):
     """`num` blocks that keep features and size, one after another; 0 of them are the identity.
 
-    They are one block in a loop over parameters [num, ...]: the 101 layers take as long to compile
-    as the scales' first blocks alone.
+    They are one block in a loop over parameters and statistics "blocks" [num, ...], so that 101
+    layers take as long to compile as the scales' first blocks alone. The loop is JAX's own: through
+    flax's lifted one a gradient penalty has no second derivative (flax 0.12).
     """
 
     features: int
@@ -310,14 +311,27 @@ class _EqualBlocks(nn.Module):
     def __call__(self, x: Array, train: bool) -> Array:
         if self.num == 0:
             return x
-        # Each block has parameters and batch statistics of its own.
-        in_turn = nn.scan(
-            lambda block, x, _: (block(x, train), None),
-            variable_axes={"params": 0, "batch_stats": 0},
-            split_rngs={"params": True},
-            length=self.num,
-        )
-        return in_turn(BottleneckBlock(self.features, _same, norm=self.norm), x, None)[0]
+        block = BottleneckBlock(self.features, _same, norm=self.norm, parent=None)
+
+        def init(key: Array) -> Any:  # {collection: tree [num, ...]}
+            keys = jax.random.split(key, self.num)
+            return jax.vmap(lambda key: block.init(key, x, train))(keys)
+
+        params = self.param("blocks", lambda key: init(key)["params"])
+        stats = None
+        if "batch_stats" in jax.eval_shape(init, jax.random.key(0)):
+            # Statistics begin as zeros and ones, whatever the key.
+            begin = lambda: init(jax.random.key(0))["batch_stats"]
+            stats = self.variable("batch_stats", "blocks", begin)
+
+        def one(x: Array, variables: Any) -> tuple[Array, Any]:
+            return block.apply(variables, x, train, mutable=["batch_stats"])
+
+        variables = {"params": params, **({"batch_stats": stats.value} if stats else {})}
+        x, moved = jax.lax.scan(one, x, variables)
+        if stats and self.is_mutable_collection("batch_stats") and not self.is_initializing():
+            stats.value = moved["batch_stats"]
+        return x
 
 
 def _half_shortcut(features: int) -> nn.Module:

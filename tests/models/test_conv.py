@@ -408,3 +408,25 @@ def test_a_kernel_as_large_as_the_padded_input_fits():
     for size in (0, (1, 0), (1, 1, 1), 1.5):
         with pytest.raises((ValueError, TypeError)):
             conv.geometry(size, 1)
+
+
+def test_layers_in_a_loop_have_second_derivatives():
+    """A gradient penalty through `lax.scan` over kernels is the one through layers in turn."""
+    w = 0.3 * jax.random.normal(jax.random.key(0), (2, 3, 3, 4, 4))  # two layers
+    x = jax.random.normal(jax.random.key(1), (3, 5, 5, 4))
+    layer = lambda x, w: (x + conv.convolve(jnp.tanh(x), w), None)
+
+    def in_turn(w, x):
+        for one in w:
+            x, _ = layer(x, one)
+        return (x**2).sum()
+
+    in_a_loop = lambda w, x: (jax.lax.scan(layer, x, w)[0] ** 2).sum()
+
+    def penalty_gradient(f):
+        return jax.grad(lambda w: (jax.grad(f, 1)(w, x) ** 2).sum())(w)
+
+    expected = penalty_gradient(in_turn)
+    np.testing.assert_allclose(penalty_gradient(in_a_loop), expected, rtol=1e-4)
+    both = jax.vmap(lambda w: jax.grad(in_a_loop)(w, x))(jnp.stack([w, 2 * w]))  # as of two seeds
+    np.testing.assert_allclose(both[0], jax.grad(in_turn)(w, x), rtol=1e-4, atol=1e-4)

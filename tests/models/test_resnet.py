@@ -143,13 +143,13 @@ def test_equal_blocks_in_a_loop_are_blocks_one_after_another(norm):
     block = resnet.BottleneckBlock(2, resnet._same, norm=norm)
     variables = loop.init(jax.random.key(1), x, True)
     # blocks begin apart from one another
-    first, second, _ = variables["params"]["BottleneckBlock_0"]["Conv_0"]["kernel"]
+    first, second, _ = variables["params"]["blocks"]["Conv_0"]["kernel"]
     assert np.abs(first - second).max() > 0.01
     together, moved = loop.apply(variables, x, True, mutable=["batch_stats"])
     apart = x
     for i in range(3):
         of_block = jax.tree.map(lambda leaf, i=i: leaf[i], variables)
-        own = {kind: tree["BottleneckBlock_0"] for kind, tree in of_block.items()}
+        own = {kind: tree["blocks"] for kind, tree in of_block.items()}
         apart, state = block.apply(own, apart, True, mutable=["batch_stats"])
         for one, other in zip(jax.tree.leaves(state), jax.tree.leaves(moved), strict=True):
             np.testing.assert_allclose(one, other[i], rtol=1e-5, atol=1e-6)
@@ -170,7 +170,7 @@ def test_101_layers_are_the_authors():
     critic = model_laws.shapes(resnet.BottleneckCritic((64, 64, 3)), (1, 64, 64, 3))
     assert layers(critic) == 101 + shortcuts
     # 5 blocks at the image's size, in a loop, then the first one that halves it
-    assert critic["_EqualBlocks_0/BottleneckBlock_0/Conv_1/kernel"] == (5, 3, 3, 16, 16)
+    assert critic["_EqualBlocks_0/blocks/Conv_1/kernel"] == (5, 3, 3, 16, 16)
     assert critic["BottleneckBlock_0/Conv_2/kernel"] == (1, 1, 16 * 2, 64)
     assert critic["Dense_0/kernel"] == (16 * 512, 1)
 
