@@ -178,8 +178,10 @@ def test_c15_energies_explode_without_the_margin_only(plays, monkeypatch):
     assert verdicts(c15_energy) == [HOLDS] * 6
     plays([run(2.5, 0.1), run(90.0, 0.9)])
     assert verdicts(c15_energy) == [FAILS, FAILS, FAILS, HOLDS, HOLDS, HOLDS]
-    plays([run(2.5, 0.1), run(0.05, 0.9)])
-    assert verdicts(c15_energy)[4:] == [FAILS, FAILS]
+    plays([run(2.5, 0.1), run(2.0, 0.9)])  # it grows, but no higher than with the margin
+    assert verdicts(c15_energy)[4:] == [FAILS, HOLDS]
+    plays([run(0.01, 0.1), run(0.05, 0.9)])
+    assert verdicts(c15_energy)[4:] == [HOLDS, FAILS]
 
 
 def losses(rng, shift):

@@ -54,6 +54,11 @@ def test_arithmetic_of_an_iteration():
     # stated beside the contract: about 205, 550 and 77
     nominal = [cases.iteration_gflop(c) for c in ("dcgan32", "resnet32", "began32")]
     np.testing.assert_allclose(nominal, [205, 556, 77.4], rtol=2e-3)
+    # the first convolution has 3 channels in and the largest maps
+    convolutions = 25 * (32**2 * 3 * 32 + 16**2 * 32 * 64 + 8**2 * 64 * 128 + 4**2 * 128 * 256)
+    critic, generator = (32 * (convolutions + dense) for dense in (4096, 128 * 4096))
+    expected = 5 * (10 * critic + generator) + 2 * critic + 3 * generator
+    assert cases.iteration_gflop("dcgan64") == pytest.approx(expected / 1e9)
     assert cases.iteration_gflop("resnet32", less=True) < 0.64 * nominal[1]
 
 
