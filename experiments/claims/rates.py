@@ -158,7 +158,7 @@ def measure(config: Config) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Lists the rates; without a result only the head."""
+    """Lists the rates; without a result, a row says so."""
     rows = [
         [
             *(one[name] for name in ("claim", "what", "depth", "width")),
@@ -169,7 +169,7 @@ def table(result: dict[str, Any]) -> str:
         for one in result.get("rows", ())
     ]
     rows = [[str(cell).replace("|", "\\|") for cell in cells] for cells in rows]
-    return markdown.table(list(HEAD), rows)
+    return markdown.table(list(HEAD), rows or [["not recorded yet", *[""] * (len(HEAD) - 1)]])
 
 
 def text(config: Config, result: dict[str, Any]) -> str:

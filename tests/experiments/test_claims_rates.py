@@ -44,7 +44,9 @@ def test_a_gradient_that_grows_towards_the_data_has_a_positive_rate(monkeypatch)
     np.testing.assert_allclose([row["rate"], row["low"], row["high"]], 2.0)
 
 
-@pytest.mark.parametrize("claim", rates.PARTS)
+@pytest.mark.parametrize(
+    "claim", [pytest.param(c, marks=[pytest.mark.slow] * (c != "C15")) for c in rates.PARTS]
+)
 def test_every_part_gives_a_row_for_each_size(claim, monkeypatch, capsys):
     monkeypatch.setattr(rates, "SIZES", ((2, 4),))
     monkeypatch.setattr(rates, "DEEP", ((2, 4),))
