@@ -186,8 +186,9 @@ def summary(verdicts: Sequence[str]) -> str:
 
 def from_bar(bar: Mapping[str, Any]) -> Condition:
     """Reads a condition of a recorded result, where null stands for NaN."""
-    of = {name: bar[name] for name in Condition._fields}
-    return Condition(**{name: math.nan if value is None else value for name, value in of.items()})
+    found = Condition(**{name: bar[name] for name in Condition._fields})
+    missing: Any = {name: math.nan for name in ("value", "low", "high") if bar[name] is None}
+    return found._replace(**missing)
 
 
 def module(number: str) -> Any:

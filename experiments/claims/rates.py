@@ -52,7 +52,7 @@ class Config:
     json: bool = option(False, "print one line of JSON at the end")
 
 
-def slopes(x: Sequence[float], values: Any) -> Any:
+def slopes(x: Any, values: Any) -> Any:
     """Fits a line to log10 of values [T, K] over x [T], by least squares: its slopes [K]."""
     return np.polyfit(x, np.log10(np.maximum(np.asarray(values, float), TINY)), 1)[0]
 

@@ -69,8 +69,11 @@ def players(name: str, convolution: str = "jwgan") -> Players:
     if name in MLPS:
         critic, generator, latent, weight, source = _mlp(*MLPS[name])
     else:
-        wide = {case: functools.partial(_wide, side) for case, side in SIDES.items()}
-        make = {"dcgan32": _dcgan, "resnet32": _resnet, "began32": _began, **wide}[name]
+        makers: dict[str, Callable[[], Any]] = {
+            **{"dcgan32": _dcgan, "resnet32": _resnet, "began32": _began},
+            **{case: functools.partial(_wide, side) for case, side in SIDES.items()},
+        }
+        make = makers[name]
         critic, generator, latent, shape, batch = make()
         if convolution == "lax":
             critic, generator = lax_players()
