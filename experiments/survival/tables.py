@@ -13,7 +13,7 @@ def page(name: str) -> str:
 
 def quiet() -> str:
     """The table of the cells that were measured again with nothing beside them."""
-    which = ("mlp-streamed", "dcgan28-2", "dcgan28-2-longer")
+    which = ("mlp-streamed", "mlp-streamed-longer", "dcgan28-2", "dcgan28-2-longer")
     found = [results.metrics(f"survival-60-quiet-{name}") for name in which]
     cells = [cell for one in found for cell in one.get("cells", ())]
     return markdown.table(*survival({"cells": cells}))
